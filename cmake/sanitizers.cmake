@@ -1,0 +1,11 @@
+# MP_SANITIZE: "", "address" (with undefined), "thread".
+set(MP_SANITIZE "" CACHE STRING "address | thread | empty")
+if(MP_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(MP_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT MP_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "MP_SANITIZE=${MP_SANITIZE}: use address or thread")
+endif()

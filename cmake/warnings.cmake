@@ -1,0 +1,13 @@
+add_library(mp_options INTERFACE)
+target_compile_options(mp_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough
+  # __int128 carries 38-digit decimals; both compilers of this project have it.
+  -Wno-pedantic
+  # GCC 12 reports false positives here through Boost and std::optional at -O2.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-null-dereference>)
+option(MP_WERROR "Treat warnings as errors" ON)
+if(MP_WERROR)
+  target_compile_options(mp_options INTERFACE -Werror)
+endif()
+target_include_directories(mp_options INTERFACE ${CMAKE_SOURCE_DIR}/src)

@@ -1,0 +1,69 @@
+#include "app/cli.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "base/text.hpp"
+
+namespace mp::app {
+namespace {
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names{"--help"};
+  for (const auto* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+    const auto inner = option_names(*sub);
+    names.insert(names.end(), inner.begin(), inner.end());
+  }
+  return names;
+}
+
+// What the user typed that we do not know, and the nearest thing that we do.
+std::string hint_for(const CLI::App& app, int argc, char** argv) {
+  const auto known = option_names(app);
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const std::string name = word.substr(0, word.find('='));
+    if (name.rfind("--", 0) != 0 || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto near = nearest(name, known);
+    return near.empty() ? "" : fmt::format("; did you mean {}?", near);
+  }
+  return "";
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> make_cli(const std::string& name, const std::string& description,
+                                   const std::string& examples) {
+  auto app = std::make_unique<CLI::App>(description, "marketprism " + name);
+  app->footer("Examples:\n" + examples);
+  app->option_defaults()->always_capture_default();
+  return app;
+}
+
+std::optional<int> parse_cli(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", app.help());
+    return 0;
+  } catch (const CLI::CallForAllHelp&) {
+    fmt::print("{}", app.help("", CLI::AppFormatMode::All));
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    fmt::print(stderr, "{}: {}{} (see --help)\n", app.get_name(), e.what(), hint_for(app, argc, argv));
+    return 2;
+  }
+}
+
+int fail(const std::string& command, const std::string& text) {
+  fmt::print(stderr, "marketprism {}: {}\n", command, text);
+  return 1;
+}
+
+}  // namespace mp::app

@@ -1,0 +1,65 @@
+// The `marketprism` binary: picks the subcommand.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "app/commands.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
+
+namespace {
+
+struct Command {
+  const char* name;
+  const char* summary;
+  int (*run)(int, char**);
+};
+
+constexpr std::array<Command, 0> kCommands{{
+}};
+
+void print_usage(FILE* to) {
+  fmt::print(to, "marketprism {}: captures crypto market data and can prove what it captured\n\n", mp::kVersion);
+  fmt::print(to, "usage: marketprism COMMAND [OPTIONS]      (COMMAND --help tells more)\n\ncommands:\n");
+  for (const auto& command : kCommands) fmt::print(to, "  {:<12} {}\n", command.name, command.summary);
+}
+
+int unknown_command(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& command : kCommands) names.emplace_back(command.name);
+  const auto near = mp::nearest(name, names);
+  fmt::print(stderr, "marketprism: no command '{}'{} (see --help)\n", name,
+             near.empty() ? "" : "; did you mean '" + near + "'?");
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    print_usage(stderr);
+    return 2;
+  }
+  const std::string name = argv[1];
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_usage(stdout);
+    return 0;
+  }
+  if (name == "--version") {
+    fmt::print("marketprism {}\n", mp::kVersion);
+    return 0;
+  }
+  const auto found = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return name == c.name; });
+  if (found == kCommands.end()) return unknown_command(name);
+  try {
+    return found->run(argc - 1, argv + 1);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "marketprism {}: {}\n", name, e.what());
+    return 1;
+  }
+}

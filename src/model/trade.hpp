@@ -1,0 +1,23 @@
+#pragma once
+#include "model/event.hpp"
+
+namespace mp {
+
+// One match at the venue (or one aggregate of fills: then first/last_trade_id are there).
+struct Trade {
+  static constexpr DataType kType = DataType::trade;
+  EventMeta meta;
+  std::string trade_id;
+  Price price;
+  Quantity quantity;
+  QuantityUnit quantity_unit = QuantityUnit::base;
+  std::optional<Contracts> contracts;  // the venue's own count
+  Side side{};                         // the taker's; the buyer was the maker when it is sell
+  std::optional<std::string> first_trade_id;  // of an aggregated trade
+  std::optional<std::string> last_trade_id;
+
+  bool is_aggregated() const { return first_trade_id.has_value(); }
+  bool is_maker() const { return side == Side::sell; }
+};
+
+}  // namespace mp
