@@ -1,0 +1,75 @@
+#pragma once
+// What was subscribed, what the venue has confirmed, and what really delivers: an acknowledgement is no proof of a
+// subscription (some venues confirm names that they do not know, or serve elsewhere). So the first data of each
+// stream is watched, and afterwards its silence, against the rate that the stream itself has shown.
+//
+// Decides only about conversation (never about what is published), so it runs on the monotonic clock.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/time.hpp"
+#include "feed/session.hpp"
+
+namespace mp {
+
+class SubscriptionLedger {
+ public:
+  using StreamId = std::uint32_t;
+
+  // How patient to be with one kind of stream: books of traded instruments change all the time, trades may not come
+  // for minutes.
+  struct Patience {
+    std::chrono::seconds ack{10};
+    std::chrono::seconds first_data{30};
+    std::chrono::seconds silence_at_least{20};
+  };
+  static constexpr std::chrono::seconds kSilenceAtMost{3600};
+
+  enum class Trouble { no_answer, no_first_data, silent };
+  struct Finding {
+    StreamId stream;
+    Trouble trouble;
+    std::chrono::seconds lasted;
+  };
+
+  StreamId add(const Patience& patience);
+  // A subscription was sent in request `request_id`.
+  void requested(StreamId stream, std::uint64_t request_id, MonoTime now);
+  // The venue answered request `request_id`; false when no such request is open.
+  bool acked(std::uint64_t request_id, MonoTime now);
+  // The streams of a request that the venue refused.
+  std::vector<StreamId> refused(std::uint64_t request_id);
+  // Data of a stream came (in hot paths: no search, no allocation).
+  void data(StreamId stream, MonoTime now);
+  // Its connection is gone; what was learnt about its rate stays.
+  void disconnected(StreamId stream);
+
+  // What is overdue by `now`. Each finding doubles the stream's patience, so that a stream that will never speak
+  // is not asked about for ever at the same pace; data brings the patience back.
+  void overdue(MonoTime now, std::vector<Finding>& out);
+
+  StreamState state(StreamId stream) const { return entries_[stream].state; }
+  bool has_data(StreamId stream) const { return entries_[stream].state == StreamState::live; }
+  std::optional<MonoTime> confirmed_at(StreamId stream) const { return entries_[stream].confirmed_at; }
+  // How long this stream may be silent before something is wrong.
+  std::chrono::nanoseconds silence_limit(StreamId stream) const;
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    Patience patience;
+    StreamState state = StreamState::waiting;
+    std::uint64_t request_id = 0;
+    MonoTime since;  // requested, confirmed or last data, by state
+    std::optional<MonoTime> confirmed_at;
+    std::int64_t mean_gap_ns = 0;
+    std::int64_t longest_gap_ns = 0;
+    int doublings = 0;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace mp
