@@ -37,6 +37,9 @@ struct RestRequest {
   int weight = 1;        // in the venue's own units, of the budget `budget`
   std::string budget;    // limits are per budget: "binance.spot", "binance.derivatives"
   int priority = 0;      // higher first: book snapshots before statistics
+  // The answer's header with the venue's own count of what this address has used in this minute; "" if it tells none.
+  std::string used_weight_header{};
+  int budget_per_minute = 0;  // what the venue allows on `budget`; 0: not known (then 1200)
 };
 
 struct RestReply {
