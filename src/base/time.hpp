@@ -39,6 +39,10 @@ Result<WallTime> parse_iso(std::string_view text);
 Result<WallTime> parse_epoch_seconds(std::string_view text);
 void append_epoch_seconds(std::string& out, WallTime t);
 
+// "250ms", "20s", "1.5m", "24h", "3d", "100us", "0": a length of time as options and configuration have it.
+// Errc::usage when it is none of these, or negative.
+Result<Nanos> parse_duration(std::string_view text);
+
 // "2026-11-22", the UTC day.
 std::string utc_day(WallTime t);
 

@@ -52,5 +52,19 @@ TEST(Backoff, DoublesToTheCapAndJitterTakesUpToHalf) {
   EXPECT_EQ(backoff(policy, 1000, 1), milliseconds{15'000});
 }
 
+TEST(ParseDuration, ReadsNumberAndUnit) {
+  EXPECT_EQ(*parse_duration("20s"), Nanos{20'000'000'000});
+  EXPECT_EQ(*parse_duration("500ms"), Nanos{500'000'000});
+  EXPECT_EQ(*parse_duration("1.5m"), Nanos{90'000'000'000});
+  EXPECT_EQ(*parse_duration("24h"), Nanos{86'400'000'000'000});
+  EXPECT_EQ(*parse_duration("0.25ms"), Nanos{250'000});
+  EXPECT_EQ(*parse_duration("0"), Nanos{0});
+}
+
+TEST(ParseDuration, RefusesWhatHasNoUnitOrIsNoLength) {
+  for (const char* text : {"", "20", "s", "-1s", "1 s", "1x", "1.s", "9999999999999h", "1e3s"})
+    EXPECT_FALSE(parse_duration(text).has_value()) << text;
+}
+
 }  // namespace
 }  // namespace mp
