@@ -20,7 +20,8 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr std::array<Command, 0> kCommands{{
+constexpr std::array<Command, 1> kCommands{{
+    {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
 }};
 
 void print_usage(FILE* to) {

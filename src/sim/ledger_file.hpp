@@ -16,7 +16,7 @@ class LedgerFile final : public LineSink {
   ~LedgerFile() override;
 
   void line(std::string_view text) override;
-  void flush();
+  void flush() override;
   // Why not everything could be written; "" when everything was.
   const std::string& failure() const { return failure_; }
 

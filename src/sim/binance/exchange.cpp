@@ -54,7 +54,11 @@ std::optional<ConnectionRules> Exchange::open(ClientId client, std::string_view 
 }
 void Exchange::text(ClientId client, std::string_view frame) { switchboard_.text(client, frame); }
 void Exchange::closed(ClientId client) { switchboard_.closed(client); }
-bool Exchange::advance(WallTime now) { return market_.advance(now, kSlotsPerStep, *this); }
+bool Exchange::advance(WallTime now) {
+  const bool up_to_date = market_.advance(now, kSlotsPerStep, *this);
+  if (ledger_ != nullptr) ledger_->flush();
+  return up_to_date;
+}
 
 std::optional<std::size_t> Exchange::find_symbol(Section section, std::string_view instrument) const {
   for (std::size_t i = 0; i < market_.size(); ++i)
@@ -226,6 +230,7 @@ void Exchange::finish(WallTime now) {
     ledger_->line(book_line(kExchange, market_.symbol(i), market_.book(i), market_.last_update_id(i),
                             market_.last_change(i)));
   }
+  if (ledger_ != nullptr) ledger_->flush();
 }
 
 }  // namespace mp::sim::binance

@@ -15,6 +15,8 @@ namespace mp::sim {
 struct LineSink {
   virtual ~LineSink() = default;
   virtual void line(std::string_view text) = 0;
+  // Lets go of everything gathered so far; called before the same trades are sent to clients.
+  virtual void flush() {}
 };
 
 // An aggregated trade: its id, its sum, first_trade_id and last_trade_id.
