@@ -48,7 +48,6 @@ class Router {
   std::uint64_t unroutable() const { return unroutable_; }
 
  private:
-  struct Subject;
   Session* session_for(const Source& source);
   void hand_over(const Source& source, RecordPosition position, const Sink& sink);
   void number(RecordPosition position);

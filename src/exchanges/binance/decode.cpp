@@ -64,6 +64,7 @@ Result<T> exact(std::string_view text, std::string_view where) {
 // [["price","quantity"],…]; further elements of a level are ignored (old replies had an empty list there).
 Result<void> read_levels(od::value& value, std::vector<BookLevel>& out, const char* where) {
   out.clear();
+  if (out.capacity() == 0) out.reserve(16);  // it is moved into an event each time
   od::array levels;
   if (auto error = value.get_array().get(levels)) return json_error(error, where);
   for (auto each : levels) {

@@ -1,0 +1,43 @@
+#include "exchanges/binance/market.hpp"
+
+namespace mp::binance {
+namespace {
+
+constexpr MarketFacts kSpot{
+    .ws_base = "wss://stream.binance.com:9443",
+    .rest_base = "https://api.binance.com",
+    .depth_socket = "/stream",
+    .trade_socket = "/stream",
+    .exchange_info_path = "/api/v3/exchangeInfo",
+    .exchange_info_weight = 20,
+    .depth_path = "/api/v3/depth",
+    .budget = "binance.spot",
+};
+// Two sockets since the URL split of 2026: a subscription on the wrong one is confirmed and stays silent.
+constexpr MarketFacts kDerivatives{
+    .ws_base = "wss://fstream.binance.com",
+    .rest_base = "https://fapi.binance.com",
+    .depth_socket = "/public/stream",
+    .trade_socket = "/market/stream",
+    .exchange_info_path = "/fapi/v1/exchangeInfo",
+    .exchange_info_weight = 1,
+    .depth_path = "/fapi/v1/depth",
+    .budget = "binance.derivatives",
+};
+
+}  // namespace
+
+std::optional<Market> market_from(std::string_view name) {
+  if (name == "spot") return Market::spot;
+  if (name == "derivatives") return Market::derivatives;
+  return std::nullopt;
+}
+
+const MarketFacts& facts(Market market) { return market == Market::spot ? kSpot : kDerivatives; }
+
+int depth_weight(Market market, int limit) {
+  if (market == Market::spot) return limit <= 100 ? 5 : limit <= 500 ? 25 : limit <= 1000 ? 50 : 250;
+  return limit <= 50 ? 2 : limit <= 100 ? 5 : limit <= 500 ? 10 : 20;
+}
+
+}  // namespace mp::binance

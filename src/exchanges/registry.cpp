@@ -1,0 +1,33 @@
+// The venues, one line each.
+#include <vector>
+
+#include "base/text.hpp"
+#include "exchanges/binance/binance.hpp"
+#include "exchanges/exchange.hpp"
+
+namespace mp {
+
+std::span<const Exchange> exchanges() {
+  static const std::vector<Exchange> all{
+      make_binance(),
+  };
+  return all;
+}
+
+Result<const Exchange*> find_exchange(std::string_view name) {
+  std::vector<std::string> names;
+  for (const auto& exchange : exchanges()) {
+    if (exchange.name == name) return &exchange;
+    names.push_back(exchange.name);
+  }
+  const auto near = nearest(name, names);
+  return Error{Errc::usage, "no exchange of the name", shortened(name) + (near.empty() ? "" : "; did you mean " + near + "?")};
+}
+
+std::optional<Source> source_of_url(std::string_view url) {
+  for (const auto& exchange : exchanges())
+    if (auto market = exchange.market_of_url(url)) return Source{exchange.name, *market};
+  return std::nullopt;
+}
+
+}  // namespace mp
