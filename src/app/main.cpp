@@ -20,7 +20,8 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr std::array<Command, 1> kCommands{{
+constexpr std::array<Command, 2> kCommands{{
+    {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
 }};
 

@@ -127,12 +127,22 @@ void Conversation::begin(Instant now, Outbox& out) {
   wish(now.mono + kHousekeeping, out);
 }
 
+void Conversation::ask(std::string url, int weight, int priority, Outbox& out) const {
+  RestRequest request;
+  request.url = std::move(url);
+  request.weight = weight;
+  request.budget = facts(market_).budget;
+  request.priority = priority;
+  request.used_weight_header = kUsedWeightHeader;
+  request.budget_per_minute = facts(market_).weight_per_minute;
+  out.requests.push_back(std::move(request));
+}
+
 void Conversation::ask_exchange_info(Instant now, Outbox& out) {
   info_under_way_ = true;
   info_asked_at_ = now.mono;
   next_info_.reset();
-  out.requests.push_back({rest_base_ + facts(market_).exchange_info_path, facts(market_).exchange_info_weight,
-                          facts(market_).budget, kInfoPriority});
+  ask(rest_base_ + facts(market_).exchange_info_path, facts(market_).exchange_info_weight, kInfoPriority, out);
 }
 
 void Conversation::exchange_info(bool readable, Instant now, Outbox& out) {
@@ -461,9 +471,9 @@ void Conversation::ask_snapshots(Instant now, Outbox& out) {
     ++under_way_;
     next_snapshot_ = now.mono + kSnapshotSpacing;
     const auto& symbol = publisher_.catalogue().ref(index)->instrument;
-    out.requests.push_back({fmt::format("{}{}?symbol={}&limit={}", rest_base_, facts(market_).depth_path,
-                                        percent_encoded(symbol), snapshot_limit_),
-                            depth_weight(market_, snapshot_limit_), facts(market_).budget, kSnapshotPriority});
+    ask(fmt::format("{}{}?symbol={}&limit={}", rest_base_, facts(market_).depth_path, percent_encoded(symbol),
+                    snapshot_limit_),
+        depth_weight(market_, snapshot_limit_), kSnapshotPriority, out);
   }
 }
 

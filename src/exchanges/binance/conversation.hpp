@@ -81,6 +81,7 @@ class Conversation {
   };
 
   void wish(MonoTime at, Outbox& out);
+  void ask(std::string url, int weight, int priority, Outbox& out) const;
   void ask_exchange_info(Instant now, Outbox& out);
   void open_chosen(Outbox& out);
   void add_sockets(const std::string& path, const std::vector<StreamId>& streams, Outbox& out);

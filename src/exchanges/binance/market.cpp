@@ -12,6 +12,7 @@ constexpr MarketFacts kSpot{
     .exchange_info_weight = 20,
     .depth_path = "/api/v3/depth",
     .budget = "binance.spot",
+    .weight_per_minute = 6000,
 };
 // Two sockets since the URL split of 2026: a subscription on the wrong one is confirmed and stays silent.
 constexpr MarketFacts kDerivatives{
@@ -23,6 +24,7 @@ constexpr MarketFacts kDerivatives{
     .exchange_info_weight = 1,
     .depth_path = "/fapi/v1/depth",
     .budget = "binance.derivatives",
+    .weight_per_minute = 2400,
 };
 
 }  // namespace

@@ -23,8 +23,12 @@ struct MarketFacts {
   int exchange_info_weight;
   const char* depth_path;
   const char* budget;
+  int weight_per_minute;
 };
 const MarketFacts& facts(Market market);
+
+// The answers' header with what our address has used in this minute.
+inline constexpr const char* kUsedWeightHeader = "X-MBX-USED-WEIGHT-1M";
 
 // Of GET depth with this limit.
 int depth_weight(Market market, int limit);
