@@ -1,0 +1,39 @@
+#pragma once
+// What storage notes before it trims messages that a collector may not have read back yet: for each journal, the
+// highest position of each subject that is about to leave the stream. A publisher takes positions up to it for
+// stored. Kept in the bucket MARKETPRISM under trimmed_key(journal); a text line per subject: "<subject> <position>".
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/raw_record.hpp"
+#include "base/result.hpp"
+
+namespace mp::jetstream {
+
+inline constexpr const char* kBucket = "MARKETPRISM";
+// Where storage notes what it trimmed.
+std::string trimmed_key(std::string_view journal);
+// Where a collector writes, every second, after which sequence of the stream it would read back (decimal text):
+// trimming up to and including it needs no note.
+std::string acked_key(std::string_view journal);
+
+class TrimNote {
+ public:
+  // Keeps the higher one.
+  void add(std::string_view subject, const EventPosition& highest);
+  // All of the other note as well.
+  void add(const TrimNote& other);
+  const std::map<std::string, EventPosition, std::less<>>& highest() const { return highest_; }
+  bool empty() const { return highest_.empty(); }
+
+  std::string text() const;
+  static Result<TrimNote> parse(std::string_view text);
+
+ private:
+  std::map<std::string, EventPosition, std::less<>> highest_;
+};
+
+}  // namespace mp::jetstream
