@@ -69,16 +69,16 @@ struct DepthReply {
 
 // One entry of exchangeInfo's `symbols`.
 struct SymbolInfo {
-  std::string symbol;
-  std::string status;
-  std::string base_asset;
-  std::string quote_asset;
-  std::string margin_asset;   // futures
-  std::string contract_type;  // futures; "" while pending
-  std::optional<WallTime> delivery_date;
-  std::optional<Price> tick_size;
-  std::optional<Quantity> step_size;
-  std::optional<std::int64_t> st;
+  std::string symbol{};
+  std::string status{};
+  std::string base_asset{};
+  std::string quote_asset{};
+  std::string margin_asset{};   // futures
+  std::string contract_type{};  // futures; "" while pending
+  std::optional<WallTime> delivery_date{};
+  std::optional<Price> tick_size{};
+  std::optional<Quantity> step_size{};
+  std::optional<std::int64_t> st{};
 };
 struct ExchangeInfo {
   std::vector<SymbolInfo> symbols;

@@ -1,0 +1,487 @@
+// The conversation: what a session asks of its driver, step by step, and what it does when a step fails.
+#include "exchanges/binance/conversation.hpp"
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "support.hpp"
+
+namespace mp::binance {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kSpotSocket = "wss://stream.binance.com:9443/stream";
+constexpr const char* kPublicSocket = "wss://fstream.binance.com/public/stream";
+constexpr const char* kMarketSocket = "wss://fstream.binance.com/market/stream";
+
+std::string answer(int id) { return R"({"result":null,"id":)" + std::to_string(id) + "}"; }
+
+std::vector<std::string> messages(const Outbox& out) {
+  std::vector<std::string> texts;
+  for (const auto& notice : out.notices) texts.push_back(notice.message + " | " + notice.detail);
+  return texts;
+}
+
+// A spot session of BTCUSDT whose catalogue is read and whose socket is open.
+struct Talking : Script {
+  explicit Talking(std::vector<std::string> symbols = {"BTC-USDT"}, const std::string& market = "spot")
+      : Script(options_for(market, std::move(symbols))) {
+    begin(0s);
+    rest(market == "spot" ? kSpotInfoUrl : kUsdmInfoUrl,
+         fixture(market == "spot" ? "spot_rest_exchange_info.json" : "usdm_rest_exchange_info.json"), 100ms);
+    opens = out.opens;
+  }
+  std::vector<OpenSocket> opens;
+};
+
+TEST(Session, AsksForTheInstrumentsFirst) {
+  Script s(options_for("spot", {"BTC-USDT"}));
+  auto& out = s.begin(0s);
+  ASSERT_EQ(out.requests.size(), 1u);
+  EXPECT_EQ(out.requests[0].url, kSpotInfoUrl);
+  EXPECT_EQ(out.requests[0].weight, 20);
+  EXPECT_EQ(out.requests[0].budget, "binance.spot");
+  EXPECT_EQ(out.requests[0].budget_per_minute, 6000);
+  EXPECT_TRUE(out.opens.empty());
+  EXPECT_TRUE(out.wake_at);
+}
+
+TEST(Session, OpensItsSocketSubscribesAndAsksForASnapshotWhenDataFlows) {
+  Talking s;
+  ASSERT_EQ(s.opens.size(), 1u);
+  EXPECT_EQ(s.opens[0].url, kSpotSocket);
+  ASSERT_EQ(only<Instrument>(s.all).size(), 1u) << "only what was chosen";
+
+  auto& out = s.opened(5, kSpotSocket, 200ms);
+  ASSERT_EQ(out.frames.size(), 1u);
+  EXPECT_EQ(out.frames[0].connection, 5u);
+  EXPECT_EQ(out.frames[0].text,
+            R"({"method":"SUBSCRIBE","params":["btcusdt@depth@100ms","btcusdt@aggTrade"],"id":1})");
+  EXPECT_TRUE(s.text(5, answer(1), 300ms).requests.empty());
+  s.text(5, spot_update(101, 105, 400), 400ms);
+  ASSERT_EQ(s.out.requests.size(), 1u);
+  EXPECT_EQ(s.out.requests[0].url, kSpotDepthUrl);
+  EXPECT_EQ(s.out.requests[0].weight, 50);
+  s.text(5, spot_update(106, 110, 500), 500ms);
+  EXPECT_TRUE(s.out.requests.empty()) << "one is under way";
+  s.rest(kSpotDepthUrl, depth_reply(104), 600ms);
+  EXPECT_EQ(only<OrderBookDelta>(s.all).size(), 3u);
+  EXPECT_TRUE(s.out.requests.empty());
+
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  ASSERT_EQ(status.size(), 2u);
+  for (const auto& each : status)
+    EXPECT_EQ(each.state, each.data_type == DataType::trade ? StreamState::subscribing : StreamState::live);
+}
+
+TEST(Session, FuturesSpeakOverTwoSocketsByClassOfStream) {
+  Talking s({"BTCUSDT"}, "derivatives");
+  ASSERT_EQ(s.opens.size(), 2u);
+  EXPECT_EQ(s.opens[0].url, kPublicSocket);
+  EXPECT_EQ(s.opens[1].url, kMarketSocket);
+  EXPECT_NE(s.opens[0].slot, s.opens[1].slot);
+  EXPECT_THAT(s.opened(1, kMarketSocket, 1s).frames.at(0).text, HasSubstr(R"(["btcusdt@aggTrade"])"));
+  EXPECT_THAT(s.opened(2, kPublicSocket, 1s).frames.at(0).text, HasSubstr(R"(["btcusdt@depth@100ms"])"));
+}
+
+TEST(Session, RawTradesOfFuturesAreServedWhereDepthIs) {
+  auto options = options_for("derivatives", {"BTCUSDT"});
+  options.extra["trade_stream"] = "trade";
+  Script s(options);
+  s.begin(0s);
+  auto& out = s.rest(kUsdmInfoUrl, fixture("usdm_rest_exchange_info.json"), 100ms);
+  ASSERT_EQ(out.opens.size(), 1u);
+  EXPECT_EQ(out.opens[0].url, kPublicSocket);
+  EXPECT_THAT(s.opened(1, kPublicSocket, 1s).frames.at(0).text, HasSubstr(R"("btcusdt@trade")"));
+}
+
+TEST(Session, OwnAddressesReplaceSchemeHostAndPort) {
+  auto options = options_for("derivatives", {"BTCUSDT"});
+  options.ws_base = "ws://127.0.0.1:9443";
+  options.rest_base = "http://127.0.0.1:9080";
+  options.extra["time_unit"] = "us";
+  Script s(options);
+  EXPECT_EQ(s.begin(0s).requests.at(0).url, "http://127.0.0.1:9080/fapi/v1/exchangeInfo");
+  s.rest("http://127.0.0.1:9080/fapi/v1/exchangeInfo", fixture("usdm_rest_exchange_info.json"), 100ms);
+  EXPECT_EQ(s.out.opens.at(1).url, "ws://127.0.0.1:9443/market/stream?timeUnit=MICROSECOND");
+}
+
+TEST(Session, AnUnknownSymbolIsToldWithTheNearestAndTheOthersGoOn) {
+  Talking s({"BTC-USTD", "ETHBTC"});
+  EXPECT_THAT(messages(s.out),
+              testing::Contains(HasSubstr("unknown symbol: nothing is collected for it | symbol=BTC-USTD "
+                                          "did_you_mean=BTC-USDT")));
+  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr("symbol is not trading | symbol=ETHBTC status=BREAK")));
+  EXPECT_EQ(s.opens.size(), 1u);
+}
+
+TEST(Session, TheInstrumentListIsAskedForAgainUntilItComes) {
+  Script s(options_for("spot", {"BTC-USDT"}));
+  s.begin(0s);
+  s.rest_failed(kSpotInfoUrl, 1s);
+  EXPECT_TRUE(s.out.events.empty());
+  EXPECT_EQ(s.out.notices.size(), 1u);
+  EXPECT_TRUE(s.tick(1500ms).requests.empty());
+  EXPECT_EQ(s.tick(2s).requests.size(), 1u);
+  s.rest(kSpotInfoUrl, "<html>", 3s, 503);
+  EXPECT_TRUE(s.out.events.empty()) << "no answer, so nothing is rejected";
+  EXPECT_EQ(s.tick(6s).requests.size(), 1u);
+  s.rest(kSpotInfoUrl, R"({"symbols":)", 7s);
+  EXPECT_EQ(only<Rejected>(s.out.events).size(), 1u) << "an answer that cannot be read";
+  EXPECT_EQ(s.tick(20s).requests.size(), 1u);
+  s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 21s);
+  EXPECT_EQ(s.out.opens.size(), 1u);
+  EXPECT_TRUE(s.tick(22s).requests.empty());
+  EXPECT_EQ(s.tick(25h).requests.at(0).url, kSpotInfoUrl) << "read again daily";
+}
+
+TEST(Session, ManySymbolsAreSubscribedInSpacedChunks) {
+  std::string info = R"({"symbols":[)";
+  std::vector<std::string> symbols;
+  for (int i = 0; i < 450; ++i) {
+    const auto name = "S" + std::to_string(i);
+    symbols.push_back(name + "-USDT");
+    info += (i ? "," : "") + std::string(R"({"symbol":")") + name + R"(USDT","status":"TRADING","baseAsset":")" + name +
+            R"(","quoteAsset":"USDT"})";
+  }
+  Script s(options_for("spot", symbols));
+  s.begin(0s);
+  s.rest(kSpotInfoUrl, info + "]}", 0s);
+  ASSERT_EQ(s.out.opens.size(), 3u) << "900 streams, 400 on a socket";
+  std::set<std::uint32_t> slots;
+  for (const auto& open : s.out.opens) slots.insert(open.slot);
+  EXPECT_EQ(slots.size(), 3u);
+  std::map<ConnectionId, std::vector<std::chrono::nanoseconds>> sent;
+  std::string names;
+  const auto note = [&](std::chrono::nanoseconds t) {
+    for (const auto& frame : s.out.frames) {
+      sent[frame.connection].push_back(t);
+      names += frame.text;
+    }
+  };
+  for (ConnectionId c = 1; c <= 3; ++c) {
+    s.opened(c, kSpotSocket, 0s);
+    note(0s);
+  }
+  for (auto t = 50ms; t < 5s; t += 50ms) {
+    s.tick(t);
+    note(t);
+  }
+  EXPECT_EQ(sent[1].size(), 4u);
+  EXPECT_EQ(sent[2].size(), 4u);
+  EXPECT_EQ(sent[3].size(), 1u);
+  for (const auto& [connection, times] : sent)
+    for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GE(times[i] - times[i - 1], 250ms);
+  for (int i = 0; i < 450; ++i) {
+    EXPECT_THAT(names, HasSubstr("\"s" + std::to_string(i) + "usdt@depth@100ms\""));
+    EXPECT_THAT(names, HasSubstr("\"s" + std::to_string(i) + "usdt@aggTrade\""));
+  }
+}
+
+TEST(Session, SnapshotsOfManySymbolsAreSpacedAndFew) {
+  std::string info = R"({"symbols":[)";
+  std::vector<std::string> symbols;
+  for (int i = 0; i < 50; ++i) {
+    const auto name = "S" + std::to_string(i);
+    symbols.push_back(name + "USDT");
+    info += (i ? "," : "") + std::string(R"({"symbol":")") + name + R"(USDT","status":"TRADING","baseAsset":")" + name +
+            R"(","quoteAsset":"USDT"})";
+  }
+  Script s(options_for("spot", symbols));
+  s.begin(0s);
+  s.rest(kSpotInfoUrl, info + "]}", 0s);
+  s.opened(1, kSpotSocket, 0s);
+  std::vector<std::string> asked;
+  const auto note = [&] {
+    for (const auto& request : s.out.requests) asked.push_back(request.url);
+  };
+  for (int i = 0; i < 50; ++i) {
+    s.text(1, spot_update(5, 5, 10, "S" + std::to_string(i) + "USDT"), 10ms);
+    note();
+  }
+  EXPECT_EQ(asked.size(), 1u);
+  for (auto t = 20ms; t < 2s; t += 20ms) {
+    s.tick(t);
+    note();
+  }
+  EXPECT_EQ(asked.size(), Conversation::kSnapshotsUnderWay) << "no more until one is answered";
+  for (std::size_t i = 0; i < asked.size() && i < 100; ++i) {
+    s.rest(asked[i], depth_reply(5), 2s + i * 200ms);
+    note();
+    s.tick(2s + i * 200ms + 160ms);
+    note();
+  }
+  EXPECT_EQ(std::set<std::string>(asked.begin(), asked.end()).size(), 50u);
+  std::vector<OrderBook> books;
+  s.session->books(1, books);
+  EXPECT_EQ(books.size(), 50u);
+}
+
+TEST(Session, AFailedSnapshotIsAskedForAgainWithBackOff) {
+  Talking s;
+  s.opened(1, kSpotSocket, 1s);
+  s.text(1, answer(1), 1s);
+  EXPECT_EQ(s.text(1, spot_update(101, 105, 1100), 1100ms).requests.size(), 1u);
+  s.rest_failed(kSpotDepthUrl, 1200ms);
+  EXPECT_TRUE(s.out.requests.empty());
+  EXPECT_TRUE(s.out.events.empty());
+  EXPECT_TRUE(s.tick(1900ms).requests.empty());
+  EXPECT_EQ(s.tick(2200ms).requests.size(), 1u);
+  s.rest(kSpotDepthUrl, "busy", 2300ms, 503);
+  EXPECT_TRUE(s.tick(3s).requests.empty());
+  EXPECT_EQ(s.tick(4500ms).requests.size(), 1u) << "the second wait is longer";
+  s.rest(kSpotDepthUrl, depth_reply(50), 4600ms);  // older than the updates
+  EXPECT_TRUE(s.all.size() == 1) << "the instrument, and no book";
+  EXPECT_EQ(s.tick(9s).requests.size(), 1u);
+  s.rest(kSpotDepthUrl, depth_reply(104), 9100ms);
+  EXPECT_EQ(only<OrderBookDelta>(s.all).size(), 2u);
+}
+
+TEST(Session, AGapResynchronisesThatSymbolOnly) {
+  Talking s({"BTC-USDT", "ETH-BTC"});
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, spot_update(1, 5, 10), 10ms);
+  s.rest(kSpotDepthUrl, depth_reply(5), 20ms);
+  s.text(1, spot_update(1, 5, 300, "ETHBTC"), 300ms);
+  s.rest("https://api.binance.com/api/v3/depth?symbol=ETHBTC&limit=1000", depth_reply(5), 310ms);
+  auto& out = s.text(1, spot_update(9, 9, 2000), 2000ms);
+  EXPECT_EQ(only<Gap>(out.events).size(), 1u);
+  ASSERT_EQ(out.requests.size(), 1u);
+  EXPECT_EQ(out.requests[0].url, kSpotDepthUrl);
+  EXPECT_TRUE(out.closes.empty());
+  EXPECT_EQ(only<OrderBookDelta>(s.text(1, spot_update(6, 6, 2100, "ETHBTC"), 2100ms).events).size(), 1u);
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  for (const auto& each : status) {
+    if (each.data_type != DataType::orderbook_delta) continue;
+    const bool btc = each.instrument->instrument == "BTCUSDT";
+    EXPECT_EQ(each.state, btc ? StreamState::resyncing : StreamState::live);
+    EXPECT_EQ(each.gaps, btc ? 1u : 0u);
+  }
+}
+
+TEST(Session, AQuietSymbolGetsItsSnapshotOnceTheSubscriptionIsConfirmed) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  EXPECT_TRUE(s.tick(5s).requests.empty()) << "not confirmed yet";
+  s.text(1, answer(1), 5s);
+  EXPECT_TRUE(s.tick(6s).requests.empty());
+  EXPECT_EQ(s.tick(8s).requests.size(), 1u);
+}
+
+TEST(Session, ASubscriptionWithoutAnswerEndsTheConnection) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  EXPECT_TRUE(s.tick(9s).closes.empty());
+  auto& out = s.tick(10s);
+  ASSERT_EQ(out.closes.size(), 1u);
+  EXPECT_EQ(out.closes[0].connection, 1u);
+  EXPECT_EQ(out.closes[0].reason, CloseReason::stale);
+  s.closed(1, 10s);
+  EXPECT_EQ(s.opened(2, kSpotSocket, 11s).frames.size(), 1u) << "subscribed again on the new connection";
+}
+
+// What a subscription on the wrong path of the futures looks like.
+TEST(Session, AConfirmedButSilentSocketIsReopened) {
+  Talking s({"BTCUSDT"}, "derivatives");
+  s.opened(1, kPublicSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  EXPECT_TRUE(s.tick(29s).closes.empty());
+  auto& out = s.tick(31s);
+  ASSERT_EQ(out.closes.size(), 1u);
+  EXPECT_THAT(messages(out), testing::Contains(HasSubstr("confirmed, but no data")));
+}
+
+TEST(Session, OneSilentStreamAmongLiveOnesIsSubscribedAgain) {
+  Talking s({"BTC-USDT", "ETH-BTC"});
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  for (int i = 1; i <= 40; ++i) s.text(1, spot_update(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i), i * 1000), i * 1s);
+  auto& out = s.tick(41s);
+  EXPECT_TRUE(out.closes.empty());
+  ASSERT_EQ(out.frames.size(), 1u);
+  EXPECT_THAT(out.frames[0].text, HasSubstr(R"(["ethbtc@depth@100ms"])"));
+}
+
+TEST(Session, AStreamThatFallsSilentEndsItsConnection) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  for (int i = 1; i <= 100; ++i)
+    s.text(1, spot_update(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i), i * 100), i * 100ms);
+  EXPECT_TRUE(s.tick(39s).closes.empty());
+  auto& out = s.tick(41s);
+  ASSERT_EQ(out.closes.size(), 1u);
+  EXPECT_EQ(out.closes[0].reason, CloseReason::stale);
+  EXPECT_THAT(messages(out), testing::Contains(HasSubstr("silent for longer")));
+  EXPECT_TRUE(s.out.events.empty()) << "a tick publishes nothing";
+  s.closed(1, 42s);
+  EXPECT_EQ(s.opened(2, kSpotSocket, 43s).frames.size(), 1u);
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  EXPECT_EQ(status.back().reconnects, 1u);
+}
+
+TEST(Session, ARefusedSubscriptionIsNamed) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  auto& out = s.text(1, R"({"error":{"code":2,"msg":"Invalid request"},"id":1})", 100ms);
+  ASSERT_EQ(out.notices.size(), 1u);
+  EXPECT_THAT(out.notices[0].detail, HasSubstr("btcusdt@aggTrade"));
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  EXPECT_EQ(status.at(0).state, StreamState::refused);
+}
+
+TEST(Session, AnErrorWithoutIdBelongsToTheOldestOpenRequest) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  EXPECT_THAT(s.text(1, fixture("ws_error.json"), 100ms).notices.at(0).detail, HasSubstr("btcusdt@depth@100ms"));
+}
+
+TEST(Session, TheShutdownNoticeBringsAReplacementThatTakesOver) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  s.text(1, spot_update(1, 5, 200), 200ms);
+  s.rest(kSpotDepthUrl, depth_reply(5), 300ms);
+  auto& notice = s.text(1, fixture("spot_ws_shutdown.json"), 1s);
+  ASSERT_EQ(notice.opens.size(), 1u);
+  EXPECT_EQ(notice.opens[0].url, kSpotSocket);
+  EXPECT_NE(notice.opens[0].slot, s.opens[0].slot);
+  EXPECT_TRUE(s.text(1, fixture("spot_ws_shutdown.json"), 1s).opens.empty()) << "told twice, replaced once";
+  EXPECT_EQ(s.opened(2, kSpotSocket, 1500ms).frames.size(), 1u);
+  s.text(1, spot_update(6, 6, 1600), 1600ms);
+  EXPECT_TRUE(s.tick(1700ms).closes.empty()) << "not confirmed yet";
+  s.text(2, answer(2), 1800ms);
+  s.text(2, spot_update(8, 8, 1900), 1900ms);
+  auto& handover = s.tick(2s);
+  ASSERT_EQ(handover.closes.size(), 1u);
+  EXPECT_EQ(handover.closes[0].connection, 1u);
+  EXPECT_EQ(handover.closes[0].reason, CloseReason::replaced);
+  s.text(1, spot_update(7, 7, 1850), 2001ms);
+  s.closed(1, 2010ms);
+  s.text(2, spot_update(9, 9, 2100), 2100ms);
+  EXPECT_TRUE(only<Gap>(s.all).empty());
+  EXPECT_EQ(only<OrderBookDelta>(s.all).back().last_update_id, 9u);
+  // A connection that the driver opens for the socket that is no more.
+  EXPECT_EQ(s.opened(3, kSpotSocket, 3s).closes.at(0).reason, CloseReason::replaced);
+}
+
+TEST(Session, ConnectionsAreReplacedBeforeTheVenueEndsThem) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  EXPECT_TRUE(s.tick(23h).opens.empty());
+  EXPECT_EQ(s.tick(23h + 51min).opens.size(), 1u);
+}
+
+TEST(Session, TheOldConnectionMayEndBeforeItsReplacementIsUp) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  s.text(1, fixture("spot_ws_shutdown.json"), 1s);
+  s.closed(1, 1100ms);
+  EXPECT_EQ(s.opened(2, kSpotSocket, 1200ms).frames.size(), 1u);
+  EXPECT_TRUE(s.out.closes.empty());
+  EXPECT_EQ(s.opened(3, kSpotSocket, 1300ms).closes.size(), 1u) << "one is enough";
+}
+
+TEST(Session, UnknownInstrumentsAndUnreadableFramesAreRejectedWithTheirText) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, agg_trade(1, 10, "NOPEUSDT"), 10ms);
+  s.text(1, "{\"e\":", 20ms);
+  s.text(1, R"({"e":"aggTrade","s":"BTCUSDT","a":1})", 30ms);
+  const auto rejected = only<Rejected>(s.all);
+  ASSERT_EQ(rejected.size(), 3u);
+  EXPECT_EQ(rejected[0].reason, "instrument 'NOPEUSDT' is not in the catalogue");
+  EXPECT_EQ(rejected[0].raw, agg_trade(1, 10, "NOPEUSDT"));
+  EXPECT_EQ(rejected[1].raw, "{\"e\":");
+  EXPECT_THAT(rejected[2].reason, HasSubstr("missing field: aggTrade."));
+  EXPECT_EQ(rejected[2].market_type, MarketType::spot);
+}
+
+TEST(Session, LiveEventsFarFromTheirReceiveTimeAreRejected) {
+  Talking s;
+  s.text(1, agg_trade(1, 0), 23h + 59min);
+  EXPECT_EQ(only<Trade>(s.out.events).size(), 1u);
+  s.text(1, agg_trade(2, 0), 24h + 1s);
+  ASSERT_EQ(only<Rejected>(s.out.events).size(), 1u);
+  EXPECT_THAT(only<Rejected>(s.out.events)[0].reason, HasSubstr("more than 24 h"));
+  s.text(1, agg_trade(3, 86'400'000), 24h + 2s);
+  EXPECT_TRUE(only<Gap>(s.all).empty()) << "a rejected trade is not a missing one";
+  auto options = options_for("spot");
+  options.max_clock_distance = 0h;
+  Script replay(options);
+  replay.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 0s);
+  replay.text(1, agg_trade(1, 0), 1000h);
+  EXPECT_EQ(only<Trade>(replay.all).size(), 1u);
+}
+
+TEST(Session, TradesOfBothSeriesAreTrackedApart) {
+  Script s(options_for("derivatives"));
+  s.rest(kUsdmInfoUrl, fixture("usdm_rest_exchange_info.json"), 0s);
+  for (const auto* name : {"usdm_ws_agg_trade.json", "usdm_ws_trade.json", "usdm_ws_trade_na.json",
+                           "usdm_ws_coin_margined.json"})
+    s.text(1, fixture(name), 1s);
+  auto next = fixture("usdm_ws_trade.json");
+  next.replace(next.find("6100000004"), 10, "6100000006");
+  s.text(1, next, 2s);
+  EXPECT_EQ(only<Trade>(s.all).size(), 3u);
+  EXPECT_TRUE(only<Gap>(s.all).empty()) << "the id of the NA row is used up, not missing";
+  EXPECT_TRUE(only<Rejected>(s.all).empty());
+  EXPECT_EQ(s.session->counters().unmapped, (std::vector<std::pair<std::string, std::uint64_t>>{{"COIN-M (st 2)", 1}}));
+}
+
+TEST(Session, ATradeGapHasItsCause) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, agg_trade(10, 100), 100ms);
+  s.text(1, agg_trade(12, 200), 200ms);
+  s.closed(1, 300ms);
+  s.opened(2, kSpotSocket, 400ms);
+  s.text(2, agg_trade(13, 500), 500ms);
+  s.closed(2, 600ms);
+  s.opened(3, kSpotSocket, 700ms);
+  s.text(3, agg_trade(20, 800), 800ms);
+  s.begin(900ms);
+  s.text(4, agg_trade(30, 1000), 1000ms);
+  const auto gaps = only<Gap>(s.all);
+  ASSERT_EQ(gaps.size(), 3u);
+  EXPECT_EQ(gaps[0].cause, GapCause::sequence);
+  EXPECT_EQ(gaps[1].cause, GapCause::disconnected);
+  EXPECT_EQ(gaps[1].gap_start, kStart + 500ms);
+  EXPECT_EQ(gaps[1].gap_end, kStart + 800ms);
+  EXPECT_EQ(gaps[1].last_id, "13");
+  EXPECT_EQ(gaps[1].next_id, "20");
+  EXPECT_EQ(gaps[2].cause, GapCause::collector_down);
+}
+
+TEST(Session, GoldenEventsOfAllFixtures) {
+  auto run = [](const std::string& market, const std::vector<std::string>& names, const char* info, const char* depth) {
+    Script s(options_for(market));
+    s.rest(info, fixture(market == "spot" ? "spot_rest_exchange_info.json" : "usdm_rest_exchange_info.json"), 0s);
+    int ms = 0;
+    for (const auto& name : names)
+      name.find("rest_depth") == std::string::npos
+          ? s.text(1, fixture(name), ++ms * 1ms)
+          : s.rest(depth, fixture(name), ++ms * 1ms);
+    return s.events;
+  };
+  const auto got = run("spot", {"spot_ws_agg_trade.json", "spot_ws_trade.json", "spot_ws_trade_us.json",
+                                "spot_ws_depth_update.json", "spot_ws_book_ticker.json", "spot_ws_partial_depth.json",
+                                "spot_rest_depth.json"}, kSpotInfoUrl, kSpotDepthUrl) +
+                   run("derivatives", {"usdm_ws_agg_trade.json", "usdm_ws_trade.json", "usdm_ws_trade_na.json",
+                                       "usdm_ws_depth_update.json", "usdm_ws_partial_depth.json",
+                                       "usdm_ws_coin_margined.json", "usdm_ws_mark_price.json", "usdm_rest_depth.json"},
+                       kUsdmInfoUrl, kUsdmDepthUrl);
+  const auto path = std::string(MP_SOURCE_DIR) + "/src/exchanges/binance/fixtures/events.jsonl";
+  if (std::getenv("MP_WRITE_GOLDEN")) std::ofstream(path, std::ios::binary) << got;
+  EXPECT_EQ(got, read_file(path));
+}
+
+}  // namespace
+}  // namespace mp::binance
