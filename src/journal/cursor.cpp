@@ -50,15 +50,10 @@ std::optional<CursorState> Cursor::State::compare(const SegmentHeader& next) {
     told_first_gap = true;
     return lose(0, fmt::format("segment {} is not on disk; the journal begins with {}", from.segment, next.segment));
   }
-  if (next.previous_segment > segment)
-    return lose(next.previous_records, fmt::format("segments behind {} and up to {} are not on disk; the last of them held {} records",
-                                segment, next.previous_segment, next.previous_records));
-  if (next.previous_segment == segment && reader && next.previous_records > reader->next_record()) {
-    const auto missing = next.previous_records - reader->next_record();
-    return lose(missing, fmt::format("segment {} ends at record {}, but held {} when segment {} began; {} records lost",
-                                     segment, reader->next_record(), next.previous_records, next.segment, missing));
-  }
-  return std::nullopt;
+  const SegmentReached reached{segment, reader ? std::optional(reader->next_record()) : std::nullopt};
+  const auto missing = missing_before(next, reached);
+  if (!missing) return std::nullopt;
+  return lose(missing->records, missing->what);
 }
 
 CursorState Cursor::State::begin(const SegmentFile& file) {

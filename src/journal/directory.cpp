@@ -153,4 +153,16 @@ Result<SegmentSummary> summarize(const SegmentFile& file) {
   return summary;
 }
 
+std::optional<MissingRecords> missing_before(const SegmentHeader& next, const SegmentReached& reached) {
+  if (next.previous_segment > reached.segment)
+    return MissingRecords{next.previous_records,
+                          fmt::format("segments behind {} and up to {} are not on disk; the last of them held {} records",
+                                      reached.segment, next.previous_segment, next.previous_records)};
+  if (next.previous_segment != reached.segment || !reached.records || next.previous_records <= *reached.records)
+    return std::nullopt;
+  const auto missing = next.previous_records - *reached.records;
+  return MissingRecords{missing, fmt::format("segment {} ends at record {}, but held {} when segment {} began; {} records lost",
+                                             reached.segment, *reached.records, next.previous_records, next.segment, missing)};
+}
+
 }  // namespace mp::journal

@@ -50,4 +50,16 @@ struct SegmentSummary {
 // Reads the whole segment.
 [[nodiscard]] Result<SegmentSummary> summarize_all(SegmentReader& reader);
 
+// Up to where a journal has been read.
+struct SegmentReached {
+  std::uint32_t segment = 0;
+  std::optional<std::uint32_t> records;  // that it held; nothing when it could not be read at all
+};
+struct MissingRecords {
+  std::uint64_t records = 0;  // known to be missing
+  std::string what;
+};
+// What the header of the segment read next says that should have been found before it.
+std::optional<MissingRecords> missing_before(const SegmentHeader& next, const SegmentReached& reached);
+
 }  // namespace mp::journal

@@ -343,6 +343,7 @@ Result<void> Journal::State::find_segments() {
                  fmt::format("belongs to journal {}, its directory to {}; move it away", summary->header.journal.text(),
                              id.text())};
   recovered.last_records = summary->records;
+  recovered.records = summary->header.records_before + summary->records;
   recovered.closed_in_order = summary->closed;
   recovered.torn_bytes = summary->torn_bytes;
   recovered.damages = summary->damages;
@@ -367,7 +368,9 @@ SegmentHeader Journal::State::next_header(WallTime now) const {
   if (file) {
     next.previous_segment = header.segment;
     next.previous_records = records;
+    next.records_before = header.records_before + records;
   } else {
+    next.records_before = recovered.records;
     next.previous_segment = recovered.last_segment;
     next.previous_records = recovered.last_records;
   }
@@ -557,6 +560,7 @@ Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options) {
   return std::unique_ptr<Journal>(new Journal(std::move(state)));
 }
 
+const fs::path& Journal::directory() const { return state_->options.directory; }
 const JournalId& Journal::id() const { return state_->id; }
 const RecoveredJournal& Journal::recovered() const { return state_->recovered; }
 void Journal::raise_floor(std::uint32_t segment) { state_->floor = std::max(state_->floor, segment); }

@@ -49,6 +49,7 @@ struct RecoveredJournal {
   std::uint32_t segments = 0;
   std::uint32_t last_segment = 0;  // 0: none
   std::uint32_t last_records = 0;  // in it
+  std::uint64_t records = 0;       // in the whole journal so far, segments that were deleted since included
   bool closed_in_order = true;     // false: the last writer was killed, or the power was cut
   std::uint64_t torn_bytes = 0;    // of a group that was not finished then; nobody had been told of it
   std::uint64_t damages = 0;       // in the last segment, when it had to be read
@@ -86,6 +87,7 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  const std::filesystem::path& directory() const;
   const JournalId& id() const;
   const RecoveredJournal& recovered() const;
 

@@ -18,6 +18,7 @@ std::string encode_header_copy(const SegmentHeader& header) {
   put_fixed(copy, nanos_since_epoch(header.created_at));
   put_fixed(copy, header.previous_segment);
   put_fixed(copy, header.previous_records);
+  put_fixed(copy, header.records_before);
   put_text(copy, std::string_view(header.software).substr(0, kMaxHeaderText));
   put_text(copy, std::string_view(header.config_hash).substr(0, kMaxHeaderText));
   copy.resize(kHeaderSize - 4);
@@ -56,6 +57,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view copy) {
   header.created_at = wall_from_nanos(in.fixed<std::int64_t>());
   header.previous_segment = in.fixed<std::uint32_t>();
   header.previous_records = in.fixed<std::uint32_t>();
+  header.records_before = in.fixed<std::uint64_t>();
   header.software = std::string(in.text());
   header.config_hash = std::string(in.text());
   if (!in.ok()) return corrupt("texts do not fit");

@@ -39,6 +39,8 @@ struct SegmentHeader {
   // With these a segment that was cut off exactly between two groups is found out.
   std::uint32_t previous_segment = 0;
   std::uint32_t previous_records = 0;
+  // Records of the whole journal before this segment, deleted segments included.
+  std::uint64_t records_before = 0;
 
   friend bool operator==(const SegmentHeader&, const SegmentHeader&) = default;
 };

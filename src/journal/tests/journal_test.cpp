@@ -209,6 +209,20 @@ TEST_F(JournalTest, AfterAnOrderlyEndTheNextStartKnowsThatNothingIsMissing) {
   EXPECT_TRUE(journal->recovered().closed_in_order);
   EXPECT_EQ(journal->recovered().last_segment, 1u);
   EXPECT_EQ(journal->recovered().last_records, 1u);
+  EXPECT_EQ(journal->recovered().records, 1u);
+}
+
+TEST_F(JournalTest, CountsTheRecordsOfItsWholeLifeDeletedSegmentsIncluded) {
+  for (std::uint64_t start = 0; start < 3; ++start) {
+    const auto journal = started_journal(options());
+    EXPECT_EQ(journal->recovered().records, start * 3);
+    append_one(*journal, text_record(1));
+    ASSERT_TRUE(journal->start_segment("", at(600)).has_value());
+    append_one(*journal, text_record(2));
+    append_one(*journal, text_record(3));
+  }
+  fs::remove(list_segments(options().directory)->front().path);
+  EXPECT_EQ(open_journal(options())->recovered().records, 9u);
 }
 
 TEST_F(JournalTest, ATornTailIsReportedAndTheNextSegmentBegins) {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 #include <vector>
+#include <map>
 
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"

@@ -1,0 +1,331 @@
+#include "journal/capture_set.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <charconv>
+#include <deque>
+#include <map>
+
+#include "base/text.hpp"
+#include "journal/byte_source.hpp"
+#include "journal/capture_file.hpp"
+#include "journal/record_codec.hpp"
+
+namespace mp::journal {
+namespace {
+
+constexpr std::size_t kSkippedUrlsKept = 5;
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new()) {
+    if (context_ == nullptr || EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) != 1)
+      throw std::runtime_error("SHA-256 is not available");
+  }
+  ~Sha256() { EVP_MD_CTX_free(context_); }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(std::string_view bytes) { EVP_DigestUpdate(context_, bytes.data(), bytes.size()); }
+  std::string digest() {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    EVP_DigestFinal_ex(context_, bytes, &size);
+    return {bytes, bytes + size};
+  }
+
+ private:
+  EVP_MD_CTX* context_;
+};
+
+JournalId id_of(const std::vector<std::string>& sorted_digests) {
+  auto digest = sorted_digests.front();
+  if (sorted_digests.size() > 1) {
+    Sha256 all;
+    for (const auto& one : sorted_digests) all.update(one);
+    digest = all.digest();
+  }
+  JournalId id;
+  std::copy_n(digest.begin(), id.bytes.size(), id.bytes.begin());
+  return id;
+}
+
+std::optional<ConnectionId> number_of(std::string_view label) {
+  ConnectionId number = 0;
+  const auto [at, error] = std::from_chars(label.data(), label.data() + label.size(), number);
+  if (error != std::errc{} || at != label.data() + label.size() || number == 0) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Result<std::string> sha256_of_file(const std::filesystem::path& path) {
+  auto source = open_file_source(path);
+  if (!source) return source.error();
+  Sha256 sha;
+  std::string chunk(1u << 20, '\0');
+  for (std::uint64_t offset = 0;;) {
+    const auto got = (*source)->read_at(offset, chunk);
+    if (!got) return got.error();
+    if (*got == 0) return sha.digest();
+    sha.update(std::string_view(chunk).substr(0, *got));
+    offset += *got;
+  }
+}
+
+struct CaptureSet::State {
+  struct Connected {
+    ConnectionId id = 0;
+    const Source* source = nullptr;
+  };
+  // One file on its way.
+  struct Track {
+    explicit Track(CaptureFile f) : file(std::move(f)) {}
+    CaptureFile file;
+    std::optional<CaptureLine> line;  // read, not yet given out
+    bool begun = false;
+    bool finished = false;
+    WallTime first;
+    Nanos due{0};
+    WallTime last;                               // of the line given out last
+    std::map<std::string, Connected, std::less<>> open;  // by conn, or by url where there is none
+  };
+
+  SourceOfUrl source_of_url;
+  JournalId id;
+  std::vector<Track> tracks;
+  SourceTable sources;
+  ConnectionId last_connection = 0;
+
+  RawRecord record;
+  std::deque<RawRecord> ready;  // records to give out before the next line is looked at
+  bool begun = false;
+  bool ended = false;
+  bool stopped = false;  // the last record given out was a stop
+  Nanos now{0};
+  WallTime last_time;
+  std::optional<Error> error;
+  std::uint64_t skipped = 0;
+  std::vector<std::string> skipped_urls;
+  const std::string padding = std::string(RawRecord::kFramePadding, '\0');
+
+  bool fetch(Track& track);
+  Track* next_track();
+  const RawRecord* next();
+  const RawRecord* give(const RawRecord& what);
+  void take_line(Track& track);
+  void take_frame(Track& track, const CaptureLine& line);
+  void connect(Track& track, const CaptureLine& line, const std::string& key);
+  void close(const Connected& connection, WallTime at, std::string_view reason);
+  void close_all(Track& track, WallTime at, std::string_view reason);
+  void skip(const CaptureLine& line);
+  const Source* source_of(const CaptureLine& line);
+  RawRecord plain(RecordKind kind, WallTime at, std::string_view words = "") const;
+};
+
+RawRecord CaptureSet::State::plain(RecordKind kind, WallTime at, std::string_view words) const {
+  RawRecord made;
+  made.kind = kind;
+  made.received_at = at;
+  made.payload = words.empty() ? std::string_view(padding).substr(0, 0) : words;
+  return made;
+}
+
+// Reads the track's next line; false at its end or after an error.
+bool CaptureSet::State::fetch(Track& track) {
+  auto line = track.file.next();
+  if (!line) {
+    error = line.error();
+    return false;
+  }
+  track.line = *line;
+  if (!track.line) return false;
+  if (!track.begun) {
+    track.begun = true;
+    track.first = track.line->received_at;
+  }
+  track.due = std::max(track.due, track.line->received_at - track.first);
+  return true;
+}
+
+// The one whose line is due first; the tracks stand in the order of their SHA-256.
+CaptureSet::State::Track* CaptureSet::State::next_track() {
+  Track* first = nullptr;
+  for (auto& track : tracks)
+    if (track.line && (first == nullptr || track.due < first->due)) first = &track;
+  return first;
+}
+
+const Source* CaptureSet::State::source_of(const CaptureLine& line) {
+  if (!line.exchange.empty()) return sources.intern({std::string(line.exchange), std::string(line.market)});
+  const auto found = source_of_url ? source_of_url(line.url) : std::nullopt;
+  return found ? sources.intern(*found) : nullptr;
+}
+
+void CaptureSet::State::skip(const CaptureLine& line) {
+  ++skipped;
+  const std::string url = shortened(line.url);
+  if (skipped_urls.size() < kSkippedUrlsKept && std::find(skipped_urls.begin(), skipped_urls.end(), url) == skipped_urls.end())
+    skipped_urls.push_back(url);
+}
+
+void CaptureSet::State::close(const Connected& connection, WallTime at, std::string_view reason) {
+  auto closed = plain(RecordKind::closed, at, reason);
+  closed.connection = connection.id;
+  closed.source = connection.source;
+  ready.push_back(closed);
+}
+
+void CaptureSet::State::close_all(Track& track, WallTime at, std::string_view reason) {
+  std::vector<Connected> open;
+  for (const auto& [key, connection] : track.open) open.push_back(connection);
+  std::sort(open.begin(), open.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const auto& connection : open) close(connection, at, reason);
+  track.open.clear();
+}
+
+void CaptureSet::State::connect(Track& track, const CaptureLine& line, const std::string& key) {
+  const auto* source = source_of(line);
+  if (source == nullptr) return;
+  const auto wanted = tracks.size() == 1 ? number_of(line.conn) : std::nullopt;
+  last_connection = wanted && *wanted > last_connection ? *wanted : last_connection + 1;
+  track.open[key] = {last_connection, source};
+  auto opened = plain(RecordKind::opened, line.received_at);
+  opened.connection = last_connection;
+  opened.source = source;
+  opened.url = line.url;
+  ready.push_back(opened);
+}
+
+void CaptureSet::State::take_frame(Track& track, const CaptureLine& line) {
+  const std::string key(line.conn.empty() ? line.url : line.conn);
+  auto known = track.open.find(key);
+  if (line.kind == RecordKind::opened) {
+    if (known != track.open.end()) close(known->second, line.received_at, "replaced");
+    track.open.erase(key);
+    connect(track, line, key);
+    if (!track.open.contains(key)) skip(line);
+    return;
+  }
+  if (known == track.open.end()) {
+    connect(track, line, key);
+    known = track.open.find(key);
+    if (known == track.open.end()) return skip(line);
+  }
+  auto frame = plain(line.kind, line.received_at);
+  frame.payload = line.payload;
+  frame.connection = known->second.id;
+  frame.source = known->second.source;
+  ready.push_back(frame);
+  if (line.kind == RecordKind::closed) track.open.erase(known);
+}
+
+// Turns the track's line into records.
+void CaptureSet::State::take_line(Track& track) {
+  const auto line = *track.line;
+  now = std::max(now, track.due);
+  track.last = line.received_at;
+  if (!begun && !(line.kind == RecordKind::start && tracks.size() == 1))
+    ready.push_back(plain(RecordKind::start, line.received_at));
+  begun = true;
+  switch (line.kind) {
+    case RecordKind::start:
+    case RecordKind::stop:
+      if (tracks.size() > 1) return close_all(track, line.received_at, "stopped");
+      track.open.clear();
+      ready.push_back(plain(line.kind, line.received_at));
+      ready.back().payload = line.payload;
+      return;
+    case RecordKind::opened:
+    case RecordKind::closed:
+    case RecordKind::text:
+    case RecordKind::binary:
+    case RecordKind::sent:
+      return take_frame(track, line);
+    case RecordKind::rest:
+    case RecordKind::rest_failed:
+    case RecordKind::flush: {
+      auto answer = plain(line.kind, line.received_at);
+      answer.source = source_of(line);
+      if (answer.source == nullptr) return skip(line);
+      answer.payload = line.payload;
+      if (line.kind != RecordKind::flush) answer.url = line.url;
+      answer.status = line.status;
+      ready.push_back(answer);
+      return;
+    }
+  }
+}
+
+const RawRecord* CaptureSet::State::give(const RawRecord& what) {
+  record = what;
+  last_time = what.received_at;
+  stopped = what.kind == RecordKind::stop;
+  return &record;
+}
+
+const RawRecord* CaptureSet::State::next() {
+  while (true) {
+    if (!ready.empty()) {
+      const auto first = ready.front();
+      ready.pop_front();
+      return give(first);
+    }
+    if (error || ended) return nullptr;
+    // What stands in `ready` refers to the lines of its track, so these are read on only now.
+    for (auto& track : tracks) {
+      if (track.line || track.finished || fetch(track)) continue;
+      if (error) return nullptr;
+      track.finished = true;
+      close_all(track, track.last, "stopped");
+    }
+    if (!ready.empty()) continue;
+    auto* track = next_track();
+    if (track == nullptr) {
+      ended = true;
+      if (begun && !stopped) ready.push_back(plain(RecordKind::stop, last_time));
+      continue;
+    }
+    take_line(*track);
+    track->line.reset();
+  }
+}
+
+CaptureSet::CaptureSet(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CaptureSet::CaptureSet(CaptureSet&&) noexcept = default;
+CaptureSet& CaptureSet::operator=(CaptureSet&&) noexcept = default;
+CaptureSet::~CaptureSet() = default;
+
+Result<CaptureSet> CaptureSet::open(std::vector<std::filesystem::path> files, SourceOfUrl source_of_url) {
+  if (files.empty()) return Error{Errc::usage, "captures", "no file is given"};
+  std::map<std::string, std::filesystem::path> by_digest;
+  for (const auto& path : files) {
+    const auto digest = sha256_of_file(path);
+    if (!digest) return digest.error();
+    const auto [at, added] = by_digest.emplace(*digest, path);
+    if (!added)
+      return Error{Errc::usage, path.string(),
+                   fmt::format("has the same content as {}; name each capture once", at->second.string())};
+  }
+  auto state = std::make_unique<State>();
+  state->source_of_url = std::move(source_of_url);
+  std::vector<std::string> digests;
+  for (const auto& [digest, path] : by_digest) {
+    digests.push_back(digest);
+    auto file = CaptureFile::open(path);
+    if (!file) return file.error();
+    state->tracks.emplace_back(std::move(*file));
+  }
+  state->id = id_of(digests);
+  return CaptureSet(std::move(state));
+}
+
+const JournalId& CaptureSet::journal_id() const { return state_->id; }
+const RawRecord* CaptureSet::next() { return state_->next(); }
+const std::optional<Error>& CaptureSet::error() const { return state_->error; }
+Nanos CaptureSet::offset() const { return state_->now; }
+std::uint64_t CaptureSet::skipped_lines() const { return state_->skipped; }
+const std::vector<std::string>& CaptureSet::skipped_urls() const { return state_->skipped_urls; }
+
+}  // namespace mp::journal

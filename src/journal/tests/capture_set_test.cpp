@@ -1,0 +1,202 @@
+#include "journal/capture_set.hpp"
+
+#include <gmock/gmock.h>
+
+#include "journal/capture_line.hpp"
+#include "journal/tests/support.hpp"
+
+namespace mp::journal {
+namespace {
+
+using namespace testing_support;
+using testing::ElementsAre;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+std::optional<Source> source_of(std::string_view url) {
+  if (url.find("spot") != url.npos) return kSpot;
+  if (url.find("okx") != url.npos) return kOkx;
+  return std::nullopt;
+}
+
+struct CaptureSetTest : testing::Test {
+  TemporaryDirectory directory;
+
+  fs::path file(const std::string& name, const std::vector<std::string>& lines) {
+    std::string text;
+    for (const auto& line : lines) text += line + "\n";
+    write_file(directory.path() / name, text);
+    return directory.path() / name;
+  }
+
+  // "kind connection source time payload" of each record.
+  static std::vector<std::string> played(CaptureSet& set) {
+    static const std::map<RecordKind, std::string> names{
+        {RecordKind::start, "start"}, {RecordKind::stop, "stop"}, {RecordKind::opened, "opened"}, {RecordKind::closed, "closed"},
+        {RecordKind::text, "text"},   {RecordKind::binary, "binary"}, {RecordKind::rest, "rest"}, {RecordKind::sent, "sent"},
+        {RecordKind::flush, "flush"}, {RecordKind::rest_failed, "rest_failed"}};
+    std::vector<std::string> out;
+    while (const auto* record = set.next()) {
+      std::string text = names.at(record->kind);
+      if (record->connection != 0) text += " #" + std::to_string(record->connection);
+      if (record->source != nullptr) text += " " + record->source->text();
+      text += " ";
+      append_epoch_seconds(text, record->received_at);
+      if (record->kind == RecordKind::rest) text += " " + std::to_string(record->status);
+      if (!record->url.empty()) text += " " + std::string(record->url);
+      if (!record->payload.empty()) text += " " + std::string(record->payload);
+      out.push_back(text);
+    }
+    EXPECT_FALSE(set.error().has_value()) << set.error()->text();
+    return out;
+  }
+  static std::vector<std::string> play(const std::vector<fs::path>& files) {
+    auto set = CaptureSet::open(files, source_of);
+    EXPECT_TRUE(set.has_value()) << (set ? "" : set.error().text());
+    return set ? played(*set) : std::vector<std::string>{};
+  }
+};
+
+std::string line(const std::string& t, const std::string& dir, const std::string& transport, const std::string& url,
+                 const std::string& raw, const std::string& conn = "") {
+  return R"({"t":)" + t + R"(,"dir":")" + dir + R"(","transport":")" + transport + R"(","url":")" + url + R"(","raw":")" + raw +
+         (conn.empty() ? "\"}" : R"(","conn":")" + conn + "\"}");
+}
+
+TEST_F(CaptureSetTest, PlaysARecordedSession) {
+  const auto path = file("a", {line("10.5", "recv", "rest", "https://spot/info", "{}", "0"), line("11", "connect", "ws", "wss://spot/s?x", "", "ws.1.0"),
+                               line("12", "send", "ws", "wss://spot/s", "sub", "ws.1.0"), line("13", "recv", "ws", "wss://spot/s", "one", "ws.1.0"),
+                               line("12.5", "recv", "ws", "wss://spot/s", "two", "ws.1.0")});
+  EXPECT_THAT(play({path}),
+              ElementsAre("start 10.5", "rest binance.spot 10.5 200 https://spot/info {}", "opened #1 binance.spot 11 wss://spot/s?x",
+                          "sent #1 binance.spot 12 sub", "text #1 binance.spot 13 one", "text #1 binance.spot 12.5 two",
+                          "closed #1 binance.spot 12.5 stopped", "stop 12.5"));
+}
+
+TEST_F(CaptureSetTest, OpensConnectionsThatHaveNoConnectLine) {
+  // Without connection ids too: then the address tells connections apart.
+  const auto path = file("a", {line("1", "recv", "ws", "wss://spot/a", "one"), line("2", "recv", "ws", "wss://okx/b", "two"), line("3", "recv", "ws", "wss://spot/a", "three")});
+  EXPECT_THAT(play({path}), ElementsAre("start 1", "opened #1 binance.spot 1 wss://spot/a", "text #1 binance.spot 1 one", "opened #2 okx 2 wss://okx/b",
+                                        "text #2 okx 2 two", "text #1 binance.spot 3 three", "closed #1 binance.spot 3 stopped", "closed #2 okx 3 stopped", "stop 3"));
+}
+
+TEST_F(CaptureSetTest, ASecondConnectOfAConnectionEndsTheFirst) {
+  const auto path = file("a", {line("1", "connect", "ws", "wss://spot/a", "", "c"), line("2", "recv", "ws", "wss://spot/a", "x", "c"),
+                               line("3", "connect", "ws", "wss://spot/a", "", "c"), line("4", "disconnect", "ws", "wss://spot/a", "network", "c")});
+  EXPECT_THAT(play({path}), ElementsAre("start 1", "opened #1 binance.spot 1 wss://spot/a", "text #1 binance.spot 2 x", "closed #1 binance.spot 3 replaced",
+                                        "opened #2 binance.spot 3 wss://spot/a", "closed #2 binance.spot 4 network", "stop 4"));
+}
+
+TEST_F(CaptureSetTest, FilesRunSideBySideFromTheirOwnBeginnings) {
+  const auto july = file("july", {line("1000", "recv", "ws", "wss://spot/a", "a0"), line("1002", "recv", "ws", "wss://spot/a", "a2"), line("1001", "recv", "ws", "wss://spot/a", "a1 late"),
+                                  line("1004", "recv", "ws", "wss://spot/a", "a4")});
+  const auto may = file("may", {line("50", "recv", "ws", "wss://okx/b", "b0"), line("51", "recv", "ws", "wss://okx/b", "b1"), line("52", "recv", "ws", "wss://okx/b", "b2"),
+                                line("53", "recv", "ws", "wss://okx/b", "b3")});
+  const auto one_way = play({july, may});
+  EXPECT_EQ(one_way, play({may, july}));
+  std::vector<std::string> payloads;
+  for (const auto& record : one_way)
+    if (record.starts_with("text")) payloads.push_back(record.substr(record.rfind(' ') + 1));
+  // At offsets 0 and 2 both are due: the file with the smaller SHA-256 goes first, and it goes on while its next line is due.
+  const bool july_first = *sha256_of_file(july) < *sha256_of_file(may);
+  if (july_first)
+    EXPECT_THAT(payloads, ElementsAre("a0", "b0", "b1", "a2", "late", "b2", "b3", "a4"));
+  else
+    EXPECT_THAT(payloads, ElementsAre("b0", "a0", "b1", "b2", "a2", "late", "b3", "a4"));
+  // One start and one stop; each file's connection is closed when its file ends.
+  EXPECT_EQ(std::count_if(one_way.begin(), one_way.end(), [](const auto& r) { return r.starts_with("start"); }), 1);
+  EXPECT_EQ(one_way.back(), "stop 1004");
+  EXPECT_THAT(one_way[one_way.size() - 2], HasSubstr("closed"));
+  EXPECT_THAT(one_way, testing::Contains(HasSubstr("closed #" + std::string(july_first ? "2" : "1") + " okx 53 stopped")));
+}
+
+TEST_F(CaptureSetTest, TellsWhenEachRecordIsDue) {
+  const auto path = file("a", {line("1000.25", "recv", "ws", "wss://spot/a", "x"), line("1001", "recv", "ws", "wss://spot/a", "y"), line("1000.5", "recv", "ws", "wss://spot/a", "z")});
+  auto set = CaptureSet::open({path}, source_of);
+  std::vector<std::int64_t> due;
+  while (const auto* record = set->next())
+    if (record->kind == RecordKind::text) due.push_back(set->offset().count());
+  EXPECT_THAT(due, ElementsAre(0, 750'000'000, 750'000'000));
+}
+
+TEST_F(CaptureSetTest, ItsIdIsTheHashOfTheFilesWhateverTheirOrder) {
+  const auto a = file("a", {line("1", "recv", "ws", "wss://spot/a", "x")});
+  const auto b = file("b", {line("1", "recv", "ws", "wss://spot/a", "y")});
+  const auto both = CaptureSet::open({a, b}, source_of)->journal_id();
+  EXPECT_EQ(both, CaptureSet::open({b, a}, source_of)->journal_id());
+  const auto alone = CaptureSet::open({a}, source_of)->journal_id();
+  EXPECT_NE(both, alone);
+  const auto sha = *sha256_of_file(a);
+  EXPECT_TRUE(std::equal(alone.bytes.begin(), alone.bytes.end(), sha.begin(), [](auto x, char y) { return x == static_cast<unsigned char>(y); }));
+  write_file(directory.path() / "empty", "");
+  EXPECT_EQ(CaptureSet::open({directory.path() / "empty"}, source_of)->journal_id().text(), "e3b0c44298fc1c149afbf4c8996fb924");
+}
+
+TEST_F(CaptureSetTest, RefusesTheSameFileTwiceAndNoFile) {
+  const auto a = file("a", {line("1", "recv", "ws", "wss://spot/a", "x")});
+  const auto twice = CaptureSet::open({a, a}, source_of);
+  ASSERT_FALSE(twice.has_value());
+  EXPECT_EQ(twice.error().code, Errc::usage);
+  EXPECT_EQ(CaptureSet::open({}, source_of).error().code, Errc::usage);
+  EXPECT_EQ(CaptureSet::open({directory.path() / "none"}, source_of).error().code, Errc::io);
+}
+
+TEST_F(CaptureSetTest, LeavesOutAndCountsLinesOfUnknownSources) {
+  const auto a = file("a", {line("1", "recv", "ws", "wss://elsewhere/a", "x"), line("2", "recv", "rest", "https://elsewhere/b", "y"), line("3", "recv", "ws", "wss://spot/a", "z"),
+                            line("3", "connect", "ws", "wss://elsewhere/a", "")});
+  auto set = CaptureSet::open({a}, source_of);
+  EXPECT_EQ(played(*set).size(), 5u);  // start, opened, text, closed, stop
+  EXPECT_EQ(set->skipped_lines(), 3u);
+  EXPECT_THAT(set->skipped_urls(), ElementsAre("wss://elsewhere/a", "https://elsewhere/b"));
+}
+
+TEST_F(CaptureSetTest, ALinesOwnExchangeAndMarketComeFirst) {
+  const auto a = file("a", {R"({"t":1,"dir":"recv","transport":"ws","url":"wss://127.0.0.1:1","raw":"x","exchange":"deribit"})"});
+  EXPECT_THAT(play({a})[1], HasSubstr("opened #1 deribit 1"));
+}
+
+TEST_F(CaptureSetTest, StopsAtALineThatIsNoneAndNamesIt) {
+  const auto a = file("a", {line("1", "recv", "ws", "wss://spot/a", "x"), "", "{\"t\":2}"});
+  auto set = CaptureSet::open({a}, source_of);
+  int records = 0;
+  while (set->next() != nullptr) ++records;
+  EXPECT_EQ(records, 3);
+  ASSERT_TRUE(set->error().has_value());
+  EXPECT_EQ(set->error()->where, a.string() + ": line 3, field dir");
+}
+
+TEST_F(CaptureSetTest, StartAndStopLinesOfAnOnlyFileAreItsOwn) {
+  const std::vector<std::string> lines{R"({"t":1,"dir":"start","transport":"control","url":"","raw":""})",
+                                       line("2", "connect", "ws", "wss://spot/a", "", "7"),
+                                       R"({"t":3,"dir":"stop","transport":"control","url":"","raw":""})",
+                                       R"({"t":4,"dir":"start","transport":"control","url":"","raw":""})",
+                                       line("5", "connect", "ws", "wss://spot/a", "", "9"),
+                                       R"({"t":6,"dir":"stop","transport":"control","url":"","raw":""})"};
+  EXPECT_THAT(play({file("a", lines)}), ElementsAre("start 1", "opened #7 binance.spot 2 wss://spot/a", "stop 3", "start 4", "opened #9 binance.spot 5 wss://spot/a", "stop 6"));
+  const auto with_another = play({file("a", lines), file("b", {line("1", "recv", "rest", "https://okx/x", "y")})});
+  EXPECT_EQ(std::count_if(with_another.begin(), with_another.end(), [](const auto& r) { return r.starts_with("start"); }), 1);
+  EXPECT_EQ(with_another.back(), "stop 6");
+}
+
+TEST_F(CaptureSetTest, PlaysTheRecordedSessionsWhole) {
+  std::vector<fs::path> files;
+  for (const char* name : {"binance_usdm", "binance_spot", "okx_mixed"}) files.push_back(fs::path(MP_SHARED_DIR) / "captures" / (std::string(name) + ".jsonl"));
+  if (!fs::exists(files[0])) GTEST_SKIP() << "no recorded sessions at " MP_SHARED_DIR "/captures";
+  auto set = CaptureSet::open(files, [](std::string_view) { return std::optional<Source>(kSpot); });
+  ASSERT_TRUE(set.has_value());
+  std::map<RecordKind, int> counts;
+  Nanos due{0};
+  while (const auto* record = set->next()) {
+    ++counts[record->kind];
+    EXPECT_LE(due, set->offset());
+    due = set->offset();
+  }
+  EXPECT_FALSE(set->error().has_value()) << set->error()->text();
+  EXPECT_EQ(set->skipped_lines(), 0u);
+  const std::map<RecordKind, int> expected{{RecordKind::start, 1}, {RecordKind::stop, 1}, {RecordKind::opened, 3}, {RecordKind::closed, 3},
+                                           {RecordKind::text, 1535 + 265 + 410}, {RecordKind::rest, 15}, {RecordKind::sent, 3}};
+  EXPECT_EQ(counts, expected);
+}
+
+}  // namespace
+}  // namespace mp::journal
