@@ -273,4 +273,86 @@ Result<void> PullConsumer::working_on(const Delivered& message) {
   return impl_->connection.publish(message.message.reply, "+WPI");
 }
 
+namespace {
+
+constexpr std::size_t kScanBatch = 2'000;
+constexpr milliseconds kScanSilence{5'000};
+
+Result<std::string> scan_consumer(Connection& connection, const std::string& stream, std::uint64_t from) {
+  std::string inner = "{";
+  append_field(inner, "deliver_policy", "by_start_sequence");
+  append_raw_field(inner, "opt_start_seq", std::to_string(from));
+  append_field(inner, "ack_policy", "none");
+  append_field(inner, "replay_policy", "instant");
+  append_raw_field(inner, "headers_only", "true");
+  append_raw_field(inner, "mem_storage", "true");
+  append_raw_field(inner, "num_replicas", "1");
+  append_raw_field(inner, "inactive_threshold", "30000000000");
+  std::string body = "{";
+  append_field(body, "stream_name", stream);
+  append_raw_field(body, "config", inner + "}");
+  auto made = api_request(connection, "$JS.API.CONSUMER.CREATE." + stream, body + "}", kScanSilence);
+  if (!made) return made.error();
+  return made->text("/name");
+}
+
+// One request's messages. True when the scan has reached its end.
+Result<bool> scan_some(Connection& connection, Inbox& inbox, const std::string& subject, const std::string& reply,
+                       std::uint64_t through, std::uint64_t& read, std::uint64_t& consumer_sequence,
+                       const std::function<void(Delivered&&)>& take) {
+  const std::uint64_t disconnects = connection.disconnects();
+  const Message request{subject, reply, "{\"batch\":" + std::to_string(kScanBatch) + ",\"no_wait\":true}", {}};
+  if (auto sent = connection.publish(request); !sent) return sent.error();
+  auto deadline = Clock::now() + kScanSilence;
+  for (std::size_t received = 0; received < kScanBatch;) {
+    auto next = inbox.next(kLook);
+    if (!next) {
+      if (next.error().code != Errc::timeout) return next.error();
+      if (connection.disconnects() != disconnects) return Error{Errc::unavailable, "NATS", "connection lost while reading the stream"};
+      if (Clock::now() >= deadline) return Error{Errc::timeout, subject, "no answer"};
+      continue;
+    }
+    deadline = Clock::now() + kScanSilence;
+    if (const auto status = next->header("Status"); !status.empty() && next->subject.starts_with(reply)) {
+      if (status == "404" || status == "408") return true;  // nothing (more) there
+      return Error{Errc::unavailable, subject, "NATS error " + std::string(status) + ": " + std::string(next->header("Description"))};
+    }
+    Delivered message;
+    message.message = std::move(*next);
+    if (!read_ack_subject(message)) return Error{Errc::bad_value, "reply subject while reading the stream", shortened(message.message.reply)};
+    ++received;
+    if (message.consumer_sequence != ++consumer_sequence) return Error{Errc::unavailable, subject, "a message was lost on the way"};
+    if (message.stream_sequence > through) return true;
+    read = message.stream_sequence;
+    const bool is_last = message.stream_sequence == through || message.pending == 0;
+    take(std::move(message));
+    if (is_last) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<void> scan_headers(Connection& connection, std::string_view stream_name, std::uint64_t after, std::uint64_t through,
+                          const std::function<void(Delivered&&)>& take) {
+  const std::string stream(stream_name);
+  if (after >= through) return {};
+  const std::string prefix = Connection::new_inbox();
+  auto inbox = Inbox::open(connection, prefix);
+  if (!inbox) return inbox.error();
+  auto name = scan_consumer(connection, stream, after + 1);
+  if (!name) return name.error();
+  std::uint64_t read = after;
+  std::uint64_t consumer_sequence = 0;
+  Result<void> outcome;
+  for (;;) {
+    auto done = scan_some(connection, **inbox, "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + *name, prefix, through, read,
+                          consumer_sequence, take);
+    if (!done) outcome = done.error();
+    if (!done || *done) break;
+  }
+  (void)api_request(connection, "$JS.API.CONSUMER.DELETE." + stream + "." + *name, "", milliseconds{1'000});
+  return outcome;
+}
+
 }  // namespace mp::nats

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,5 +65,10 @@ class PullConsumer {
   explicit PullConsumer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// Reads subject and headers, not the payload, of all messages with sequences in (after, through], in order, each once;
+// `take` may be called some thousand times a call. By an ephemeral consumer that the server forgets by itself.
+Result<void> scan_headers(Connection& connection, std::string_view stream, std::uint64_t after, std::uint64_t through,
+                          const std::function<void(Delivered&&)>& take);
 
 }  // namespace mp::nats
