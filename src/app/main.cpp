@@ -20,10 +20,11 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr std::array<Command, 3> kCommands{{
+constexpr std::array<Command, 4> kCommands{{
     {"clickhouse", "embedded ClickHouse: the real engine behind its HTTP interface", mp::app::run_clickhouse},
     {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
+    {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},
 }};
 
 void print_usage(FILE* to) {

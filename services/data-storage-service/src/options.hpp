@@ -1,0 +1,61 @@
+#pragma once
+// What the storage service is told: flags over environment over file over defaults.
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "clickhouse/client.hpp"
+#include "config/config.hpp"
+#include "model/event.hpp"
+#include "nats/connection.hpp"
+#include "nats/jetstream.hpp"
+#include "sinks/clickhouse/batcher.hpp"
+#include "telemetry/logging.hpp"
+
+namespace mp::storage {
+
+struct TrimOptions {
+  std::chrono::milliseconds replay_window = std::chrono::hours{48};
+  // A stream fuller than `high` percent is brought back to `low`, as far as everything there is stored.
+  int high_percent = 80;
+  int low_percent = 60;
+  std::chrono::milliseconds interval = std::chrono::seconds{5};
+  bool enabled = true;
+};
+
+struct StorageOptions {
+  nats::ConnectionOptions nats;
+  nats::StreamConfig stream;
+  bool change_stream = false;  // bring an existing stream to our settings
+
+  clickhouse::ClientOptions clickhouse;
+  std::string database = "marketprism_hot";
+  std::string cold_database;  // "": none
+  DataSource data_source = DataSource::live;
+  std::optional<std::chrono::milliseconds> hot_ttl = std::chrono::hours{72};  // nothing: rows are kept
+  std::string schema_file;  // "": the one in the program
+
+  std::map<DataType, sinks::clickhouse::BatchLimits> batches;  // of every type that is stored
+  TrimOptions trim;
+  std::chrono::milliseconds lease_ttl = std::chrono::seconds{10};
+  std::chrono::milliseconds ack_wait = std::chrono::minutes{5};
+  std::chrono::milliseconds drain_timeout = std::chrono::seconds{20};  // after SIGTERM
+
+  std::string health_listen = "127.0.0.1:8085";
+  std::string metrics_listen = "127.0.0.1:9094";
+  telemetry::LoggingOptions logging;
+};
+
+// The guide's batch table, and ours for the four types that it does not have.
+std::map<DataType, sinks::clickhouse::BatchLimits> default_batches();
+
+// Reads everything; what is wrong is told by config.finish().
+StorageOptions read_options(config::Config& config);
+
+// services/data-storage-service/config/clickhouse_schema.sql as it was when the program was built.
+std::string_view built_in_schema();
+
+}  // namespace mp::storage

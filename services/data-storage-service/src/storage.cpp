@@ -1,0 +1,146 @@
+#include "data-storage-service/src/storage.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "data-storage-service/src/keeper.hpp"
+#include "data-storage-service/src/worker.hpp"
+#include "net/clock.hpp"
+#include "telemetry/endpoints.hpp"
+
+namespace mp::storage {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How old the consumers' state in an answer of /health may be.
+constexpr auto kFresh = 200ms;
+
+Result<std::string> schema_text(const std::string& file) {
+  if (file.empty()) return std::string(built_in_schema());
+  std::ifstream in{file};
+  if (!in) return Error{Errc::usage, "storage.schema_file", "cannot read " + file};
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+Result<std::vector<std::string>> statements_for(const StorageOptions& o) {
+  const auto text = schema_text(o.schema_file);
+  if (!text) return text.error();
+  std::optional<int> days;
+  if (o.hot_ttl) days = static_cast<int>(std::chrono::duration_cast<std::chrono::days>(*o.hot_ttl).count());
+  return sinks::clickhouse::schema_statements(*text, {o.database, o.cold_database, days});
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+// One data type's part of /health.
+std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, MonoTime now) {
+  std::string out = fmt::format(R"({{"state":"{}")", to_string(status.state));
+  if (!status.trouble.empty()) out += R"(,"trouble":)" + quoted(status.trouble);
+  if (backlog != nullptr) out += fmt::format(R"(,"pending":{},"unacknowledged":{})", backlog->pending, backlog->unacknowledged);
+  out += fmt::format(R"(,"rows":{},"rejected":{},"rows_held":{})", status.rows, status.rejected, status.rows_held);
+  if (status.last_insert)
+    out += fmt::format(R"(,"last_insert_age_seconds":{:.3f})", std::chrono::duration<double>(now - *status.last_insert).count());
+  return out + "}";
+}
+
+class Service final : public Storage {
+ public:
+  Service(StorageOptions options, std::vector<std::string> statements)
+      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(statements)), keeper_(options_, bus_, metrics_) {
+    telemetry::add_process_metrics(metrics_, "storage");
+    for (const auto& [type, limits] : options_.batches) workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, metrics_));
+  }
+  ~Service() override { stop(); }
+
+  Result<void> start_all() {
+    auto endpoints = telemetry::Endpoints::start(
+        {.health_listen = options_.health_listen, .metrics_listen = options_.metrics_listen}, metrics_, [this] {
+          const auto h = health();
+          return telemetry::HealthReport{h.healthy, h.json};
+        });
+    if (!endpoints) return endpoints.error();
+    endpoints_ = std::move(*endpoints);
+    for (auto& worker : workers_) threads_.emplace_back([w = worker.get()](std::stop_token stop) { w->run(stop); });
+    threads_.emplace_back([this](std::stop_token stop) { keeper_.run(stop); });
+    return {};
+  }
+
+  void stop() override {
+    for (auto& thread : threads_) thread.request_stop();
+    threads_.clear();  // joins
+    if (endpoints_) endpoints_->stop();
+  }
+
+  Health health() override {
+    const auto backlog = keeper_.backlog(kFresh);
+    const auto now = net::now().mono;
+    Health out;
+    out.healthy = backlog.has_value();
+    bool is_idle = true;
+    std::uint64_t pending = 0, unacknowledged = 0;
+    std::string types;
+    for (const auto& worker : workers_) {
+      const auto status = worker->status();
+      const ConsumerBacklog* consumer = nullptr;
+      if (backlog) consumer = &backlog->consumers.at(worker->type());
+      if (consumer != nullptr) {
+        pending += consumer->pending;
+        unacknowledged += consumer->unacknowledged;
+      }
+      out.healthy = out.healthy && status.state == WorkerState::running;
+      is_idle = is_idle && status.rows_held == 0;
+      types += fmt::format(R"({}"{}":{})", types.empty() ? "" : ",", to_string(worker->type()), json_of(status, consumer, now));
+    }
+    out.drained = backlog && backlog->drained() && is_idle;
+    out.json = fmt::format(R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
+                           out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
+                           to_string(options_.data_source), pending, unacknowledged);
+    if (backlog) {
+      out.json += fmt::format(R"(,"stream_messages":{},"stream_first_sequence":{},"stream_last_sequence":{},"stream_full_percent":{})",
+                              backlog->stream.messages, backlog->stream.first_sequence, backlog->stream.last_sequence, fill_percent(backlog->stream));
+    }
+    out.json += R"(,"data_types":{)" + types + "}}";
+    return out;
+  }
+
+  std::string health_address() const override { return endpoints_->health_address(); }
+  std::string metrics_address() const override { return endpoints_->metrics_address(); }
+
+ private:
+  const StorageOptions options_;
+  telemetry::Metrics metrics_;
+  Bus bus_;
+  Schema schema_;
+  Keeper keeper_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<telemetry::Endpoints> endpoints_;
+  // Declared last: the threads end before what they use.
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Storage>> Storage::start(StorageOptions options) {
+  auto statements = statements_for(options);
+  if (!statements) return statements.error();
+  if (const auto tables = sinks::clickhouse::schema_tables(*statements); !tables) return tables.error();
+  auto service = std::make_unique<Service>(std::move(options), std::move(*statements));
+  if (auto started = service->start_all(); !started) return started.error();
+  return std::unique_ptr<Storage>(std::move(service));
+}
+
+}  // namespace mp::storage

@@ -1,0 +1,492 @@
+#include "data-storage-service/src/worker.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "net/clock.hpp"
+#include "wire/subject.hpp"
+
+namespace mp::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using sinks::clickhouse::Batcher;
+using sinks::clickhouse::Verdict;
+
+constexpr BackoffPolicy kTryAgain{500ms, 10'000ms};
+constexpr auto kConnectionPatience = 1'000ms;
+constexpr auto kLookForStop = 250ms;  // how late a stop may be noticed
+constexpr auto kAckTimeout = 5'000ms;
+constexpr auto kWorkingEvery = 60s;
+
+std::string owner() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return fmt::format("{}/{}", host.data(), ::getpid());
+}
+
+sinks::clickhouse::SinkOptions sink_options(const StorageOptions& o, DataType type) {
+  return {.client = o.clickhouse,
+          .type = type,
+          .database = o.database,
+          .cold_database = o.cold_database,
+          .session = fmt::format("marketprism-storage-{}-{}", o.database, to_string(type))};
+}
+
+// Up to where the loss of a part of the stream has been written down for this data type.
+std::string told_key(DataType type, const std::string& database, WallTime stream_created) {
+  return fmt::format("lost.{}.{}.{}", database, nanos_since_epoch(stream_created), to_string(type));
+}
+
+}  // namespace
+
+const char* to_string(WorkerState state) {
+  switch (state) {
+    case WorkerState::waiting_for_nats:
+      return "waiting_for_nats";
+    case WorkerState::waiting_for_lease:
+      return "waiting_for_lease";
+    case WorkerState::waiting_for_clickhouse:
+      return "waiting_for_clickhouse";
+    case WorkerState::running:
+      return "running";
+    case WorkerState::failing:
+      return "failing";
+    case WorkerState::stopped:
+      return "stopped";
+  }
+  return "?";
+}
+
+std::string consumer_name(const std::string& database, DataType type) { return fmt::format("storage-{}-{}", database, to_string(type)); }
+
+std::string trimmed_key(const std::string& database, WallTime stream_created) {
+  return fmt::format("trimmed.{}.{}", database, nanos_since_epoch(stream_created));
+}
+
+std::shared_ptr<nats::Connection> Bus::get() {
+  const std::lock_guard lock{mutex_};
+  if (connection_ && !connection_->closed()) return connection_;
+  const auto now = net::now().mono;
+  if (now < not_before_) return nullptr;
+  not_before_ = now + 5s;  // closed for ever means refused: no hurry
+  connection_.reset();
+  nats::ConnectionCallbacks callbacks;
+  callbacks.connected = [] { log::info("connected to NATS"); };
+  callbacks.disconnected = [] { log::warn("connection to NATS lost, trying again"); };
+  callbacks.reconnected = [] { log::info("connected to NATS again"); };
+  callbacks.closed = [](const std::string& reason) { log::error("NATS refuses the connection", {{"reason", reason}}); };
+  callbacks.error = [](const std::string& text) { log::warn("NATS reports an error", {{"error", text}}); };
+  auto opened = nats::Connection::open(options_.nats, callbacks);
+  if (!opened) {
+    log::error("NATS connection cannot be made", {{"error", opened.error()}});
+    return nullptr;
+  }
+  connection_ = std::move(*opened);
+  return connection_;
+}
+
+Result<nats::StreamInfo> Bus::stream(nats::Connection& connection) {
+  const std::lock_guard lock{stream_mutex_};
+  auto ensured = nats::JetStream{connection}.ensure_stream(options_.stream, options_.change_stream);
+  if (!ensured) return ensured.error();
+  using Outcome = nats::EnsuredStream::Outcome;
+  if (ensured->outcome == Outcome::created) log::info("stream created", {{"stream", ensured->info.name}, {"max_bytes", ensured->info.max_bytes}});
+  if (!std::exchange(stream_told_, true)) {
+    for (const auto& difference : ensured->differences) {
+      log::warn(ensured->outcome == Outcome::updated ? "stream setting changed" : "stream setting differs and is left as it is",
+                {{"stream", ensured->info.name}, {"difference", difference.text()}});
+    }
+  }
+  return ensured->info;
+}
+
+Result<void> Schema::ensure(std::stop_token stop) {
+  const std::lock_guard lock{mutex_};
+  if (fits_) return {};
+  clickhouse::Client client{options_.clickhouse};
+  if (auto there = client.ping(stop); !there) return there;
+  if (auto applied = sinks::clickhouse::apply_schema(client, statements_, stop); !applied) return applied;
+  log::info("tables are in place", {{"database", options_.database}, {"clickhouse", client.address()}});
+  fits_ = true;
+  return {};
+}
+
+void Schema::forget() {
+  const std::lock_guard lock{mutex_};
+  fits_ = false;
+}
+
+struct Worker::Meters {
+  telemetry::Metrics& metrics;
+  std::string type;
+  telemetry::Counter rows, rejected, messages, duplicates, read_backs, batches;
+  telemetry::Histogram insert_seconds, batch_rows;
+
+  Meters(telemetry::Metrics& m, const std::string& t)
+      : metrics(m),
+        type(t),
+        rows(m.counter("marketprism_storage_rows_inserted_total", "Rows that ClickHouse confirmed", {{"data_type", t}})),
+        rejected(m.counter("marketprism_storage_rejected_total", "Lines that went to rejected_messages", {{"data_type", t}})),
+        messages(m.counter("marketprism_storage_messages_total", "Messages taken from the stream", {{"data_type", t}})),
+        duplicates(m.counter("marketprism_storage_duplicates_skipped_total", "Rows and messages that came again and were not stored twice", {{"data_type", t}})),
+        read_backs(m.counter("marketprism_storage_readbacks_total", "Times the table was read to learn what is stored", {{"data_type", t}})),
+        batches(m.counter("marketprism_storage_batches_total", "Batches stored and acknowledged", {{"data_type", t}})),
+        insert_seconds(m.histogram("marketprism_storage_insert_duration_seconds", "Duration of inserts", telemetry::delay_bounds(), {{"data_type", t}})),
+        batch_rows(m.histogram("marketprism_storage_batch_rows", "Rows of one insert", {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5}, {{"data_type", t}})) {}
+
+  void failure(Verdict verdict) {
+    metrics.counter("marketprism_storage_insert_failures_total", "Inserts and read-backs that failed",
+                    {{"data_type", type}, {"verdict", sinks::clickhouse::to_string(verdict)}}).add();
+  }
+};
+
+Worker::Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, telemetry::Metrics& metrics)
+    : options_(options),
+      type_(type),
+      name_(consumer_name(options.database, type)),
+      bus_(bus),
+      schema_(schema),
+      meters_(std::make_shared<Meters>(metrics, to_string(type))),
+      sink_(sink_options(options, type)),
+      random_(std::random_device{}()) {}
+
+WorkerStatus Worker::status() const {
+  const std::lock_guard lock{mutex_};
+  return status_;
+}
+
+void Worker::set_state(WorkerState state, const std::string& trouble) {
+  {
+    const std::lock_guard lock{mutex_};
+    if (status_.state == state && status_.trouble == trouble) return;
+    status_.state = state;
+    status_.trouble = trouble;
+  }
+  const char* type = to_string(type_);
+  switch (state) {
+    case WorkerState::running:
+      log::info("storing", {{"data_type", type}});
+      break;
+    case WorkerState::failing:
+      log::warn("inserts fail, trying again", {{"data_type", type}, {"trouble", trouble}});
+      break;
+    case WorkerState::stopped:
+      log::debug("stopped", {{"data_type", type}});
+      break;
+    case WorkerState::waiting_for_nats:
+    case WorkerState::waiting_for_lease:
+    case WorkerState::waiting_for_clickhouse:
+      log::info(to_string(state), {{"data_type", type}, {"reason", trouble}});
+      break;
+  }
+}
+
+bool Worker::pause(std::chrono::milliseconds time, std::stop_token stop) {
+  std::unique_lock lock{mutex_};
+  wake_.wait_for(lock, stop, time, [] { return false; });
+  return !stop.stop_requested();
+}
+
+void Worker::run(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    if (const auto connection = bus_.get()) {
+      serve_connection(*connection, stop);
+    } else {
+      set_state(WorkerState::waiting_for_nats, "no connection");
+    }
+    if (!stop.stop_requested()) pause(500ms, stop);
+  }
+  set_state(WorkerState::stopped);
+}
+
+// As long as this connection is not closed for good.
+void Worker::serve_connection(nats::Connection& connection, std::stop_token stop) {
+  while (!connection.wait_connected(kLookForStop)) {
+    if (stop.stop_requested() || connection.closed()) return;
+    set_state(WorkerState::waiting_for_nats, "no connection to " + options_.nats.urls.front());
+  }
+  auto bucket = nats::KeyValue::open(connection, kBucket);
+  if (!bucket) return set_state(WorkerState::waiting_for_nats, bucket.error().text());
+  nats::Lease::Callbacks callbacks;
+  callbacks.waiting = [this](const std::string& holder) { set_state(WorkerState::waiting_for_lease, "held by " + holder); };
+  nats::Lease lease{*bucket, {.key = "lease." + name_, .owner = owner(), .ttl = options_.lease_ttl}, callbacks};
+  while (!stop.stop_requested() && !connection.closed()) {
+    if (!lease.wait_held(kLookForStop)) {
+      if (!connection.connected()) set_state(WorkerState::waiting_for_nats, "no connection to " + options_.nats.urls.front());
+      continue;
+    }
+    const auto ended = serve_consumer(connection, *bucket, lease, stop);
+    if (stop.stop_requested()) return;
+    if (ended) {
+      failures_ = 0;
+      continue;
+    }
+    interrupted(ended.error());
+    if (!pause(backoff(kTryAgain, ++failures_, jitter()), stop)) return;
+  }
+}
+
+void Worker::interrupted(const Error& why) {
+  const auto state = status().state;
+  // The other states have been told by what led to them.
+  if (state != WorkerState::running && state != WorkerState::failing) return;
+  log::warn("storing is interrupted, beginning anew", {{"data_type", to_string(type_)}, {"reason", why}});
+}
+
+// One consumer from its ack floor on, until something forces a new beginning. What was taken and not stored by then is
+// delivered again: nothing was acknowledged.
+class Worker::Session {
+ public:
+  Session(Worker& worker, nats::PullConsumer& consumer, nats::Lease& lease, WallTime stream, std::uint64_t doubt_through)
+      : worker_(worker),
+        consumer_(consumer),
+        lease_(lease),
+        stream_(stream),
+        batcher_(worker.options_.batches.at(worker.type_), doubt_through),
+        encoder_({.type = worker.type_,
+                  .stream = stream,
+                  .sources = sinks::clickhouse::sources_beside(worker.options_.data_source),
+                  .hot_for = worker.options_.cold_database.empty() ? std::optional<Nanos>{} : std::optional<Nanos>{*worker.options_.hot_ttl}}) {}
+
+  Result<void> run(std::stop_token stop) {
+    std::optional<MonoTime> give_up_at;
+    while (true) {
+      const auto now = net::now().mono;
+      if (stop.stop_requested() && !give_up_at) {
+        batcher_.stop();
+        give_up_at = now + worker_.options_.drain_timeout;
+      }
+      if (give_up_at && now > *give_up_at) {
+        log::warn("stopped before everything was stored; it will be delivered again",
+                  {{"data_type", to_string(worker_.type_)}, {"rows", batcher_.rows_held()}});
+        return {};
+      }
+      if (!lease_.held()) return Error{Errc::conflict, "lease", "lost to another storage process or to a silent NATS"};
+      const auto step = batcher_.next(now);
+      if (std::holds_alternative<sinks::clickhouse::Finished>(step)) return {};
+      if (auto done = std::visit([&](const auto& s) { return carry_out(s, stop); }, step); !done) return done;
+      keep_alive();
+      publish_status();
+    }
+  }
+
+ private:
+  Result<void> carry_out(const sinks::clickhouse::Finished&, std::stop_token) { return {}; }
+
+  Result<void> carry_out(const sinks::clickhouse::Fetch& fetch, std::stop_token) {
+    const auto now = net::now().mono;
+    const auto wait = std::clamp<Nanos>(fetch.until - now, 0ms, kLookForStop);
+    auto messages = consumer_.fetch({.max_messages = fetch.max_messages, .max_bytes = 4u << 20}, std::chrono::duration_cast<nats::milliseconds>(wait));
+    if (!messages) return fetch_failed(messages.error());
+    for (auto& message : *messages) take(std::move(message));
+    batcher_.fetched(messages->size(), fetch.max_messages);
+    return {};
+  }
+
+  // A connection that is down comes back by itself; the consumer then continues where it was.
+  Result<void> fetch_failed(const Error& error) {
+    if (error.code == Errc::conflict) return error;
+    worker_.set_state(WorkerState::waiting_for_nats, error.text());
+    fetch_failures_ += 1;
+    if (fetch_failures_ > kPatience) return error;
+    worker_.pause(backoff(kTryAgain, fetch_failures_, worker_.jitter()), {});
+    batcher_.fetched(0, 1);
+    return {};
+  }
+
+  void take(nats::Delivered&& message) {
+    fetch_failures_ = 0;
+    if (!batcher_.wants(message.stream_sequence)) return;
+    const auto now = net::now();
+    encoder_.encode({.subject = message.message.subject,
+                     .payload = message.message.payload,
+                     .encoding = message.message.header("MP-Encoding"),
+                     .sequence = message.stream_sequence,
+                     .stored_at = message.stored_at},
+                    now.wall, batcher_.open_batch());
+    batcher_.took(message.stream_sequence, now.mono);
+    worker_.meters_->messages.add();
+    message.message.payload.clear();
+    message.message.payload.shrink_to_fit();
+    last_ = std::move(message);
+    taken_ = true;
+  }
+
+  Result<void> carry_out(const sinks::clickhouse::Insert& insert, std::stop_token) {
+    const auto begin = net::now().mono;
+    const auto outcome = worker_.sink_.insert(*insert.batch, *insert.piece);
+    const auto end = net::now().mono;
+    worker_.meters_->insert_seconds.observe(std::chrono::duration<double>(end - begin).count());
+    if (outcome.verdict == Verdict::ok) {
+      const auto rows = static_cast<double>(insert.piece->rows.size());
+      worker_.meters_->batch_rows.observe(rows);
+      (insert.piece->target == sinks::clickhouse::Target::rejected ? worker_.meters_->rejected : worker_.meters_->rows).add(rows);
+      note_insert(*insert.piece, end);
+    } else {
+      failed(outcome);
+    }
+    batcher_.inserted(outcome.verdict, end, worker_.jitter());
+    return {};
+  }
+
+  Result<void> carry_out(const sinks::clickhouse::ReadBack& read, std::stop_token) {
+    auto present = worker_.sink_.read_back(stream_, read.first, read.last);
+    worker_.meters_->read_backs.add();
+    if (present.outcome.verdict == Verdict::ok) {
+      batcher_.read_back(std::move(present.keys), net::now().mono);
+    } else {
+      failed(present.outcome);
+      batcher_.read_back_failed(present.outcome.verdict, net::now().mono, worker_.jitter());
+    }
+    return {};
+  }
+
+  Result<void> carry_out(const sinks::clickhouse::Acknowledge&, std::stop_token) {
+    const auto acknowledged = consumer_.ack_through(last_, kAckTimeout);
+    if (!acknowledged && acknowledged.error().code == Errc::conflict) return acknowledged;
+    if (!acknowledged && ++ack_failures_ > kPatience) return acknowledged;
+    if (acknowledged) {
+      ack_failures_ = 0;
+      taken_ = false;
+      worker_.meters_->batches.add();
+    }
+    batcher_.acknowledged(acknowledged.has_value(), net::now().mono, worker_.jitter());
+    return {};
+  }
+
+  Result<void> carry_out(const sinks::clickhouse::Wait& wait, std::stop_token stop) {
+    const auto time = std::min<Nanos>(wait.until - net::now().mono, kLookForStop);
+    // After a stop request pause() would return at once.
+    worker_.pause(std::chrono::ceil<std::chrono::milliseconds>(std::max<Nanos>(time, 0ns)), stop.stop_requested() ? std::stop_token{} : stop);
+    return {};
+  }
+
+  void failed(const sinks::clickhouse::Outcome& outcome) {
+    worker_.meters_->failure(outcome.verdict);
+    worker_.set_state(WorkerState::failing, fmt::format("{}: {}", sinks::clickhouse::to_string(outcome.verdict), outcome.text));
+    // The tables may have been dropped: the next beginning makes them again, or says what differs.
+    if (outcome.verdict == Verdict::schema_mismatch) {
+      worker_.schema_.forget();
+      if (const auto mended = worker_.schema_.ensure({}); !mended)
+        log::error("the tables do not fit", {{"data_type", to_string(worker_.type_)}, {"error", mended.error()}});
+    }
+  }
+
+  void note_insert(const sinks::clickhouse::Piece& piece, MonoTime at) {
+    const std::lock_guard lock{worker_.mutex_};
+    worker_.status_.last_insert = at;
+    (piece.target == sinks::clickhouse::Target::rejected ? worker_.status_.rejected : worker_.status_.rows) += piece.rows.size();
+  }
+
+  // So that the server does not deliver again what we still hold.
+  void keep_alive() {
+    const auto now = net::now().mono;
+    if (!taken_ || now < working_at_ + kWorkingEvery) return;
+    working_at_ = now;
+    if (const auto told = consumer_.working_on(last_); !told) log::debug("not told that we work on it", {{"error", told.error()}});
+  }
+
+  void publish_status() {
+    const auto& counters = batcher_.counters();
+    const auto skipped = counters.rows_found + counters.redelivered;
+    worker_.meters_->duplicates.add(static_cast<double>(skipped - skipped_));
+    skipped_ = skipped;
+    {
+      const std::lock_guard lock{worker_.mutex_};
+      worker_.status_.rows_held = batcher_.rows_held();
+    }
+    if (batcher_.trouble() == Verdict::ok && fetch_failures_ == 0) worker_.set_state(WorkerState::running);
+  }
+
+  static constexpr int kPatience = 20;
+
+  Worker& worker_;
+  nats::PullConsumer& consumer_;
+  nats::Lease& lease_;
+  const WallTime stream_;
+  Batcher batcher_;
+  sinks::clickhouse::MessageEncoder encoder_;
+  nats::Delivered last_;
+  bool taken_ = false;
+  MonoTime working_at_ = net::now().mono;
+  int fetch_failures_ = 0;
+  int ack_failures_ = 0;
+  std::uint64_t skipped_ = 0;
+};
+
+Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop) {
+  if (auto fit = schema_.ensure(stop); !fit) {
+    set_state(WorkerState::waiting_for_clickhouse, fit.error().text());
+    return fit;
+  }
+  nats::JetStream jetstream{connection};
+  const auto stream = bus_.stream(connection);
+  if (!stream) {
+    set_state(WorkerState::waiting_for_nats, stream.error().text());
+    return stream.error();
+  }
+  const auto made = jetstream.ensure_consumer(options_.stream.name, {.name = name_, .filter_subjects = {std::string(wire::subject_filter(type_))}, .ack_wait = options_.ack_wait});
+  if (!made) return made.error();
+  auto consumer = nats::PullConsumer::open(connection, options_.stream.name, name_);
+  if (!consumer) return consumer.error();
+  const auto& info = (*consumer)->opened_at();
+  if (auto reported = report_lost_part(jetstream, bucket, *stream, info); !reported) return reported;
+  const auto highest = sink_.highest_stored(stream->created, info.ack_floor_stream_sequence, stop);
+  if (highest.outcome.verdict != Verdict::ok) {
+    set_state(WorkerState::waiting_for_clickhouse, highest.outcome.text);
+    return Error{Errc::unavailable, "reading what is stored", highest.outcome.text};
+  }
+  set_state(WorkerState::running);
+  failures_ = 0;
+  return Session{*this, **consumer, lease, stream->created, std::max(highest.sequence, info.delivered_stream_sequence)}.run(stop);
+}
+
+// Messages that left the stream before they were stored, otherwise than by our trimming, are a gap.
+Result<void> Worker::report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
+                                      const nats::ConsumerInfo& consumer) {
+  std::uint64_t known = consumer.ack_floor_stream_sequence;
+  for (const auto& key : {trimmed_key(options_.database, stream.created), told_key(type_, options_.database, stream.created)}) {
+    const auto noted = bucket.get(key);
+    if (!noted) return noted.error();
+    if (*noted) known = std::max<std::uint64_t>(known, std::strtoull((*noted)->value.c_str(), nullptr, 10));
+  }
+  const auto first_missing = known + 1;
+  if (first_missing >= stream.first_sequence) return {};
+  const auto last_missing = stream.first_sequence - 1;
+  const auto now = net::now().wall;
+  WallTime gap_end = now;
+  if (stream.messages > 0) {
+    if (const auto first = jetstream.message(options_.stream.name, stream.first_sequence)) gap_end = first->time;
+  }
+  Gap gap;
+  gap.meta.instrument = std::make_shared<InstrumentId>();
+  gap.meta.timestamp = gap.meta.received_at = now;
+  gap.meta.data_source = options_.data_source;
+  gap.data_type = type_;
+  gap.cause = GapCause::stream_lost;
+  gap.gap_start = std::min(sink_.last_received().value_or(stream.created), gap_end);
+  gap.gap_end = gap_end;
+  gap.last_id = fmt::format("{}", first_missing - 1);
+  gap.next_id = fmt::format("{}", stream.first_sequence);
+  gap.gap_id = fmt::format("{}-{}-{}-{}", stream.name, nanos_since_epoch(stream.created), first_missing, last_missing);
+  log::error("a part of the stream was gone before it was stored",
+             {{"data_type", to_string(type_)}, {"first_sequence", first_missing}, {"last_sequence", last_missing}});
+  // Written again after a lost answer it replaces itself: the gap's id is its key.
+  sinks::clickhouse::ClickHouseSink gaps{sink_options(options_, DataType::gap)};
+  sinks::clickhouse::RowBatch batch;
+  const auto row = sinks::clickhouse::append_row(batch.buffer(sinks::clickhouse::Target::hot), gap, {stream.created, last_missing, 0xffff'0000u + static_cast<std::uint32_t>(type_)});
+  if (!row) return row.error();
+  batch.add({last_missing, 0}, sinks::clickhouse::Target::hot, 0, 0);
+  const auto outcome = gaps.insert(batch, {sinks::clickhouse::Target::hot, {0}});
+  if (outcome.verdict != Verdict::ok) return Error{Errc::unavailable, "writing the gap", outcome.text};
+  // Noted, so that the next beginning does not tell it again.
+  const auto noted = bucket.put(told_key(type_, options_.database, stream.created), std::to_string(last_missing));
+  if (!noted) return noted.error();
+  return {};
+}
+
+}  // namespace mp::storage

@@ -1,0 +1,121 @@
+#pragma once
+// One data type from the bus to its table: lease, consumer, batches, inserts, acknowledgements; for ever.
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+
+#include "data-storage-service/src/options.hpp"
+#include "nats/consumer.hpp"
+#include "nats/kv.hpp"
+#include "sinks/clickhouse/message_rows.hpp"
+#include "sinks/clickhouse/sink.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace mp::storage {
+
+enum class WorkerState {
+  waiting_for_nats,
+  waiting_for_lease,       // another storage process serves this data type
+  waiting_for_clickhouse,  // not there, or its tables are not fit yet
+  running,
+  failing,  // inserts fail; they are tried again
+  stopped,
+};
+const char* to_string(WorkerState state);
+
+// For /health.
+struct WorkerStatus {
+  WorkerState state = WorkerState::waiting_for_nats;
+  std::string trouble;  // why it does not run
+  std::optional<MonoTime> last_insert;
+  std::uint64_t rows = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t rows_held = 0;  // taken and not acknowledged yet
+};
+
+// The connection that all workers share, made anew when NATS closed it for good.
+class Bus {
+ public:
+  explicit Bus(const StorageOptions& options) : options_(options) {}
+  // The present connection, whether it is up or not; null while none can be made (bad options are told in the log).
+  std::shared_ptr<nats::Connection> get();
+  // The stream, made when it is not there; one that differs from our settings is told once and used as it is.
+  Result<nats::StreamInfo> stream(nats::Connection& connection);
+
+ private:
+  const StorageOptions& options_;
+  std::mutex mutex_;
+  std::shared_ptr<nats::Connection> connection_;
+  MonoTime not_before_{};
+  std::mutex stream_mutex_;
+  bool stream_told_ = false;
+};
+
+// Applies and checks the schema, once for all workers, again after forget().
+class Schema {
+ public:
+  Schema(const StorageOptions& options, std::vector<std::string> statements) : options_(options), statements_(std::move(statements)) {}
+  Result<void> ensure(std::stop_token stop);
+  void forget();
+
+ private:
+  const StorageOptions& options_;
+  const std::vector<std::string> statements_;
+  std::mutex mutex_;
+  bool fits_ = false;
+};
+
+// The names under which storage is known on the bus.
+std::string consumer_name(const std::string& database, DataType type);
+inline constexpr const char* kBucket = "marketprism";
+// The sequence up to which a storage process of this database has trimmed the stream.
+std::string trimmed_key(const std::string& database, WallTime stream_created);
+
+// Runs on: one thread, run(). status() from any.
+class Worker {
+ public:
+  Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, telemetry::Metrics& metrics);
+
+  // Until `stop`; then stores and acknowledges what it has taken (at most options.drain_timeout) and gives the lease back.
+  void run(std::stop_token stop);
+
+  DataType type() const { return type_; }
+  WorkerStatus status() const;
+
+ private:
+  class Session;
+  struct Meters;
+
+  void serve_connection(nats::Connection& connection, std::stop_token stop);
+  Result<void> serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop);
+  Result<void> report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
+                                const nats::ConsumerInfo& consumer);
+  void interrupted(const Error& why);
+  void set_state(WorkerState state, const std::string& trouble = "");
+  // False when stopped meanwhile.
+  bool pause(std::chrono::milliseconds time, std::stop_token stop);
+  double jitter() { return std::uniform_real_distribution<>{0, 1}(random_); }
+
+  const StorageOptions& options_;
+  const DataType type_;
+  const std::string name_;  // of the consumer
+  Bus& bus_;
+  Schema& schema_;
+  std::shared_ptr<Meters> meters_;
+  sinks::clickhouse::ClickHouseSink sink_;
+  std::minstd_rand random_;
+  int failures_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any wake_;
+  WorkerStatus status_;
+};
+
+}  // namespace mp::storage

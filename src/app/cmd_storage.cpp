@@ -1,0 +1,105 @@
+// marketprism storage: the storage service.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <string>
+#include <vector>
+
+#include "app/cli.hpp"
+#include "app/commands.hpp"
+#include "base/log.hpp"
+#include "data-storage-service/src/storage.hpp"
+#include "telemetry/logging.hpp"
+
+namespace mp::app {
+namespace {
+
+const std::string kExamples =
+    "  marketprism storage\n"
+    "      NATS on nats://127.0.0.1:4222, ClickHouse on http://localhost:8123, database marketprism_hot\n"
+    "  marketprism storage --config services/data-storage-service/config/unified_storage_service.yaml\n"
+    "  marketprism storage --data-source simulated --database marketprism_sim_hot\n"
+    "  CLICKHOUSE_USER=writer CLICKHOUSE_PASSWORD=... marketprism storage --clickhouse https://ch.example:8443\n";
+
+// A flag sets a key of the configuration; it wins over environment and file.
+struct FlagOption {
+  const char* option;
+  const char* path;
+  const char* help;
+};
+constexpr std::array kFlags{
+    FlagOption{"--nats", "nats.url", "the bus; several servers separated by commas (NATS_URL)"},
+    FlagOption{"--stream", "nats.stream", "name of the stream (NATS_STREAM)"},
+    FlagOption{"--clickhouse", "clickhouse.url", "ClickHouse's HTTP interface (CLICKHOUSE_URL)"},
+    FlagOption{"--database", "clickhouse.database", "where rows go (CLICKHOUSE_DB)"},
+    FlagOption{"--user", "clickhouse.user", "ClickHouse user (CLICKHOUSE_USER; the password: CLICKHOUSE_PASSWORD)"},
+    FlagOption{"--data-source", "storage.data_source", "what may enter the database: live, simulated or replay"},
+    FlagOption{"--health", "health.listen", "ADDRESS:PORT of /health (127.0.0.1:8085)"},
+    FlagOption{"--metrics", "metrics.listen", "ADDRESS:PORT of /metrics (127.0.0.1:9094)"},
+    FlagOption{"--log-level", "logging.level", "debug, info, warn or error (LOG_LEVEL)"},
+    FlagOption{"--log-file", "logging.file", "a rotating file beside standard output"},
+};
+
+Result<storage::StorageOptions> read(const std::string& file, std::vector<config::Flag> flags) {
+  config::Node root;
+  if (!file.empty()) {
+    auto loaded = config::load_yaml(file);
+    if (!loaded) return loaded.error();
+    root = std::move(*loaded);
+  }
+  config::Config config{std::move(root), config::process_environment(), std::move(flags)};
+  auto options = storage::read_options(config);
+  if (auto finished = config.finish(); !finished) return finished.error();
+  return options;
+}
+
+// Blocks them in this thread and all that it starts, so that they are waited for here and interrupt nobody.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+int serve(storage::StorageOptions options) {
+  const auto signals = block_signals();
+  auto service = storage::Storage::start(std::move(options));
+  if (!service) return fail("storage", service.error().text());
+  log::info("storage started", {{"health", (*service)->health_address()}, {"metrics", (*service)->metrics_address()}});
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  log::info("stopping: storing what has been taken", {{"signal", signal}});
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends at once
+  (*service)->stop();
+  log::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int run_storage(int argc, char** argv) {
+  const auto cli = make_cli("storage", "The storage service: from the NATS stream into ClickHouse, every row exactly once.", kExamples);
+  std::string file;
+  std::array<std::string, kFlags.size()> values;
+  cli->add_option("--config", file, "a YAML file; flags and environment win over it");
+  for (std::size_t i = 0; i < kFlags.size(); ++i) cli->add_option(kFlags[i].option, values[i], kFlags[i].help);
+  if (const auto status = parse_cli(*cli, argc, argv)) return *status;
+  std::vector<config::Flag> flags;
+  for (std::size_t i = 0; i < kFlags.size(); ++i) {
+    if (cli->count(kFlags[i].option) > 0) flags.push_back({kFlags[i].path, values[i], kFlags[i].option});
+  }
+  auto options = read(file, std::move(flags));
+  if (!options) {
+    fmt::print(stderr, "marketprism storage: {} (see --help)\n", options.error().text());
+    return 2;
+  }
+  if (auto logging = telemetry::start_logging(options->logging); !logging) return fail("storage", logging.error().text());
+  const int status = serve(std::move(*options));
+  telemetry::stop_logging();
+  return status;
+}
+
+}  // namespace mp::app

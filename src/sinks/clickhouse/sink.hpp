@@ -1,0 +1,73 @@
+#pragma once
+// Carries out what the batcher asks of ClickHouse, for one consumer: inserts and read-backs, all in one HTTP session, so
+// that a read-back never overtakes an insert that is still running.
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "clickhouse/client.hpp"
+#include "model/event.hpp"
+#include "sinks/clickhouse/row_batch.hpp"
+#include "sinks/clickhouse/schema.hpp"
+#include "sinks/clickhouse/verdict.hpp"
+
+namespace mp::sinks::clickhouse {
+
+struct SinkOptions {
+  mp::clickhouse::ClientOptions client;
+  DataType type{};
+  std::string database;
+  std::string cold_database;  // "": none
+  // The same for every process that serves this consumer, one after the other.
+  std::string session;
+};
+
+struct Outcome {
+  Verdict verdict = Verdict::ok;
+  std::string text{};  // what was said, when it is not ok
+};
+
+// Runs on: the consumer's thread.
+class ClickHouseSink {
+ public:
+  explicit ClickHouseSink(SinkOptions options);
+
+  Outcome insert(const RowBatch& batch, const Piece& piece, std::stop_token stop = {});
+
+  // The keys of the stream's rows with these sequences that stand in the table, its cold twin and rejected_messages.
+  struct Present {
+    Outcome outcome;
+    std::vector<RowKey> keys{};
+  };
+  Present read_back(WallTime stream, std::uint64_t first, std::uint64_t last, std::stop_token stop = {});
+
+  // The highest sequence above `floor` of which a row is stored; `floor` when there is none.
+  struct Highest {
+    Outcome outcome;
+    std::uint64_t sequence = 0;
+  };
+  Highest highest_stored(WallTime stream, std::uint64_t floor, std::stop_token stop = {});
+
+  // When the newest row of the type's table was received, whatever its stream; nothing when there is none or no answer.
+  std::optional<WallTime> last_received(std::stop_token stop = {});
+
+ private:
+  std::string insert_statement(Target target) const;
+  // `select` once for each table that may hold rows of this consumer, the name in the place of {table}.
+  std::string from_all_tables(const std::string& select) const;
+  mp::clickhouse::Statement statement(std::string sql) const;
+
+  const SinkOptions options_;
+  mp::clickhouse::Client client_;
+};
+
+// Creates what is missing, then compares. Errc::conflict lists the differences; Errc::unavailable: not now.
+// A user who may not create but finds everything in place is fine.
+Result<void> apply_schema(mp::clickhouse::Client& client, const std::vector<std::string>& statements, std::stop_token stop = {});
+
+// The settings of every insert: those whose defaults differ between versions, named.
+const std::vector<mp::clickhouse::Setting>& insert_settings();
+
+}  // namespace mp::sinks::clickhouse
