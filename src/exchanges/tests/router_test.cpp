@@ -1,0 +1,128 @@
+#include "exchanges/router.hpp"
+
+#include <gmock/gmock.h>
+
+#include "exchanges/binance/tests/support.hpp"
+
+namespace mp {
+namespace {
+
+using namespace std::chrono_literals;
+using binance::fixture;
+using binance::kStart;
+using binance::Padded;
+
+const Source kSpot{"binance", "spot"};
+const Source kUsdm{"binance", "derivatives"};
+
+struct Routed {
+  explicit Routed(std::string journal = "") : router([](const Source& source) {
+    auto options = binance::options_for(source.market);
+    options.source = source;
+    return options;
+  }, std::move(journal)) {}
+
+  void feed(RecordKind kind, const Source* source, const std::string& url, const std::string& payload, int ms) {
+    const Padded padded(payload);
+    RawRecord record;
+    record.kind = kind;
+    record.connection = 1;
+    record.source = source;
+    record.received_at = kStart + ms * 1ms;
+    record.status = 200;
+    record.url = url;
+    record.payload = padded.view();
+    router.route(record, {7, ++number}, MonoTime{}, [&](const Source& from, Outbox& out, std::span<const EventPosition> at) {
+      ASSERT_EQ(out.events.size(), at.size());
+      reached.push_back(from);
+      for (std::size_t i = 0; i < at.size(); ++i) {
+        positions.push_back(at[i]);
+        events.push_back(std::move(out.events[i]));
+      }
+    });
+  }
+  Router router;
+  std::uint32_t number = 0;
+  std::vector<Source> reached;
+  std::vector<EventPosition> positions;
+  std::vector<MarketEvent> events;
+};
+
+TEST(Router, MakesSessionsOnDemandAndCountsOrdinalsPerSubject) {
+  Routed r("journal");
+  r.feed(RecordKind::start, nullptr, "", "", 0);
+  EXPECT_TRUE(r.reached.empty());
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 0);
+  ASSERT_EQ(r.positions.size(), 3u);
+  for (const auto& position : r.positions) EXPECT_EQ(position, (EventPosition{{7, 2}, 0})) << "three subjects";
+  r.positions.clear();
+  r.feed(RecordKind::text, &kSpot, "", binance::spot_update(101, 105, 1), 1);
+  r.feed(RecordKind::text, &kSpot, "", binance::spot_update(106, 106, 2), 2);
+  EXPECT_TRUE(r.positions.empty());
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotDepthUrl, binance::depth_reply(103), 3);
+  ASSERT_EQ(r.positions.size(), 3u) << "the snapshot's record released the updates too";
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_EQ(r.positions[i], (EventPosition{{7, 5}, i}));
+}
+
+TEST(Router, GapsAreNamedByJournalAndPosition) {
+  Routed r("ab12");
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 0);
+  r.feed(RecordKind::text, &kSpot, "", binance::agg_trade(1, 1), 1);
+  r.feed(RecordKind::text, &kSpot, "", binance::agg_trade(5, 2), 2);
+  const auto gaps = binance::only<Gap>(r.events);
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_EQ(gaps[0].gap_id, "ab12-7-3-0");
+}
+
+TEST(Router, AStartReachesEverySessionAndSessionsStayApart) {
+  Routed r;
+  ASSERT_TRUE(r.router.add(kSpot));
+  ASSERT_TRUE(r.router.add(kUsdm));
+  r.feed(RecordKind::start, nullptr, "", "", 0);
+  EXPECT_EQ(r.reached, (std::vector{kUsdm, kSpot}));
+  r.feed(RecordKind::rest, &kUsdm, binance::kUsdmInfoUrl, fixture("usdm_rest_exchange_info.json"), 1);
+  r.feed(RecordKind::text, &kSpot, "", binance::agg_trade(1, 2), 2);
+  EXPECT_EQ(binance::only<Rejected>(r.events).size(), 1u) << "spot has no catalogue yet";
+}
+
+TEST(Router, UnknownVenuesAndMarketsAreNamed) {
+  Routed r;
+  const auto venue = r.router.add({"binanse", "spot"});
+  ASSERT_FALSE(venue);
+  EXPECT_THAT(venue.error().text(), testing::HasSubstr("did you mean binance?"));
+  EXPECT_FALSE(r.router.add({"binance", "coins"}));
+  const Source nowhere{"nowhere", ""};
+  r.feed(RecordKind::text, &nowhere, "", "{}", 0);
+  EXPECT_EQ(r.router.unroutable(), 1u);
+}
+
+TEST(Router, SavedStateIsWholeOrRefused) {
+  Routed r;
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 0);
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotDepthUrl, binance::depth_reply(103), 3);
+  r.feed(RecordKind::rest, &kUsdm, binance::kUsdmInfoUrl, fixture("usdm_rest_exchange_info.json"), 4);
+  std::string saved;
+  r.router.save(saved);
+  for (std::size_t n = 0; n < saved.size(); ++n) {
+    Routed fresh;
+    ASSERT_FALSE(fresh.router.restore(std::string_view(saved).substr(0, n))) << n;
+  }
+  Routed fresh;
+  ASSERT_TRUE(fresh.router.restore(saved));
+  std::string again;
+  fresh.router.save(again);
+  EXPECT_EQ(again, saved);
+}
+
+TEST(Registry, UrlsTellTheirSource) {
+  EXPECT_EQ(source_of_url("wss://stream.binance.com:9443/stream?streams=x"), kSpot);
+  EXPECT_EQ(source_of_url("https://api.binance.com/api/v3/depth"), kSpot);
+  EXPECT_EQ(source_of_url("wss://fstream.binance.com/market/stream"), kUsdm);
+  EXPECT_EQ(source_of_url("https://fapi.binance.com/fapi/v1/depth?symbol=A"), kUsdm);
+  EXPECT_EQ(source_of_url("wss://dstream.binance.com/ws"), std::nullopt);
+  EXPECT_EQ(source_of_url("wss://stream.binance.com.example.org/ws"), std::nullopt);
+  EXPECT_EQ(source_of_url("ws://127.0.0.1:9443/stream"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace mp
