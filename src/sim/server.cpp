@@ -41,7 +41,8 @@ class Server::Impl {
     virtual void start() = 0;
     virtual void send(std::string_view text) = 0;
     virtual void flush() = 0;
-    virtual bool is_websocket() const = 0;
+    // Nothing that was sent can be missing: it has answered our close frame (or is no websocket).
+    virtual bool has_taken_all() const = 0;
     virtual void housekeep(MonoTime now) = 0;
     // With a close frame after what is queued.
     virtual void close(websocket::close_code code, const char* reason) = 0;
@@ -121,8 +122,6 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     }
   }
 
-  bool is_websocket() const override { return is_websocket_; }
-
   void send(std::string_view text) override {
     if (!open_ || !ws_.is_open()) return;
     error_code error;
@@ -145,7 +144,7 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
   void housekeep(MonoTime now) override {
     if (!open_) return;
     if (rules_.lifetime > 0ns && now - opened_at_ > rules_.lifetime) return server_.drop(id_, Drop::expired);
-    if (waiting_for_pong_ && rules_.pong_timeout > 0ns && now - pinged_at_ > rules_.pong_timeout)
+    if (!unanswered_.empty() && rules_.pong_timeout > 0ns && now - unanswered_.front().at > rules_.pong_timeout)
       return server_.drop(id_, Drop::silent);
     if (rules_.ping_interval > 0ns && now - pinged_at_ > rules_.ping_interval) ping(now);
   }
@@ -158,6 +157,8 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     ws_.async_close(websocket::close_reason(code, reason),
                     [self = this->shared_from_this()](error_code) { self->over(); });
   }
+
+  bool has_taken_all() const override { return !is_websocket_ || said_goodbye_; }
 
   void cut() override {
     error_code ignored;
@@ -268,9 +269,14 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
   }
 
   void control(websocket::frame_type kind, beast::string_view payload) {
-    if (!open_ || kind == websocket::frame_type::close) return;
-    // A pong counts only when it gives our payload back.
-    if (kind == websocket::frame_type::pong && payload == ping_payload_) waiting_for_pong_ = false;
+    if (kind == websocket::frame_type::close) said_goodbye_ = true;
+    if (!open_ || said_goodbye_) return;
+    // A pong counts only when it gives one of our payloads back; it answers the earlier pings too.
+    if (kind == websocket::frame_type::pong) {
+      const auto ping = std::find_if(unanswered_.begin(), unanswered_.end(),
+                                     [&](const Ping& p) { return payload == beast::string_view(p.payload); });
+      if (ping != unanswered_.end()) unanswered_.erase(unanswered_.begin(), ping + 1);
+    }
     may_talk();
   }
 
@@ -286,14 +292,16 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
   }
 
   void ping(MonoTime now) {
-    ping_payload_ = std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
+    const auto text = std::to_string(now.time_since_epoch().count());
     websocket::ping_data payload;
-    payload.assign(ping_payload_);
+    payload.assign(text);
     error_code error;
     ws_.ping(payload, error);
     stream().flush();
     pinged_at_ = now;
-    waiting_for_pong_ = true;
+    unanswered_.push_back({text, now});
+    // Without a time limit for pongs the list would grow for ever.
+    if (unanswered_.size() > 64) unanswered_.pop_front();
   }
 
   void leave_venue() {
@@ -317,10 +325,14 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
   bool is_websocket_ = false;
   bool open_ = false;      // a websocket, and not being closed
   bool in_venue_ = false;  // the venue knows this client
+  bool said_goodbye_ = false;  // a close frame has come
   bool dirty_ = false;
   MonoTime opened_at_, pinged_at_;
-  bool waiting_for_pong_ = false;
-  std::string ping_payload_;
+  struct Ping {
+    std::string payload;
+    MonoTime at;
+  };
+  std::deque<Ping> unanswered_;
   std::deque<MonoTime> heard_;
 };
 
@@ -426,7 +438,9 @@ void Server::Impl::drop(ClientId id, Drop why) {
       case Drop::expired:
         ++counters_.expired;
         return connection->close(websocket::close_code::going_away, "connection lifetime is over");
-      case Drop::end: ++counters_.dropped_at_end; return connection->cut();
+      case Drop::end:
+        if (!connection->has_taken_all()) ++counters_.dropped_at_end;
+        return connection->cut();
     }
   });
 }
