@@ -109,7 +109,10 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
 
   void start() override {
     stream().set_owner(this->weak_from_this());
-    socket().socket().set_option(tcp::no_delay(true));
+    error_code ignored;
+    socket().socket().set_option(tcp::no_delay(true), ignored);
+    if (server_.options().send_buffer > 0)
+      socket().socket().set_option(asio::socket_base::send_buffer_size(server_.options().send_buffer), ignored);
     if constexpr (requires { stream().next_layer().async_handshake(asio::ssl::stream_base::server, [](error_code) {}); }) {
       socket().expires_after(10s);
       stream().next_layer().async_handshake(asio::ssl::stream_base::server,

@@ -19,6 +19,7 @@ struct ServerOptions {
   std::string certificate;  // PEM files, with tls
   std::string key;
   std::size_t queue_bytes = 16 << 20;  // unsent, per client; a slower reader is disconnected
+  int send_buffer = 0;  // the kernel's share of that, per client; 0: as the system has it
   bool handle_signals = false;         // SIGINT and SIGTERM stop it
   std::chrono::milliseconds drain{5000};  // how long clients may take to read what is queued at the end
 };
