@@ -13,6 +13,8 @@
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "sim/binance/exchange.hpp"
+#include "sim/binance/playback.hpp"
+#include "sim/capture_file.hpp"
 #include "sim/ledger_file.hpp"
 #include "sim/server.hpp"
 
@@ -26,7 +28,9 @@ const std::string kExamples =
     "      5000 messages a second for 20 seconds; every trade and the last books stand in ledger.jsonl\n"
     "  marketprism sim --listen 127.0.0.1:0 --symbols BTCUSDT,usdm:ETHUSDT\n"
     "      a free port (told on standard output), three instruments\n"
-    "  marketprism sim --tls --certificate cert.pem --key key.pem\n";
+    "  marketprism sim --tls --certificate cert.pem --key key.pem\n"
+    "  marketprism sim --capture binance_usdm.jsonl --capture binance_spot.jsonl --speed 2\n"
+    "      plays recorded messages at twice their pace, from the first subscription on, and ends with the last one\n";
 
 struct Options {
   std::string listen = "127.0.0.1:9443";
@@ -44,6 +48,8 @@ struct Options {
   std::int64_t spot_weight = 6000;
   std::int64_t usdm_weight = 2400;
   std::string lifetime = "24h";
+  std::vector<std::string> captures;
+  double speed = 1.0;
 };
 
 // What the options mean.
@@ -51,6 +57,8 @@ struct Plan {
   sim::ServerOptions server;
   sim::binance::ExchangeOptions exchange;
   std::vector<sim::Symbol> symbols;
+  std::vector<std::string> captures;
+  sim::binance::PlaybackOptions playback;
   std::optional<Nanos> duration;
 };
 
@@ -78,6 +86,10 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--history", o.history, "trades kept for REST, per instrument");
   cli.add_option("--spot-weight", o.spot_weight, "spot's REST weight per minute and address");
   cli.add_option("--usdm-weight", o.usdm_weight, "USD-M's REST weight per minute and address");
+  cli.add_option("--capture", o.captures,
+                 "serve the recorded messages and REST answers of this file (JSON lines) instead of a simulated "
+                 "market; can be given several times; files are held in memory");
+  cli.add_option("--speed", o.speed, "pace of --capture: 2 is twice as fast as recorded");
   cli.add_option("--connection-lifetime", o.lifetime, "websockets are closed after this time");
 }
 
@@ -132,6 +144,11 @@ Result<Plan> make_plan(const Options& o) {
   if (o.spot_weight < 1 || o.usdm_weight < 1)
     return Error{Errc::usage, "--spot-weight and --usdm-weight must be at least 1", ""};
 
+  if (!(o.speed > 0.0 && o.speed <= 1e6)) return Error{Errc::usage, "--speed must be above 0", std::to_string(o.speed)};
+  if (o.captures.empty() && o.speed != 1.0) return Error{Errc::usage, "--speed is for --capture, which is not there", ""};
+  if (!o.captures.empty() && !o.ledger.empty())
+    return Error{Errc::usage, "--ledger tells what a simulated market did; with --capture there is none", o.ledger};
+
   plan.server.tls = o.tls;
   plan.server.certificate = o.certificate;
   plan.server.key = o.key;
@@ -157,6 +174,9 @@ Result<Plan> make_plan(const Options& o) {
     if (!duration) return Error{Errc::usage, "--for: " + duration.error().where, o.duration};
     plan.duration = *duration;
   }
+  plan.captures = o.captures;
+  plan.playback.speed = o.speed;
+  plan.playback.limits = plan.exchange.limits;
   auto symbols = read_symbols(o.symbols, plan.exchange.market.start);
   if (!symbols) return Error{symbols.error().code, "--" + symbols.error().where, symbols.error().seen};
   plan.symbols = std::move(*symbols);
@@ -170,29 +190,49 @@ void tell_ready(const sim::Server& server, const Plan& plan) {
   std::fflush(stdout);
 }
 
-void tell_end(const sim::ServerCounters& c, std::uint64_t trades) {
+void tell_end(const sim::ServerCounters& c, const std::string& source) {
   fmt::print(
-      "sim: {} messages, {} trades, {} bytes, {} clients, {} dropped (slow {}, silent {}, talking {}, unread at the end "
+      "sim: {} messages, {}, {} bytes, {} clients, {} dropped (slow {}, silent {}, talking {}, unread at the end "
       "{}), {} REST requests\n",
-      c.messages, trades, c.bytes, c.clients,
+      c.messages, source, c.bytes, c.clients,
       c.dropped_slow + c.dropped_silent + c.dropped_talking + c.dropped_at_end, c.dropped_slow, c.dropped_silent,
       c.dropped_talking, c.dropped_at_end, c.requests);
   std::fflush(stdout);
 }
 
-int serve(const Plan& plan, sim::LedgerFile* ledger) {
+int simulate(const Plan& plan, sim::LedgerFile* ledger) {
   auto server = sim::Server::listen(plan.server);
   if (!server) return fail("sim", server.error().text());
   sim::binance::Exchange exchange(plan.symbols, plan.exchange, **server, ledger);
   const sim::SimClock clock(plan.exchange.market.start);
   tell_ready(**server, plan);
   (*server)->run(exchange, clock, plan.duration);
-  tell_end((*server)->counters(), exchange.trades());
+  tell_end((*server)->counters(), fmt::format("{} trades", exchange.trades()));
   const auto lag = (*server)->counters().worst_lag;
   if (lag > std::chrono::seconds{1})
     fmt::print(stderr, "sim: was up to {} ms behind its own clock: --rate {} is more than this machine does\n",
                lag / std::chrono::milliseconds{1}, plan.exchange.market.rate);
   if (ledger != nullptr && !ledger->failure().empty()) return fail("sim", ledger->failure());
+  return 0;
+}
+
+int play_back(const Plan& plan) {
+  std::vector<sim::binance::Recording> recordings;
+  for (const auto& path : plan.captures) {
+    auto recording = sim::read_capture(path);
+    if (!recording) return fail("sim", recording.error().text());
+    if (recording->skipped > 0)
+      fmt::print(stderr, "sim: {}: {} received lines have no stream name or belong to other markets and are left out\n",
+                 path, recording->skipped);
+    recordings.push_back(std::move(*recording));
+  }
+  auto server = sim::Server::listen(plan.server);
+  if (!server) return fail("sim", server.error().text());
+  sim::binance::Playback playback(std::move(recordings), plan.playback, **server);
+  const sim::SimClock clock(wall_now());
+  tell_ready(**server, plan);
+  (*server)->run(playback, clock, plan.duration);
+  tell_end((*server)->counters(), fmt::format("{} played back, {} of them to nobody", playback.played(), playback.unheard()));
   return 0;
 }
 
@@ -209,10 +249,11 @@ int run_sim(int argc, char** argv) {
     fmt::print(stderr, "marketprism sim: {} (see --help)\n", plan.error().text());
     return 2;
   }
-  if (options.ledger.empty()) return serve(*plan, nullptr);
+  if (!plan->captures.empty()) return play_back(*plan);
+  if (options.ledger.empty()) return simulate(*plan, nullptr);
   const auto ledger = sim::LedgerFile::open(options.ledger);
   if (!ledger) return fail("sim", ledger.error().text());
-  return serve(*plan, ledger->get());
+  return simulate(*plan, ledger->get());
 }
 
 }  // namespace mp::app

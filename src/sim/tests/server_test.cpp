@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "sim/binance/exchange.hpp"
+#include "sim/binance/playback.hpp"
+#include "sim/capture_file.hpp"
 #include "sim/ledger_file.hpp"
 #include "sim/tests/raw_client.hpp"
 
@@ -312,6 +314,55 @@ TEST(SimServer, SpeaksTlsWithTheCertificateItWasGiven) {
   const auto refused = Server::listen(setup.server);
   ASSERT_FALSE(refused.has_value());
   EXPECT_THAT(refused.error().text(), HasSubstr("--certificate " + key));
+}
+
+TEST(SimServer, PlaysACaptureAndEndsWithIt) {
+  TemporaryDirectory directory;
+  std::ofstream(directory.file("capture.jsonl"))
+      << R"({"t":1700000000,"dir":"recv","transport":"rest","url":"https://api.binance.com/api/v3/depth?symbol=XUSDT&limit=5000","raw":"{\"lastUpdateId\":5}"})"
+      << "\n\n"
+      << R"({"t":1700000000.1,"dir":"recv","transport":"ws","url":"wss://stream.binance.com:9443/stream","raw":"{\"stream\":\"xusdt@trade\",\"data\":{\"t\":1}}"})"
+      << "\n"
+      << R"({"t":1700000000.4,"dir":"recv","transport":"ws","url":"wss://stream.binance.com:9443/stream","raw":"{\"stream\":\"xusdt@trade\",\"data\":{\"t\":2}}"})"
+      << "\n";
+  auto recording = read_capture(directory.file("capture.jsonl"));
+  ASSERT_TRUE(recording.has_value()) << recording.error().text();
+  std::vector<binance::Recording> recordings;
+  recordings.push_back(std::move(*recording));
+
+  ServerOptions options;
+  options.port = 0;
+  auto server = Server::listen(options);
+  ASSERT_TRUE(server.has_value());
+  binance::PlaybackOptions playback_options;
+  playback_options.start_delay = 50ms;
+  binance::Playback playback(std::move(recordings), playback_options, **server);
+  const SimClock clock(std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now()));
+  std::thread thread([&] { (*server)->run(playback, clock, std::nullopt); });
+
+  RawClient rest((*server)->port());
+  EXPECT_EQ(rest.get("/api/v3/depth?symbol=XUSDT&limit=100").body, R"({"lastUpdateId":5})");
+  RawClient client((*server)->port());
+  const auto subscribed = std::chrono::steady_clock::now();
+  EXPECT_EQ(client.upgrade("/stream?streams=xusdt@trade").status, 101);
+  EXPECT_EQ(client.message().value_or("nothing"), R"({"stream":"xusdt@trade","data":{"t":1}})");
+  EXPECT_EQ(client.message().value_or("nothing"), R"({"stream":"xusdt@trade","data":{"t":2}})");
+  EXPECT_GE(std::chrono::steady_clock::now() - subscribed, 350ms);
+  EXPECT_EQ(client.message(), std::nullopt);
+  EXPECT_EQ(client.close_code, 1001);
+  client.goodbye();
+  thread.join();
+}
+
+TEST(SimServer, NamesFileAndLineOfABadCapture) {
+  TemporaryDirectory directory;
+  std::ofstream(directory.file("bad.jsonl")) << R"({"t":1,"dir":"send","transport":"ws"})"
+                                             << "\nnonsense\n";
+  EXPECT_THAT(read_capture(directory.file("bad.jsonl")).error().text(), HasSubstr("bad.jsonl line 2"));
+  EXPECT_THAT(read_capture(directory.file("none.jsonl")).error().text(), HasSubstr("none.jsonl"));
+  EXPECT_THAT(read_capture(directory.path).error().text(), HasSubstr("directory"));
+  std::ofstream(directory.file("empty.jsonl")) << "\n";
+  EXPECT_THAT(read_capture(directory.file("empty.jsonl")).error().text(), HasSubstr("holds nothing"));
 }
 
 TEST(SimServer, NamesAPortThatIsTaken) {
