@@ -90,7 +90,7 @@ Result<std::vector<Symbol>> first_symbols(WallTime now, int count) {
     largest = std::max(largest, taken);
   }
   if (count < 1 || count > largest)
-    return Error{Errc::usage, "number of symbols must be 1 to " + std::to_string(largest), std::to_string(count)};
+    return Error{Errc::usage, "symbols: their number must be 1 to " + std::to_string(largest), std::to_string(count)};
   return chosen;
 }
 
