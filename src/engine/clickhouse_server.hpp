@@ -16,11 +16,11 @@ namespace mp::engine {
 
 struct ClickHouseServerOptions {
   std::string listen = "127.0.0.1:8123";
-  Credentials credentials;  // the one user there is
+  Credentials credentials{};  // the one user there is
   std::size_t max_connections = 128;
   std::size_t max_sessions = 128;
   // A failed statement, told in one line; may be empty. Runs on: the threads of connections.
-  std::function<void(const std::string&)> on_failure;
+  std::function<void(const std::string&)> on_failure{};
 };
 
 // Outlived by: the Engine.

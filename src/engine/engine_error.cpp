@@ -80,8 +80,28 @@ EngineError make_error(Code code, std::string_view message) {
                                               static_cast<int>(code), message, name_of(code))};
 }
 
+// The library sometimes wraps a message in itself: "Code: 73. DB::Exception: Code: 73.
+// DB::Exception: … (version 26.7). (…)". The innermost one, up to its version, is what a server
+// says.
+static std::string_view innermost(std::string_view text) {
+  constexpr std::string_view kType = "DB::Exception: ";
+  const auto type = text.find(kType);
+  if (type == std::string_view::npos) return text;
+  const auto prefix = text.substr(0, type + kType.size());
+  bool wrapped = false;
+  while (text.substr(prefix.size(), prefix.size()) == prefix) {
+    text.remove_prefix(prefix.size());
+    wrapped = true;
+  }
+  const auto version = text.find(" (version ");
+  const auto end = text.find(')', version);
+  if (!wrapped || version == std::string_view::npos || end == std::string_view::npos) return text;
+  return text.substr(0, end + 1);
+}
+
 EngineError from_engine_text(std::string_view text) {
   constexpr std::string_view kPrefix = "Code: ";
+  text = innermost(text);
   EngineError error{static_cast<int>(Code::cannot_execute), std::string(text)};
   while (!error.text.empty() && (error.text.back() == '\n' || error.text.back() == ' '))
     error.text.pop_back();
