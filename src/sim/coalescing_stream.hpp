@@ -3,10 +3,6 @@
 // become a few large writes. Included by server.cpp only.
 
 #include <boost/asio.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/ssl.hpp>
-#include <boost/beast/websocket.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,7 +14,7 @@ class CoalescingStream {
  public:
   using next_layer_type = Next;
   using executor_type = typename Next::executor_type;
-  using error_code = boost::beast::error_code;
+  using error_code = boost::system::error_code;
 
   template <class... Args>
   explicit CoalescingStream(Args&&... args) : next_(std::forward<Args>(args)...) {}
@@ -74,7 +70,7 @@ class CoalescingStream {
     flush();
     return boost::asio::async_initiate<Token, void(error_code, std::size_t)>(
         [executor = get_executor()](auto handler, error_code result, std::size_t size) {
-          boost::asio::post(executor, boost::beast::bind_front_handler(std::move(handler), result, size));
+          boost::asio::post(executor, boost::asio::append(std::move(handler), result, size));
         },
         token, error, n);
   }
@@ -132,19 +128,5 @@ class CoalescingStream {
   error_code error_;
   std::unique_ptr<Waiter> waiter_;
 };
-
-// Beast ends the connection below a websocket through these; what is unsent goes first.
-template <class Next>
-void teardown(boost::beast::role_type role, CoalescingStream<Next>& stream, boost::beast::error_code& error) {
-  using boost::beast::websocket::teardown;
-  teardown(role, stream.next_layer(), error);
-}
-template <class Next, class Handler>
-void async_teardown(boost::beast::role_type role, CoalescingStream<Next>& stream, Handler&& handler) {
-  stream.when_drained([role, &stream, handler = std::forward<Handler>(handler)]() mutable {
-    using boost::beast::websocket::async_teardown;
-    async_teardown(role, stream.next_layer(), std::move(handler));
-  });
-}
 
 }  // namespace mp::sim

@@ -5,11 +5,30 @@
 #include <unordered_map>
 #include <vector>
 
+#include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
 
 #include "sim/coalescing_stream.hpp"
 
 namespace mp::sim {
+
+// Beast ends the connection below a websocket through these; what is unsent goes first.
+template <class Next>
+void teardown(boost::beast::role_type role, CoalescingStream<Next>& stream, boost::beast::error_code& error) {
+  using boost::beast::websocket::teardown;
+  teardown(role, stream.next_layer(), error);
+}
+template <class Next, class Handler>
+void async_teardown(boost::beast::role_type role, CoalescingStream<Next>& stream, Handler&& handler) {
+  stream.when_drained([role, &stream, handler = std::forward<Handler>(handler)]() mutable {
+    using boost::beast::websocket::async_teardown;
+    async_teardown(role, stream.next_layer(), std::move(handler));
+  });
+}
+
 namespace {
 
 namespace asio = boost::asio;
