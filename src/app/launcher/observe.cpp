@@ -1,0 +1,93 @@
+#include "app/launcher/observe.hpp"
+
+#include <simdjson.h>
+
+namespace mp::launcher {
+namespace {
+
+namespace dom = simdjson::dom;
+
+std::optional<std::uint64_t> number(const dom::element& object, const char* key) {
+  std::uint64_t value = 0;
+  if (object[key].get(value) == simdjson::SUCCESS) return value;
+  return std::nullopt;
+}
+
+bool yes(const dom::element& object, const char* key) {
+  bool value = false;
+  return object[key].get(value) == simdjson::SUCCESS && value;
+}
+
+std::string text(const dom::element& object, const char* key) {
+  std::string_view value;
+  return object[key].get(value) == simdjson::SUCCESS ? std::string(value) : "";
+}
+
+void count_streams(const dom::element& health, Observation& observation) {
+  dom::array streams;
+  if (health["streams"].get(streams) != simdjson::SUCCESS) return;
+  observation.streams = 0;
+  observation.live_streams = 0;
+  for (const dom::element stream : streams) {
+    ++*observation.streams;
+    if (text(stream, "state") == "live") ++*observation.live_streams;
+  }
+}
+
+std::uint64_t waiting_for(const dom::element& stream) {
+  std::uint64_t waiting = 0;
+  dom::array consumers;
+  if (stream["consumer_detail"].get(consumers) != simdjson::SUCCESS) return 0;
+  for (const dom::element consumer : consumers) {
+    waiting += number(consumer, "num_pending").value_or(0) + number(consumer, "num_ack_pending").value_or(0);
+  }
+  return waiting;
+}
+
+std::optional<BusState> bus_state(const dom::element& stream) {
+  dom::element state;
+  const auto created = parse_iso(text(stream, "created"));
+  if (!created || stream["state"].get(state) != simdjson::SUCCESS) return std::nullopt;
+  return BusState{*created, number(state, "first_seq").value_or(0), number(state, "last_seq").value_or(0),
+                  number(state, "bytes").value_or(0), waiting_for(stream)};
+}
+
+}  // namespace
+
+Observation read_health(std::string_view body, int http_status, MonoTime at) {
+  Observation observation;
+  observation.at = at;
+  observation.answers = true;
+  observation.http_status = http_status;
+  dom::parser parser;
+  dom::element health;
+  if (parser.parse(body.data(), body.size()).get(health) != simdjson::SUCCESS) return observation;
+  observation.problem = text(health, "problem");
+  observation.drained = yes(health, "drained");
+  observation.events = number(health, "events");
+  observation.rows = number(health, "rows");
+  observation.gaps = number(health, "gaps");
+  observation.rejected = number(health, "rejected");
+  dom::element bus;
+  if (health["bus"].get(bus) == simdjson::SUCCESS) observation.behind = yes(bus, "behind");
+  count_streams(health, observation);
+  return observation;
+}
+
+std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream) {
+  dom::parser parser;
+  dom::element page;
+  dom::array accounts;
+  if (parser.parse(jsz.data(), jsz.size()).get(page) != simdjson::SUCCESS) return std::nullopt;
+  if (page["account_details"].get(accounts) != simdjson::SUCCESS) return std::nullopt;
+  for (const dom::element account : accounts) {
+    dom::array streams;
+    if (account["stream_detail"].get(streams) != simdjson::SUCCESS) continue;
+    for (const dom::element candidate : streams) {
+      if (text(candidate, "name") == stream) return bus_state(candidate);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace mp::launcher

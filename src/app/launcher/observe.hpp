@@ -1,0 +1,42 @@
+#pragma once
+// What the parts say of themselves: their health JSON, and NATS' monitoring page. Parsing is pure.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.hpp"
+
+namespace mp::launcher {
+
+struct Observation {
+  MonoTime at{};
+  bool answers = false;
+  int http_status = 0;
+  std::string problem;  // in the part's own words; "" when it has none
+  bool drained = false;
+  std::optional<std::uint64_t> events;    // released by the collector
+  std::optional<std::uint64_t> rows;      // stored
+  std::optional<std::uint64_t> gaps;
+  std::optional<std::uint64_t> rejected;
+  std::optional<std::uint64_t> streams;   // the collector's
+  std::optional<std::uint64_t> live_streams;
+  bool behind = false;  // the collector publishes from its journal
+};
+
+// The body of a /health answer; what cannot be read stays empty.
+Observation read_health(std::string_view body, int http_status, MonoTime at);
+
+// The stream as NATS' /jsz shows it.
+struct BusState {
+  WallTime created;
+  std::uint64_t first_sequence = 0;
+  std::uint64_t last_sequence = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t waiting = 0;  // messages that a consumer has not got or not acknowledged, of all consumers
+};
+// Nothing when there is no such stream (yet).
+std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream);
+
+}  // namespace mp::launcher

@@ -1,0 +1,109 @@
+#pragma once
+// What is to be started, derived from the options: command lines, files, ports, order. Pure.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/launcher/supervisor.hpp"
+#include "base/result.hpp"
+
+namespace mp::launcher {
+
+enum class Mode { live, simulated, replay };
+const char* to_string(Mode mode);  // as in data_source
+
+struct Ports {
+  std::uint16_t nats = 4222;
+  std::uint16_t nats_http = 8222;
+  std::uint16_t clickhouse = 8123;
+  std::uint16_t collector_health = 8086;
+  std::uint16_t collector_metrics = 9093;
+  std::uint16_t storage_health = 8085;
+  std::uint16_t storage_metrics = 9094;
+  std::uint16_t sim = 9443;
+};
+
+// One protocol of one venue, as in the collector's configuration.
+struct Market {
+  std::string exchange;
+  std::string market;
+  std::vector<std::string> symbols;
+};
+
+struct LaunchOptions {
+  Mode mode = Mode::live;
+  std::string data;      // absolute
+  std::string database;  // "": by mode
+  std::string config;    // of the collector; live only
+  std::vector<std::string> captures;  // absolute
+  std::string captures_id;            // names the recordings by their content
+  double speed = 1;
+  std::string final_books;
+  int rate = 250;
+  std::uint64_t seed = 1;
+  std::string ledger;
+  std::string sim_symbols;          // as the simulator understands them
+  std::vector<Market> markets;      // what the collector is told to collect; empty: the file of `config`
+  std::optional<std::chrono::milliseconds> run_for;
+  bool exit_when_done = false;
+  Ports ports;
+};
+
+// What was found on this machine.
+struct Tools {
+  std::string self;         // this binary
+  std::string nats_server;
+  int nats_minor = 15;      // of version 2.x
+  std::string libchdb;
+};
+
+enum class Ready {
+  ok,      // the health address answers 200
+  answer,  // it answers, whatever
+};
+
+struct PartPlan {
+  PartRules rules;
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> environment;
+  std::string health_url;
+  Ready ready = Ready::ok;
+  std::string metrics_url;  // "" for none
+};
+
+struct PortUse {
+  std::string part;
+  std::string purpose;
+  std::string option;  // that moves it
+  std::uint16_t port = 0;
+};
+
+struct Plan {
+  std::vector<PartPlan> parts;  // in start order
+  std::vector<StopStep> stop;
+  std::vector<PortUse> ports;
+  std::vector<std::string> folders;                         // to be made
+  std::vector<std::pair<std::string, std::string>> files;  // path and content, written anew at each start
+  std::string database;
+  std::string clickhouse_url;
+  std::string nats_http_url;
+  std::size_t storage = 0;    // its number in `parts`
+  std::size_t collector = 0;
+};
+
+Plan make_plan(const LaunchOptions& options, const Tools& tools);
+
+// Moves every port by `offset`; Errc::usage when one leaves 1 to 65535.
+Result<Ports> shifted(Ports ports, int offset);
+// Errc::usage when two purposes have one port.
+Result<void> check_distinct(const std::vector<PortUse>& ports);
+
+std::string nats_configuration(const LaunchOptions& options, int nats_minor);
+std::string collector_configuration(const LaunchOptions& options);
+
+}  // namespace mp::launcher

@@ -1,0 +1,123 @@
+#include "app/launcher/verdict.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace mp::launcher {
+namespace {
+
+constexpr const char* kTables[] = {"trades",        "orderbook_deltas", "orderbooks",        "funding_rates",
+                                   "open_interests", "liquidations",     "lsr_top_positions", "lsr_all_accounts",
+                                   "volatility_indices", "data_gaps",    "rejected_messages", "instruments"};
+constexpr std::size_t kGapsShown = 5;
+
+std::string quoted(const std::string& name) { return "`" + name + "`"; }
+
+// DateTime64 literals have a blank and no zone.
+std::string time_literal(WallTime at) {
+  std::string text = iso(at);
+  text[10] = ' ';
+  text.pop_back();
+  return "toDateTime64('" + text + "', 9, 'UTC')";
+}
+
+std::string in_range(const BusRange& range) {
+  return fmt::format("bus_stream = {} AND bus_sequence > {} AND bus_sequence <= {}", time_literal(range.stream_created), range.after, range.last);
+}
+
+std::vector<std::string_view> split(std::string_view text, char at) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const auto end = std::min(text.find(at), text.size());
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+std::string sql_counts(const std::string& database, const BusRange& range) {
+  std::string sql;
+  for (const char* table : kTables) {
+    sql += fmt::format("{}SELECT '{}', count(), uniqExact(bus_sequence, bus_index) FROM {}.{} WHERE {}", sql.empty() ? "" : "\nUNION ALL ",
+                       table, quoted(database), table, in_range(range));
+  }
+  return sql + " FORMAT TSV";
+}
+
+std::string sql_missing(const std::string& database, const BusRange& range) {
+  std::string stored;
+  for (const char* table : kTables) {
+    stored += fmt::format("{}SELECT bus_sequence FROM {}.{} WHERE {}", stored.empty() ? "" : "\nUNION ALL ", quoted(database), table, in_range(range));
+  }
+  return fmt::format("SELECT {} - uniqExact(bus_sequence) FROM ({}) FORMAT TSV", range.last - range.after, stored);
+}
+
+std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since) {
+  const std::string begun = since ? " AND gap_start >= " + time_literal(*since) : "";
+  // 'start' and 'end' mark the edges of a recording and are no loss.
+  return fmt::format("SELECT exchange, market_type, symbol, data_type, cause, toString(gap_start), toString(gap_end) FROM {}.gaps WHERE {}{} AND "
+                     "cause NOT IN ('start', 'end') ORDER BY gap_start FORMAT TSV",
+                     quoted(database), in_range(range), begun);
+}
+
+void read_counts(std::string_view answer, Findings& findings) {
+  for (const auto line : split(answer, '\n')) {
+    const auto fields = split(line, '\t');
+    if (fields.size() == 3) findings.tables[std::string(fields[0])] = {number(fields[1]), number(fields[2])};
+  }
+}
+
+void read_missing(std::string_view answer, Findings& findings) { findings.missing_messages = number(answer); }
+
+void read_gaps(std::string_view answer, Findings& findings) {
+  for (const auto line : split(answer, '\n')) {
+    const auto f = split(line, '\t');
+    if (f.size() != 7) continue;
+    if (findings.gaps.size() < kGapsShown) {
+      findings.gaps.push_back(fmt::format("{} {} {} {}: {} from {} to {}", f[0], f[1], f[2], f[3], f[4], f[5], f[6]));
+    }
+    ++findings.gap_count;
+  }
+}
+
+Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
+  Verdict verdict;
+  std::uint64_t doubled = 0;
+  std::string stored;
+  for (const auto& [table, count] : findings.tables) {
+    doubled += count.rows - std::min(count.rows, count.places);
+    if (count.rows > 0) stored += fmt::format("{}{} {}", stored.empty() ? "" : ", ", table, count.rows);
+  }
+  const auto rows = [&](const char* table) {
+    const auto found = findings.tables.find(table);
+    return found == findings.tables.end() ? 0 : found->second.rows;
+  };
+  const auto rejected = rows("rejected_messages");
+  verdict.lines.push_back("rows stored: " + (stored.empty() ? "none" : stored));
+  verdict.lines.push_back(fmt::format("bus messages {}, not in ClickHouse {}, stored twice {}, gaps {}, rejected {}, restarts {}", range.last - range.after,
+                                      findings.missing_messages, doubled, findings.gap_count, rejected, restarts));
+  for (const auto& gap : findings.gaps) verdict.lines.push_back("gap: " + gap);
+  std::string why;
+  const auto because = [&](bool bad, const char* text) {
+    if (bad) why += (why.empty() ? "" : "; ") + std::string(text);
+  };
+  because(rows("trades") + rows("orderbook_deltas") == 0, "no market data reached ClickHouse");
+  because(findings.missing_messages > 0, "messages of the bus are not in ClickHouse");
+  because(doubled > 0, "rows are there twice");
+  because(findings.gap_count > 0, "data was lost (see data_gaps)");
+  because(rejected > 0, "messages were rejected (see rejected_messages)");
+  verdict.good = why.empty();
+  verdict.lines.push_back(verdict.good ? "nothing was lost" : "NOT GOOD: " + why);
+  return verdict;
+}
+
+}  // namespace mp::launcher

@@ -1,0 +1,51 @@
+#pragma once
+// Did what went over the bus in this run reach ClickHouse, all of it and once? The questions (SQL) and the judgement;
+// pure. A row says where it stood on the bus, so the proof needs nobody's counters: each sequence number of the
+// run is looked for in the tables.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.hpp"
+
+namespace mp::launcher {
+
+// The part of the stream that this run wrote.
+struct BusRange {
+  WallTime stream_created;
+  std::uint64_t after = 0;  // the last sequence before the run
+  std::uint64_t last = 0;
+};
+
+struct TableCount {
+  std::uint64_t rows = 0;
+  std::uint64_t places = 0;  // distinct (bus_sequence, bus_index)
+};
+
+struct Findings {
+  std::map<std::string, TableCount> tables;
+  std::uint64_t missing_messages = 0;
+  std::vector<std::string> gaps;  // one line each, at most a handful
+  std::uint64_t gap_count = 0;
+};
+
+// One SELECT each; the answers are tab-separated lines.
+std::string sql_counts(const std::string& database, const BusRange& range);
+std::string sql_missing(const std::string& database, const BusRange& range);
+// `since`: only gaps that begin in this run count (the time between two runs is no loss of this one); nothing: all.
+std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since);
+void read_counts(std::string_view answer, Findings& findings);
+void read_missing(std::string_view answer, Findings& findings);
+void read_gaps(std::string_view answer, Findings& findings);
+
+struct Verdict {
+  bool good = false;
+  std::vector<std::string> lines;  // for people; the last one says why not, if not
+};
+Verdict judge(const Findings& findings, const BusRange& range, int restarts);
+
+}  // namespace mp::launcher
