@@ -20,11 +20,12 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr std::array<Command, 4> kCommands{{
+constexpr std::array<Command, 5> kCommands{{
     {"clickhouse", "embedded ClickHouse: the real engine behind its HTTP interface", mp::app::run_clickhouse},
     {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
     {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},
+    {"up", "everything on this machine: start, watch, stop in order", mp::app::run_up},
 }};
 
 void print_usage(FILE* to) {

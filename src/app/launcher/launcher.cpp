@@ -409,6 +409,7 @@ class Launcher {
   }
 
   int finish() {
+    tell_failure();
     if (supervisor_.failure()) return 1;
     if (supervisor_.forced()) return 1;
     const bool must_prove = options_.run_for || options_.exit_when_done;
