@@ -152,7 +152,7 @@ Result<void> plan_play_back(LaunchOptions& launch) {
 Result<std::vector<launcher::Market>> markets_of(const std::string& selection) {
   const auto colon = selection.find(':');
   const auto found = find_exchange(selection.substr(0, colon));
-  if (!found) return usage("--exchange", found.error().text());
+  if (!found) return usage("--exchange", found.error().where + " " + found.error().seen);
   const auto& markets = (*found)->markets;
   std::vector<launcher::Market> chosen;
   for (const auto& market : markets) {

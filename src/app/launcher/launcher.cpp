@@ -271,7 +271,7 @@ class Launcher {
     if (before == PartState::stopping) {
       // nats-server ends with status 1 after SIGTERM in some versions; our own parts end with 0 or say why not.
       const bool ours = part == plan_.collector || part == plan_.storage;
-      if (ours && !status.success()) {
+      if (ours && !status.success() && !supervisor_.forced()) {
         unclean_ = true;
         screen_.say(fmt::format("{} ended badly: {}", name(part), status.text()));
       }
@@ -324,6 +324,7 @@ class Launcher {
   void decide_end() {
     const auto now = net::now().mono;
     if (supervisor_.stopping()) {
+      prober_.hurry();
       tell_failure();
       return;
     }

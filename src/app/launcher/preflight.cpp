@@ -175,7 +175,7 @@ Result<void> check_ports(const std::vector<PortUse>& ports) {
                          who_listens_on(use.port), use.option);
   }
   if (taken.empty()) return {};
-  return Error{Errc::conflict, taken, "--port-offset N moves all of them, e.g. --port-offset 10000"};
+  return Error{Errc::conflict, taken + "\n  (--port-offset N moves all ports, e.g. --port-offset 10000)", ""};
 }
 
 Result<void> check_folder(const std::string& path, std::uint64_t least_free_bytes) {

@@ -60,7 +60,7 @@ void Prober::ask(std::size_t part, Target& target, std::stop_token stop) {
   probe.ready = answer && (target.ready == Ready::answer || answer->status == 200);
   if (!answer && target.was_ready) probe.seen.problem = "does not answer";
   target.was_ready = target.was_ready || probe.ready;
-  target.next = net::now().mono + (target.was_ready ? kWhileRunning : kWhileStarting);
+  target.next = net::now().mono + (target.was_ready && !hurried_ ? kWhileRunning : kWhileStarting);
   const std::lock_guard lock(mutex_);
   seen_.push_back(std::move(probe));
 }

@@ -32,6 +32,7 @@ class Prober {
 
   // From now on ask this part (0: do not); each process has another generation.
   void watch(std::size_t part, int generation);
+  void hurry() { hurried_ = true; }  // ask often: somebody waits for the end
   std::vector<Probe> take();
   std::optional<BusState> bus();  // as last seen
 
@@ -57,6 +58,7 @@ class Prober {
   std::vector<Probe> seen_;
   std::optional<BusState> bus_;
   MonoTime next_bus_{};
+  std::atomic<bool> hurried_{false};
   std::jthread thread_;  // last: ends before what it uses
 };
 

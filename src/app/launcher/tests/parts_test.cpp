@@ -1,0 +1,219 @@
+// The launcher's small parts: what it reads, shows, checks and judges.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "app/launcher/log_file.hpp"
+#include "app/launcher/observe.hpp"
+#include "app/launcher/preflight.hpp"
+#include "app/launcher/process.hpp"
+#include "app/launcher/status.hpp"
+#include "app/launcher/verdict.hpp"
+
+namespace mp::launcher {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(Health, ReadsWhatThePartsSay) {
+  const auto seen = read_health(R"({"status":"unhealthy","problem":"not connected","events":12,"gaps":1,"rejected":0,"drained":true,)"
+                                R"("bus":{"behind":true},"streams":[{"state":"live"},{"state":"silent"}]})",
+                                503, MonoTime{1s});
+  EXPECT_EQ(seen.problem, "not connected");
+  EXPECT_EQ(seen.events, 12u);
+  EXPECT_EQ(seen.streams, 2u);
+  EXPECT_EQ(seen.live_streams, 1u);
+  EXPECT_TRUE(seen.drained && seen.behind && seen.answers);
+  EXPECT_EQ(seen.rows, std::nullopt);
+}
+
+TEST(Health, AnythingElseIsAnAnswerWithoutNumbers) {
+  for (const auto* body : {"Ok.\n", "", "[1]", "{\"events\":-1}", "{\"problem\":3,\"streams\":7}"}) {
+    const auto seen = read_health(body, 200, MonoTime{1s});
+    EXPECT_TRUE(seen.answers);
+    EXPECT_EQ(seen.events, std::nullopt);
+  }
+}
+
+TEST(Bus, ReadsTheStreamByName) {
+  const auto* page = R"({"account_details":[{"stream_detail":[{"name":"KV_x"},{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
+                     R"("state":{"first_seq":3,"last_seq":9,"bytes":100},"consumer_detail":[{"num_pending":2,"num_ack_pending":1},{"num_pending":4}]}]}]})";
+  const auto bus = read_bus(page, "MARKET_DATA");
+  ASSERT_TRUE(bus);
+  EXPECT_EQ(iso(bus->created), "2026-11-23T04:00:00.500000000Z");
+  EXPECT_EQ(bus->last_sequence, 9u);
+  EXPECT_EQ(bus->waiting, 7u);
+  EXPECT_FALSE(read_bus(page, "OTHER"));
+  EXPECT_FALSE(read_bus("{}", "MARKET_DATA"));
+}
+
+const BusRange kRange{wall_from_nanos(1'795'369'470'123'456'789), 10, 17};
+
+TEST(Verdict, AsksOnlyForThisRunsPartOfThisStream) {
+  const auto sql = sql_counts("marketprism_hot", kRange);
+  EXPECT_THAT(sql, AllOf(HasSubstr("`marketprism_hot`.trades WHERE bus_stream = toDateTime64('2026-11-22 17:44:30.123456789', 9, 'UTC') AND "
+                                   "bus_sequence > 10 AND bus_sequence <= 17"),
+                         HasSubstr("rejected_messages")));
+  EXPECT_THAT(sql_missing("d", kRange), HasSubstr("SELECT 7 - uniqExact(bus_sequence)"));
+  EXPECT_THAT(sql_gaps("d", kRange, std::nullopt), Not(HasSubstr("gap_start >=")));
+}
+
+Findings good_findings() {
+  Findings findings;
+  read_counts("trades\t5\t5\norderbook_deltas\t9\t9\nrejected_messages\t0\t0\n", findings);
+  read_missing("0\n", findings);
+  read_gaps("", findings);
+  return findings;
+}
+
+TEST(Verdict, IsGoodWhenEverythingIsThereOnce) {
+  const auto verdict = judge(good_findings(), kRange, 0);
+  EXPECT_TRUE(verdict.good);
+  EXPECT_EQ(verdict.lines.back(), "nothing was lost");
+}
+
+TEST(Verdict, EachLossIsNamed) {
+  const auto why = [](const std::function<void(Findings&)>& spoil) {
+    auto findings = good_findings();
+    spoil(findings);
+    const auto verdict = judge(findings, kRange, 0);
+    EXPECT_FALSE(verdict.good);
+    return verdict.lines.back();
+  };
+  EXPECT_THAT(why([](Findings& f) { f.tables.clear(); }), HasSubstr("no market data"));
+  EXPECT_THAT(why([](Findings& f) { read_missing("2\n", f); }), HasSubstr("not in ClickHouse"));
+  EXPECT_THAT(why([](Findings& f) { read_counts("trades\t6\t5\n", f); }), HasSubstr("twice"));
+  EXPECT_THAT(why([](Findings& f) { read_counts("rejected_messages\t1\t1\n", f); }), HasSubstr("rejected"));
+  EXPECT_THAT(why([](Findings& f) { read_gaps("binance\tspot\tBTC-USDT\ttrade\tdisconnect\ta\tb\n", f); }), HasSubstr("data_gaps"));
+}
+
+TEST(Verdict, TradesAloneOrDeltasAloneAreData) {
+  Findings findings;
+  read_counts("orderbook_deltas\t1\t1\n", findings);
+  EXPECT_TRUE(judge(findings, kRange, 0).good);
+}
+
+TEST(StatusText, ShowsWhatIsNotWell) {
+  Status status;
+  status.uptime = 3661s;
+  status.parts = {{"nats", {PartState::running, 0, true, {}}, 12, ""}, {"collector", {PartState::backing_off, 3, true, {}}, 0, "not connected"}};
+  status.flow.events_per_second = 512.4;
+  EXPECT_THAT(status_line(status), AllOf(HasSubstr("1:01:01"), HasSubstr("events/s 512"), HasSubstr("collector restarting (not connected)"), Not(HasSubstr("nats"))));
+  EXPECT_THAT(status_table(status), AllOf(HasSubstr("nats"), HasSubstr("restarting"), HasSubstr("3")));
+}
+
+TEST(Rates, ComeFromTheLastSecondsAndBeginAnewAfterARestart) {
+  Rate rate;
+  EXPECT_EQ(rate.per_second(), std::nullopt);
+  for (int i = 0; i <= 20; ++i) rate.add(static_cast<std::uint64_t>(i * 100), MonoTime{1s * i});
+  EXPECT_DOUBLE_EQ(*rate.per_second(), 100);
+  rate.add(5, MonoTime{21s});
+  EXPECT_EQ(rate.per_second(), std::nullopt);
+}
+
+TEST(Preflight, ATakenPortIsNamedWithItsHolderAndTheOption) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(fd, 1), 0);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  const auto result = check_ports({{"nats", "NATS clients", "--nats-port", ntohs(address.sin_port)}});
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().text(), AllOf(HasSubstr(fmt::format("port {} (NATS clients) is taken by pid {}", ntohs(address.sin_port), ::getpid())),
+                                           HasSubstr("--nats-port moves it")));
+  ::close(fd);
+}
+
+TEST(Preflight, AFolderThatCannotBeUsedIsNamed) {
+  const auto impossible = check_folder("/proc/marketprism");
+  ASSERT_FALSE(impossible);
+  EXPECT_THAT(impossible.error().text(), AllOf(HasSubstr("/proc/marketprism"), HasSubstr("--data")));
+  const auto full = check_folder(testing::TempDir(), 1ull << 60);
+  ASSERT_FALSE(full);
+  EXPECT_THAT(full.error().text(), AllOf(HasSubstr("MB are free"), HasSubstr("--data")));
+}
+
+TEST(Preflight, OneLauncherPerFolder) {
+  std::string pattern = testing::TempDir() + "lock_XXXXXX";
+  const std::string folder = ::mkdtemp(pattern.data());
+  {
+    const auto first = FolderLock::take(folder);
+    ASSERT_TRUE(first);
+    const auto second = FolderLock::take(folder);
+    ASSERT_FALSE(second);
+    EXPECT_THAT(second.error().text(), HasSubstr(fmt::format("pid {}", ::getpid())));
+  }
+  EXPECT_TRUE(FolderLock::take(folder));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Preflight, RecordingsAreKnownByTheirContent) {
+  const std::string file = testing::TempDir() + "content_id_test";
+  std::ofstream(file) << "abc";
+  EXPECT_EQ(*content_id({file}), "ba7816bf8f01cfea");  // SHA-256 of "abc"
+  EXPECT_FALSE(content_id({"/no/such/file"}));
+  std::filesystem::remove(file);
+}
+
+TEST(Logs, AreCutIntoLinesAndKeptSmall) {
+  const std::string path = testing::TempDir() + "launcher_log_test.log";
+  std::filesystem::remove(path);
+  std::vector<std::string> lines;
+  {
+    LogFile log(path, 100);
+    const auto keep = [&](const std::string& line) { lines.push_back(line); };
+    log.append("one\ntw", keep);
+    log.append("o\n", keep);
+    for (int i = 0; i < 30; ++i) log.append("0123456789\n", keep);
+    EXPECT_EQ(log.last_lines().size(), 8u);
+  }
+  EXPECT_EQ(lines[0], "one");
+  EXPECT_EQ(lines[1], "two");
+  EXPECT_LE(std::filesystem::file_size(path), 100u);
+  EXPECT_LE(std::filesystem::file_size(path + ".1"), 100u);
+  std::filesystem::remove(path);
+  std::filesystem::remove(path + ".1");
+}
+
+TEST(Logs, WarningsOfOursAndOfNatsAreAlarming) {
+  EXPECT_TRUE(is_alarming("2026-11-23T04:00:00.000Z WARN storage: insert failed"));
+  EXPECT_TRUE(is_alarming("[12] 2026/11/23 04:00:00.0 [ERR] disk"));
+  EXPECT_TRUE(is_alarming("marketprism storage: conflict: x"));
+  EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO storage: started"));
+  EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO collector: a symbol of a long message that goes on and on and names some ERROR here"));
+}
+
+TEST(Processes, SayWhatCouldNotBeStarted) {
+  const auto missing = Process::start({"/no/such/program"}, {});
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().text(), HasSubstr("/no/such/program"));
+}
+
+TEST(Processes, SeeTheAddedEnvironment) {
+  auto process = Process::start({"/bin/sh", "-c", "exit $MP_TEST_STATUS"}, {{"MP_TEST_STATUS", "7"}});
+  ASSERT_TRUE(process);
+  std::optional<ExitStatus> status;
+  for (int i = 0; i < 1000 && !status; ++i) {
+    status = process->poll_exit();
+    if (!status) ::usleep(5000);
+  }
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->text(), "exit status 7");
+}
+
+}  // namespace
+}  // namespace mp::launcher
