@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <iterator>
@@ -192,6 +193,7 @@ std::string_view CaptureLineReader::State::text_of_time(std::string_view line) {
   std::string_view token;
   if (line.starts_with(kUsual)) {
     token = line.substr(kUsual.size());
+    token.remove_prefix(std::min(token.find_first_not_of(" \t"), token.size()));
   } else {
     ondemand::document document;
     if (number_parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING)

@@ -24,11 +24,14 @@ DepthFeed::Taken DepthFeed::update(DepthUpdate& update, bool others_carry_it, st
     verdict = Continuation::gap;
   switch (verdict) {
     case Continuation::old: return Taken::old;
-    case Continuation::apply:
+    case Continuation::apply: {
+      const auto before = last_id_;
       apply(update, out);
       apply_buffered(out);
-      changed(now, out);
+      // An update that ends where the snapshot did holds nothing that the snapshot had not.
+      if (last_id_ != before) changed(now, out);
       return Taken::applied;
+    }
     case Continuation::gap: break;
   }
   buffer(update);

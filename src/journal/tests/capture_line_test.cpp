@@ -59,6 +59,9 @@ TEST(CaptureLine, KeepsTheTimeExactWhetherNumberOrString) {
     const auto line = read(reader, std::string(R"({"dir":"start","transport":"control","t":)") + t + "}");
     ASSERT_TRUE(line.has_value()) << line.error().text();
     EXPECT_EQ(nanos_since_epoch(line->received_at), 1633998512063356912);
+    const auto first = read(reader, std::string(R"({"t": )") + t + R"(, "dir": "start", "transport": "control"})");
+    ASSERT_TRUE(first.has_value()) << first.error().text();
+    EXPECT_EQ(nanos_since_epoch(first->received_at), 1633998512063356912);
   }
 }
 

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""`marketprism normalize` as a user sees it: its output compared with an independent reading of the same captures
+(this script knows the venue's rules by itself and shares no code with the binary), and its manners on bad input.
+
+usage: normalize_test.py PATH_OF_MARKETPRISM [CAPTURES_FOLDER]
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from datetime import datetime, timezone
+from decimal import Decimal
+
+BINARY = sys.argv[1]
+CAPTURES = sys.argv[2] if len(sys.argv) > 2 else ""
+
+
+def run(*args, stdin=b""):
+    return subprocess.run([BINARY, "normalize", *args], input=stdin, capture_output=True, timeout=100)
+
+
+def events_of(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def plain(text):
+    """A decimal without exponent and trailing zeros."""
+    out = format(Decimal(text), "f")
+    return out.rstrip("0").rstrip(".") if "." in out else out
+
+
+def iso(nanoseconds):
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + ".%09dZ" % rest
+
+
+def levels(pairs):
+    return [[plain(pair[0]), plain(pair[1])] for pair in pairs]
+
+
+def expected(path, spot):
+    """Trades and deltas of a capture without losses, by the venue's documented algorithm, in order of release."""
+    out, books, waiting = [], {}, {}
+
+    def delta(symbol, data, received, snapshot):
+        if snapshot:
+            time = data.get("T", data.get("E"))
+            first = last = data["lastUpdateId"]
+            bids, asks = data["bids"], data["asks"]
+        else:
+            time = data.get("T", data["E"])
+            first, last, bids, asks = data["U"], data["u"], data["b"], data["a"]
+        event = {"symbol": symbol, "received_at": iso(received),
+                 "timestamp": iso(time * 10**6) if time else iso(received),
+                 "first_update_id": first, "last_update_id": last, "bids": levels(bids), "asks": levels(asks),
+                 "is_snapshot": snapshot}
+        if "pu" in data:
+            event["prev_update_id"] = data["pu"]
+        out.append(event)
+
+    def take(symbol, data, received):
+        last, bridged = books[symbol]
+        if spot:
+            if data["u"] <= last:
+                return
+            assert data["U"] <= last + 1, (symbol, last, data["U"])
+        elif bridged:
+            assert data["pu"] == last, (symbol, last, data["pu"])
+        else:
+            if data["u"] < last:
+                return
+            assert data["U"] <= last or data["pu"] == last, (symbol, last, data["U"])
+        books[symbol] = (data["u"], True)
+        delta(symbol, data, received, False)
+
+    for line in open(path):
+        record = json.loads(line, parse_float=Decimal)
+        received = int(record["t"] * 10**9)
+        if record["dir"] != "recv":
+            continue
+        data = json.loads(record["raw"])
+        if record["transport"] == "rest":
+            if "/depth?" not in record["url"]:
+                continue
+            symbol = record["url"].split("symbol=")[1].split("&")[0]
+            books[symbol] = (data["lastUpdateId"], False)
+            delta(symbol, data, received, True)
+            for earlier, when in waiting.pop(symbol, []):
+                take(symbol, earlier, when)
+            continue
+        data = data["data"]
+        if data.get("e") == "aggTrade":
+            out.append({"symbol": data["s"], "received_at": iso(received), "timestamp": iso(data["T"] * 10**6),
+                        "trade_id": str(data["a"]), "price": plain(data["p"]), "quantity": plain(data["q"]),
+                        "side": "sell" if data["m"] else "buy", "is_maker": data["m"],
+                        "first_trade_id": str(data["f"]), "last_trade_id": str(data["l"])})
+        elif data.get("e") == "depthUpdate":
+            if data["s"] in books:
+                take(data["s"], data, received)
+            else:
+                waiting.setdefault(data["s"], []).append((data, received))
+    return out
+
+
+COMMON = ("type", "exchange", "market_type", "instrument", "data_source")
+SPOT_INFO = json.dumps({"symbols": [{"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT"}]})
+INFO_LINE = {"t": 1790000000.5, "dir": "recv", "transport": "rest",
+             "url": "https://api.binance.com/api/v3/exchangeInfo", "raw": SPOT_INFO}
+
+
+def trade_line(trade_id, second, **more):
+    raw = json.dumps({"e": "aggTrade", "E": second * 1000, "s": "BTCUSDT", "a": trade_id, "p": "1.50", "q": "2", "f": 1,
+                      "l": 1, "T": second * 1000, "m": True})
+    return {"t": second, "dir": "recv", "transport": "ws", "url": "wss://stream.binance.com:9443/stream", "raw": raw, **more}
+
+
+def text(*lines):
+    return b"".join((line if isinstance(line, str) else json.dumps(line)).encode() + b"\n" for line in lines)
+
+
+class Captures(unittest.TestCase):
+    def compare(self, name, market):
+        path = os.path.join(CAPTURES, name)
+        if not CAPTURES or not os.path.exists(path):
+            self.skipTest(f"no capture at {path}")
+        result = run("--exchange", "binance", "--market", market, path)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        got = events_of(result)
+        self.assertFalse([event for event in got if event["type"] in ("gap", "rejected", "orderbook")])
+        want = expected(path, market == "spot")
+        have = []
+        for event in got:
+            if event["type"] == "instrument":
+                continue
+            self.assertEqual(event["exchange"], "binance")
+            self.assertEqual(event["data_source"], "replay")
+            self.assertEqual(event["symbol"].replace("-", ""), event["instrument"])
+            slim = {key: value for key, value in event.items() if key not in COMMON}
+            slim["symbol"] = event["instrument"]
+            have.append(slim)
+        self.assertEqual(len(have), len(want))
+        for index, (one, other) in enumerate(zip(have, want)):
+            self.assertEqual(one, other, f"event {index}")
+        again = run("--exchange", "binance", "--market", market, path)
+        self.assertEqual(again.stdout, result.stdout, "the same input gives the same bytes")
+        piped = run("--exchange", "binance", "--market", market, stdin=open(path, "rb").read())
+        self.assertEqual(piped.stdout, result.stdout, "standard input is as good as a file")
+        return result
+
+    def test_spot(self):
+        result = self.compare("binance_spot.jsonl", "spot")
+        self.assertIn(b"not mapped, bookTicker: 84", result.stderr)
+        self.assertIn(b"not mapped, kline_1m: 2", result.stderr)
+
+    def test_usdm(self):
+        self.compare("binance_usdm.jsonl", "derivatives")
+
+    def test_orderbooks_only_when_asked_for(self):
+        path = os.path.join(CAPTURES, "binance_usdm.jsonl")
+        if not CAPTURES or not os.path.exists(path):
+            self.skipTest(f"no capture at {path}")
+        books = [event for event in events_of(run("--exchange", "binance", "--market", "derivatives", "--orderbooks", path))
+                 if event["type"] == "orderbook"]
+        self.assertGreater(len(books), 300)
+        last = {}
+        for book in books:
+            self.assertLess(Decimal(book["bids"][0][0]), Decimal(book["asks"][0][0]))
+            self.assertLessEqual(len(book["bids"]), book["depth"])
+            self.assertEqual(book["bids"], sorted(book["bids"], key=lambda level: -Decimal(level[0])))
+            key = (book["symbol"], book["depth"])
+            self.assertGreater(book["last_update_id"], last.get(key, 0), "only when changed")
+            last[key] = book["last_update_id"]
+        final = {event["symbol"]: event["last_update_id"]
+                 for event in events_of(run("--exchange", "binance", "--market", "derivatives", path))
+                 if event["type"] == "orderbook_delta"}
+        for (symbol, _), update in last.items():
+            self.assertEqual(update, final[symbol], "the last change is shown at the end of the input")
+
+
+class Manners(unittest.TestCase):
+    def spot(self, *args, stdin=b""):
+        return run("--exchange", "binance", "--market", "spot", *args, stdin=stdin)
+
+    def test_a_line_that_cannot_be_read_is_told_and_skipped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "recording.jsonl")
+            with open(path, "wb") as out:
+                out.write(text(INFO_LINE, "{not json", trade_line(1, 1790000001)))
+            result = self.spot(path)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"recording.jsonl", result.stderr)
+        self.assertIn(b"line 2", result.stderr)
+        self.assertEqual([event["type"] for event in events_of(result)], ["instrument", "trade"])
+
+    def test_nothing_readable_is_a_failure(self):
+        result = self.spot(stdin=b"nonsense\nmore\n")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"lines refused: 2", result.stderr)
+        self.assertEqual(result.stdout, b"")
+
+    def test_empty_input_is_none(self):
+        self.assertEqual(self.spot(stdin=b"").returncode, 0)
+
+    def test_gaps_and_rejects_are_events(self):
+        result = self.spot(stdin=text(INFO_LINE, trade_line(1, 1790000001), trade_line(4, 1790000002),
+                                      {**trade_line(5, 1790000003), "raw": "{\"e\":"}))
+        gap, rejected = [event for event in events_of(result) if event["type"] in ("gap", "rejected")]
+        self.assertEqual((gap["data_type"], gap["last_id"], gap["next_id"], gap["cause"]), ("trade", "1", "4", "sequence"))
+        self.assertEqual(rejected["raw"], "{\"e\":")
+
+    def test_unknown_instruments_are_rejected_and_instruments_may_come_from_a_file(self):
+        alone = self.spot(stdin=text(trade_line(1, 1790000001)))
+        self.assertEqual([event["type"] for event in events_of(alone)], ["rejected"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "instruments.jsonl")
+            with open(path, "wb") as out:
+                out.write(text(INFO_LINE, trade_line(99, 1790000000)))
+            result = self.spot("--instruments", path, stdin=text(trade_line(1, 1790000001)))
+        self.assertEqual([event["type"] for event in events_of(result)], ["instrument", "trade"])
+
+    def test_receive_time_is_exact(self):
+        line = json.dumps(trade_line(1, 1790000001)).replace('"t": 1790000001', '"t": 1790000001.123456789')
+        self.assertIn('"t": 1790000001.123456789', line)
+        event = events_of(self.spot(stdin=text(INFO_LINE, line)))[-1]
+        self.assertEqual(event["received_at"], "2026-09-21T14:13:21.123456789Z")
+
+    def test_other_venues_lines_are_counted(self):
+        other = {**trade_line(2, 1790000002), "url": "wss://fstream.binance.com/market/stream"}
+        result = self.spot(stdin=text(INFO_LINE, trade_line(1, 1790000001), other))
+        self.assertIn(b"of another exchange or market, skipped: 1", result.stderr)
+        self.assertEqual(len(events_of(result)), 2)
+
+    def test_usage(self):
+        for args, hint in ((["--exchange", "binanse", "--market", "spot"], b"did you mean binance?"),
+                           (["--exchange", "binance", "--market", "sput"], b"did you mean 'spot'?"),
+                           (["--exchange", "binance"], b"spot or derivatives"),
+                           (["--exchnge", "binance"], b"did you mean --exchange?")):
+            result = run(*args)
+            self.assertEqual(result.returncode, 2, args)
+            self.assertIn(hint, result.stderr)
+        missing = self.spot("/nowhere/at/all.jsonl")
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn(b"/nowhere/at/all.jsonl", missing.stderr)
+        self.assertEqual(run("--help").returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
