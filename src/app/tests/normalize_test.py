@@ -25,6 +25,11 @@ def events_of(result):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+def read(path):
+    with open(path, "rb") as opened:
+        return opened.read()
+
+
 def plain(text):
     """A decimal without exponent and trailing zeros."""
     out = format(Decimal(text), "f")
@@ -75,7 +80,7 @@ def expected(path, spot):
         books[symbol] = (data["u"], True)
         delta(symbol, data, received, False)
 
-    for line in open(path):
+    for line in read(path).decode().splitlines():
         record = json.loads(line, parse_float=Decimal)
         received = int(record["t"] * 10**9)
         if record["dir"] != "recv":
@@ -145,7 +150,7 @@ class Captures(unittest.TestCase):
             self.assertEqual(one, other, f"event {index}")
         again = run("--exchange", "binance", "--market", market, path)
         self.assertEqual(again.stdout, result.stdout, "the same input gives the same bytes")
-        piped = run("--exchange", "binance", "--market", market, stdin=open(path, "rb").read())
+        piped = run("--exchange", "binance", "--market", market, stdin=read(path))
         self.assertEqual(piped.stdout, result.stdout, "standard input is as good as a file")
         return result
 
