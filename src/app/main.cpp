@@ -20,8 +20,9 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr std::array<Command, 5> kCommands{{
+constexpr std::array<Command, 6> kCommands{{
     {"clickhouse", "embedded ClickHouse: the real engine behind its HTTP interface", mp::app::run_clickhouse},
+    {"journal", "list, print, verify and convert raw captures", mp::app::run_journal},
     {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
     {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},

@@ -1,0 +1,335 @@
+// marketprism journal: list, print, verify and convert raw captures.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "app/cli.hpp"
+#include "app/commands.hpp"
+#include "base/text.hpp"
+#include "exchanges/exchange.hpp"
+#include "journal/convert.hpp"
+#include "journal/inspect.hpp"
+
+namespace mp::app {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace mp::journal;
+
+constexpr std::string_view kExamples =
+    "  marketprism journal ls data/journal\n"
+    "  marketprism journal cat data/journal/live --exchange binance --from 2026-11-22T17:00:00Z | head\n"
+    "  marketprism journal cat data/journal/live/2026-11-22/00000012.mpj > raw.jsonl\n"
+    "  marketprism journal verify data/journal\n"
+    "  marketprism journal convert --to capture data/journal/live -o raw.jsonl\n"
+    "  marketprism journal convert --to journal monday.jsonl tuesday.jsonl -o data/journal/recorded\n"
+    "  marketprism journal convert --to journal other.jsonl --exchange binance --market spot -o data/journal/other\n";
+constexpr const char* kPathHelp =
+    "a journal directory (data/journal/live), a folder of such, a day's folder in one, or a segment file (*.mpj)";
+
+struct Settings {
+  std::string path;
+  std::string from, to, market;
+  std::vector<std::string> exchanges;
+  std::uint32_t segment = 0;
+  bool quiet = false;
+  std::string target;
+  std::string output;
+  std::string exchange;
+  std::vector<std::string> inputs;
+};
+
+int fail_with(const Error& error) { return fail("journal", error.text()); }
+
+int usage(const std::string& text) {
+  fmt::print(stderr, "marketprism journal: {} (see --help)\n", text);
+  return 2;
+}
+
+// What cannot be found as the user named it is the user's mistake; the rest is not.
+int refuse(const Error& error) { return error.code == Errc::usage ? usage(error.where + ": " + error.seen) : fail_with(error); }
+
+std::string human_bytes(std::uint64_t bytes) {
+  if (bytes < 10'000) return fmt::format("{} B", bytes);
+  if (bytes < 10'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+  if (bytes < 10'000'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+std::string short_time(const std::optional<WallTime>& t) { return t ? iso(*t).substr(0, 23) + "Z" : "-"; }
+
+std::string state_of(const SegmentSummary& summary) {
+  std::string state = summary.closed ? "closed" : "open or cut off";
+  if (summary.torn_bytes > 0) state += fmt::format(", {} bytes of an unfinished group", summary.torn_bytes);
+  if (summary.damages > 0) state += ", DAMAGED";
+  return state;
+}
+
+void print_title(const JournalFiles& journal) {
+  fmt::print("{}  id {}\n", journal.directory.string(), journal.id ? journal.id->text() : "unknown");
+}
+
+// --- ls --------------------------------------------------------------------------------------------------------
+
+int run_ls(const Settings& settings) {
+  const auto journals = find_journals(settings.path);
+  if (!journals) return refuse(journals.error());
+  int status = 0;
+  for (const auto& journal : *journals) {
+    print_title(journal);
+    fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6}  {:<24}  {:<24}  {}\n", "SEGMENT", "DAY", "RECORDS", "SIZE", "RATIO",
+               "FIRST", "LAST", "STATE");
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;
+    for (const auto& file : journal.segments) {
+      bytes += file.bytes;
+      const auto summary = summarize(file);
+      if (!summary) {
+        status = fail_with(summary.error());
+        continue;
+      }
+      records += summary->records;
+      fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6.1f}  {:<24}  {:<24}  {}\n", file.number, file.day, summary->records,
+                 human_bytes(file.bytes), static_cast<double>(summary->raw_bytes) / static_cast<double>(file.bytes),
+                 short_time(summary->first_time), short_time(summary->last_time), state_of(*summary));
+    }
+    fmt::print("{} segments, {} records, {}\n", journal.segments.size(), records, human_bytes(bytes));
+  }
+  return status;
+}
+
+// --- cat, convert --to capture ---------------------------------------------------------------------------------
+
+Result<WallTime> parse_time(const std::string& text) {
+  if (text.find('T') != text.npos || text.find('-') != text.npos) {
+    const auto whole_day = text.size() == 10 ? text + "T00:00:00Z" : text;
+    return parse_iso(whole_day);
+  }
+  return parse_epoch_seconds(text);
+}
+
+Result<RecordSelection> selection_of(const Settings& settings) {
+  RecordSelection selection;
+  const auto read = [](const std::string& option, const std::string& text, std::optional<WallTime>& to) -> Result<void> {
+    if (text.empty()) return {};
+    const auto time = parse_time(text);
+    if (!time)
+      return Error{Errc::usage, option,
+                   "\"" + shortened(text) + "\" is no time; write 2026-11-22T17:44:30Z, 2026-11-22 or seconds since 1970"};
+    to = *time;
+    return {};
+  };
+  if (auto from = read("--from", settings.from, selection.from); !from) return from.error();
+  if (auto to = read("--to", settings.to, selection.to); !to) return to.error();
+  selection.exchanges = {settings.exchanges.begin(), settings.exchanges.end()};
+  if (!settings.market.empty()) selection.market = settings.market;
+  if (settings.segment != 0) selection.segment = settings.segment;
+  return selection;
+}
+
+// Damage is told on standard error; the exit status says that not everything is there.
+int tell_losses(const PrintedRecords& printed) {
+  for (const auto& loss : printed.losses) fmt::print(stderr, "marketprism journal: {}\n", loss);
+  return printed.losses.empty() ? 0 : 1;
+}
+
+// A name that is no exchange's and selected nothing is a slip of the keyboard.
+std::optional<Error> mistyped_exchange(const RecordSelection& selection, std::uint64_t printed) {
+  if (printed > 0) return std::nullopt;
+  for (const auto& name : selection.exchanges)
+    if (const auto known = find_exchange(name); !known) return known.error();
+  return std::nullopt;
+}
+
+int print_to(std::FILE* out, const std::string& name, const std::vector<JournalFiles>& journals, const RecordSelection& selection) {
+  int status = 0;
+  int write_error = 0;
+  std::uint64_t records_printed = 0;
+  for (const auto& journal : journals) {
+    if (selection.segment && std::none_of(journal.segments.begin(), journal.segments.end(),
+                                          [&](const auto& file) { return file.number == *selection.segment; }))
+      return usage(fmt::format("--segment {}: {} has no such segment", *selection.segment, journal.directory.string()));
+    const auto printed = print_capture_lines(journal, selection, [&](std::string_view lines) {
+      if (std::fwrite(lines.data(), 1, lines.size(), out) == lines.size()) return true;
+      write_error = errno;
+      return false;
+    });
+    if (!printed) return fail_with(printed.error());
+    if (write_error != 0) break;
+    status = std::max(status, tell_losses(*printed));
+    records_printed += printed->printed_of_a_source;
+  }
+  if (const auto mistyped = mistyped_exchange(selection, records_printed)) return refuse(*mistyped);
+  if (write_error == 0 && std::fflush(out) != 0) write_error = errno;
+  if (write_error == EPIPE) return status;  // the reader has seen enough
+  if (write_error != 0) return fail("journal", fmt::format("cannot write {}: {}", name, std::strerror(write_error)));
+  return status;
+}
+
+int run_cat(const Settings& settings) {
+  const auto selection = selection_of(settings);
+  if (!selection) return refuse(selection.error());
+  const auto journals = find_journals(settings.path);
+  if (!journals) return refuse(journals.error());
+  return print_to(stdout, "standard output", *journals, *selection);
+}
+
+int convert_to_capture(const Settings& settings) {
+  if (!settings.exchange.empty() || !settings.market.empty())
+    return usage("--exchange and --market say whose data a capture holds: they go with --to journal (see `cat` to select records)");
+  std::vector<JournalFiles> journals;
+  for (const auto& input : settings.inputs) {
+    auto found = find_journals(input);
+    if (!found) return refuse(found.error());
+    journals.insert(journals.end(), found->begin(), found->end());
+  }
+  if (settings.output.empty() || settings.output == "-") return print_to(stdout, "standard output", journals, {});
+  std::FILE* out = std::fopen(settings.output.c_str(), "wbx");  // x: never over something that is there
+  if (out == nullptr)
+    return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
+  const int status = print_to(out, settings.output, journals, {});
+  if (std::fclose(out) != 0 && status == 0)
+    return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
+  return status;
+}
+
+// --- convert --to journal --------------------------------------------------------------------------------------
+
+// The source that --exchange and --market name; nothing without them.
+Result<std::optional<Source>> named_source(const Settings& settings) {
+  if (settings.exchange.empty()) {
+    if (settings.market.empty()) return std::optional<Source>();
+    return Error{Errc::usage, "--market", "needs --exchange"};
+  }
+  const auto exchange = find_exchange(settings.exchange);
+  if (!exchange) return exchange.error();
+  const auto& markets = (*exchange)->markets;
+  if (settings.market.empty() && markets.size() == 1) return std::optional(Source{settings.exchange, markets.front()});
+  if (std::find(markets.begin(), markets.end(), settings.market) != markets.end())
+    return std::optional(Source{settings.exchange, settings.market});
+  return Error{Errc::usage, "--market",
+               fmt::format("{} has the markets {}, not \"{}\"", settings.exchange, fmt::join(markets, ", "),
+                           shortened(settings.market))};
+}
+
+int convert_to_journal(const Settings& settings) {
+  if (settings.output.empty()) return usage("--to journal needs -o DIR, the directory to make");
+  const auto named = named_source(settings);
+  if (!named) return refuse(named.error());
+  SourceOfUrl of_url = [](std::string_view url) { return source_of_url(url); };
+  if (*named) of_url = [source = **named](std::string_view) { return std::optional(source); };
+  const auto converted = write_captures_as_journal({settings.inputs.begin(), settings.inputs.end()}, of_url, settings.output);
+  if (!converted) return refuse(converted.error());
+  if (converted->skipped_lines > 0) {
+    std::string urls;
+    for (const auto& url : converted->skipped_urls) urls += "\n  " + url;
+    fmt::print(stderr,
+               "marketprism journal: {} lines are left out, since their addresses are no known exchange's; say whose they are with "
+               "--exchange (and --market). The first addresses:{}\n",
+               converted->skipped_lines, urls);
+  }
+  fmt::print("{}  id {}\n{} records, {} of payload, in {} segments of {}\n", settings.output, converted->id.text(), converted->records,
+             human_bytes(converted->payload_bytes), converted->segments, human_bytes(converted->bytes));
+  return converted->skipped_lines > 0 ? 1 : 0;
+}
+
+int run_convert(const Settings& settings) {
+  return settings.target == "capture" ? convert_to_capture(settings) : convert_to_journal(settings);
+}
+
+// --- verify ----------------------------------------------------------------------------------------------------
+
+struct Totals {
+  std::uint64_t segments = 0, records = 0, bytes = 0, lost = 0, damages = 0;
+};
+
+void print_verdict(const SegmentVerdict& verdict, bool quiet) {
+  const auto& summary = verdict.summary;
+  const bool good = verdict.damages.empty();
+  if (quiet && good) return;
+  fmt::print("{} {}: {} records in {} groups and {} blocks, {}, checkpoint {}, {} to {}\n", good ? "good   " : "DAMAGED",
+             verdict.file.path.string(), summary.records, verdict.groups, verdict.blocks, human_bytes(verdict.file.bytes),
+             human_bytes(verdict.checkpoint_bytes), short_time(summary.first_time), short_time(summary.last_time));
+  for (const auto& damage : verdict.damages) fmt::print("  damage: {}\n", damage);
+  if (!quiet)
+    for (const auto& note : verdict.notes) fmt::print("  note: {}\n", note);
+}
+
+int run_verify(const Settings& settings) {
+  const auto journals = find_journals(settings.path);
+  if (!journals) return refuse(journals.error());
+  Totals totals;
+  for (const auto& journal : *journals) {
+    if (!settings.quiet) print_title(journal);
+    if (journal.whole && !journal.id) {
+      fmt::print("  damage: {} is missing or holds no journal id\n", (journal.directory / kIdFile).string());
+      ++totals.damages;
+    }
+    std::optional<SegmentReached> before;
+    for (const auto& file : journal.segments) {
+      const auto verdict = verify_segment(journal, file, before);
+      print_verdict(verdict, settings.quiet);
+      ++totals.segments;
+      totals.records += verdict.summary.records;
+      totals.bytes += file.bytes;
+      totals.lost += verdict.summary.lost_records;
+      totals.damages += verdict.damages.size();
+    }
+  }
+  fmt::print("{} segments, {} records, {}: {}\n", totals.segments, totals.records, human_bytes(totals.bytes),
+             totals.damages == 0 ? "all good"
+                                 : fmt::format("{} damages, at least {} records lost", totals.damages, totals.lost));
+  return totals.damages == 0 ? 0 : 1;
+}
+
+// --- the command line ------------------------------------------------------------------------------------------
+
+struct Subcommands {
+  CLI::App* ls;
+  CLI::App* cat;
+  CLI::App* verify;
+  CLI::App* convert;
+};
+
+Subcommands add_subcommands(CLI::App& app, Settings& settings) {
+  app.require_subcommand(1);
+  Subcommands sub{app.add_subcommand("ls", "list segments: number, day, records, size, first and last receive time, state"),
+                  app.add_subcommand("cat", "print records as capture lines (JSON), in order"),
+                  app.add_subcommand("verify", "check every checksum, count and order; exit status 1 when something is damaged"),
+                  app.add_subcommand("convert", "captures into a journal, or a journal into a capture")};
+  for (auto* each : {sub.ls, sub.cat, sub.verify}) each->add_option("PATH", settings.path, kPathHelp)->required();
+  sub.cat->add_option("--from", settings.from, "records received at this time or later: 2026-11-22T17:44:30Z, 2026-11-22, or seconds since 1970");
+  sub.cat->add_option("--to", settings.to, "records received before this time");
+  sub.cat->add_option("--exchange", settings.exchanges, "records of this exchange only; may be repeated");
+  sub.cat->add_option("--market", settings.market, "records of this market only, e.g. spot");
+  sub.cat->add_option("--segment", settings.segment, "one segment, by its number");
+  sub.verify->add_flag("--quiet", settings.quiet, "print damaged segments and the last line only");
+  sub.convert->add_option("--to", settings.target, "journal or capture")->required()->check(CLI::IsMember({"journal", "capture"}));
+  sub.convert->add_option("INPUT", settings.inputs, "capture files (--to journal), or journals as in `cat` (--to capture)")->required();
+  sub.convert->add_option("-o,--output", settings.output, "the journal directory to make; the capture file to write (default: standard output)");
+  sub.convert->add_option("--exchange", settings.exchange, "whose data the lines are that do not say so themselves (default: known by their addresses)");
+  sub.convert->add_option("--market", settings.market, "with --exchange: its market, e.g. spot, where it has several");
+  return sub;
+}
+
+}  // namespace
+
+int run_journal(int argc, char** argv) {
+  Settings settings;
+  const auto app = make_cli("journal", "List, print, verify and convert raw captures (docs/journal.md).", std::string(kExamples));
+  const auto sub = add_subcommands(*app, settings);
+  if (const auto status = parse_cli(*app, argc, argv)) return *status;
+  if (sub.ls->parsed()) return run_ls(settings);
+  if (sub.cat->parsed()) return run_cat(settings);
+  if (sub.verify->parsed()) return run_verify(settings);
+  return run_convert(settings);
+}
+
+}  // namespace mp::app
