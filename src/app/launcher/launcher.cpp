@@ -241,7 +241,8 @@ class Launcher {
       const auto size = ::read(child.process->output(), buffer.data(), buffer.size());
       if (size <= 0) return;
       child.log->append({buffer.data(), static_cast<std::size_t>(size)}, [&](const std::string& line) {
-        if (is_alarming(line)) screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
+        // A part that starts may complain that it is not ready; if it fails its last lines are shown anyway.
+        if (is_alarming(line) && supervisor_.view(part).was_ready) screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
       });
     }
   }
@@ -435,7 +436,7 @@ class Launcher {
     flow.events = collector.events;
     flow.rows = storage.rows;
     flow.gaps = collector.gaps;
-    flow.rejected = collector.rejected;
+    if (collector.rejected || storage.rejected) flow.rejected = collector.rejected.value_or(0) + storage.rejected.value_or(0);
     flow.streams = collector.streams;
     flow.live_streams = collector.live_streams;
     flow.events_per_second = events_.per_second();

@@ -34,6 +34,19 @@ void count_streams(const dom::element& health, Observation& observation) {
   }
 }
 
+// Storage counts by data type.
+void add_data_types(const dom::element& health, Observation& observation) {
+  dom::object types;
+  if (health["data_types"].get(types) != simdjson::SUCCESS) return;
+  observation.rows = 0;
+  observation.rejected = 0;
+  for (const auto& [type, state] : types) {
+    *observation.rows += number(state, "rows").value_or(0);
+    *observation.rejected += number(state, "rejected").value_or(0);
+    if (const auto trouble = text(state, "trouble"); !trouble.empty()) observation.problem = std::string(type) + ": " + trouble;
+  }
+}
+
 std::uint64_t waiting_for(const dom::element& stream) {
   std::uint64_t waiting = 0;
   dom::array consumers;
@@ -71,6 +84,7 @@ Observation read_health(std::string_view body, int http_status, MonoTime at) {
   dom::element bus;
   if (health["bus"].get(bus) == simdjson::SUCCESS) observation.behind = yes(bus, "behind");
   count_streams(health, observation);
+  add_data_types(health, observation);
   return observation;
 }
 

@@ -38,6 +38,15 @@ TEST(Health, ReadsWhatThePartsSay) {
   EXPECT_EQ(seen.rows, std::nullopt);
 }
 
+TEST(Health, SumsWhatStorageCountsByType) {
+  const auto seen = read_health(R"({"status":"healthy","drained":false,"data_types":{"trade":{"rows":5,"rejected":1},)"
+                                R"("orderbook":{"rows":2,"rejected":0,"trouble":"ClickHouse does not answer"}}})",
+                                200, MonoTime{1s});
+  EXPECT_EQ(seen.rows, 7u);
+  EXPECT_EQ(seen.rejected, 1u);
+  EXPECT_EQ(seen.problem, "orderbook: ClickHouse does not answer");
+}
+
 TEST(Health, AnythingElseIsAnAnswerWithoutNumbers) {
   for (const auto* body : {"Ok.\n", "", "[1]", "{\"events\":-1}", "{\"problem\":3,\"streams\":7}"}) {
     const auto seen = read_health(body, 200, MonoTime{1s});
