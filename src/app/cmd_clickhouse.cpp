@@ -38,6 +38,7 @@ struct Options {
   std::string user;
   std::string password_file;
   std::size_t max_connections = 128;
+  std::uint64_t max_memory = 0;
   std::string stop_grace = "30s";
   std::string log_file;
   std::string log_level = "info";
@@ -45,6 +46,7 @@ struct Options {
 
 struct Plan {
   std::string data;
+  engine::EngineLimits limits;
   engine::ClickHouseServerOptions server;
   std::chrono::milliseconds stop_grace{};
   telemetry::LoggingOptions logging;
@@ -58,6 +60,9 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--password-file", o.password_file,
                  "file whose first line is the password (else CLICKHOUSE_PASSWORD, else none)");
   cli.add_option("--max-connections", o.max_connections, "a client beyond these gets status 503");
+  cli.add_option("--max-memory", o.max_memory,
+                 "for all statements together, e.g. 2GB; 0: half of this machine's memory")
+      ->transform(CLI::AsSizeValue(false));
   cli.add_option("--stop-grace", o.stop_grace,
                  "how long statements may go on when it is told to stop, e.g. 30s");
   cli.add_option("--log-file", o.log_file, "also write log lines to this file");
@@ -83,6 +88,7 @@ Result<std::string> read_password(const std::string& file) {
 Result<Plan> make_plan(const Options& o) {
   Plan plan;
   plan.data = o.data;
+  plan.limits.max_memory_bytes = o.max_memory;
   plan.server.listen = o.http;
   plan.server.max_connections = o.max_connections;
   plan.server.credentials.user = !o.user.empty() ? o.user : environment("CLICKHOUSE_USER");
@@ -113,7 +119,7 @@ sigset_t block_signals() {
 }
 
 int serve(const Plan& plan, const sigset_t& signals) {
-  auto engine = engine::Engine::open(plan.data);
+  auto engine = engine::Engine::open(plan.data, plan.limits);
   if (!engine) return fail("clickhouse", engine.error().text());
   auto options = plan.server;
   options.on_failure = [](const std::string& text) {

@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -110,14 +110,28 @@ Result<void> check_unlocked(const std::string& directory) {
                            holder_of(file))};
 }
 
-ChdbConnection connect_to(const ChdbApi& api, const std::string& directory) {
-  std::vector<std::string> arguments{
-      "clickhouse", "--path=" + directory,
-      // The library reads a bare expression as a SELECT; a server does not.
-      "--implicit_select=0"};
+using Arguments = std::vector<std::string>;
+
+ChdbConnection connect_to(const ChdbApi& api, const std::string& directory,
+                          const Arguments& more = {}) {
+  Arguments arguments{"clickhouse", "--path=" + directory,
+                      // The library reads a bare expression as a SELECT; a server does not.
+                      "--implicit_select=0"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
   std::vector<char*> argv;
   for (auto& argument : arguments) argv.push_back(argument.data());
   return api.connect(static_cast<int>(argv.size()), argv.data());
+}
+
+// Server settings: the engine takes them from the connection that starts it.
+Arguments limit_arguments(const EngineLimits& limits) {
+  const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
+  const auto memory = pages * static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PAGESIZE)));
+  const auto allowed = limits.max_memory_bytes != 0 ? limits.max_memory_bytes : memory / 2;
+  return {fmt::format("--max_server_memory_usage={}", allowed),
+          fmt::format("--mark_cache_size={}", limits.mark_cache_bytes),
+          fmt::format("--primary_index_cache_size={}", limits.index_cache_bytes),
+          fmt::format("--index_mark_cache_size={}", limits.index_cache_bytes)};
 }
 
 }  // namespace
@@ -270,7 +284,8 @@ EngineResult<Progress> InsertStream::finish() {
 // ---- the engine
 // --------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<Engine>> Engine::open(const std::string& data_directory) {
+Result<std::unique_ptr<Engine>> Engine::open(const std::string& data_directory,
+                                             const EngineLimits& limits) {
   const auto api = load_chdb();
   if (!api) return api.error();
   auto directory = make_directory(data_directory);
@@ -281,7 +296,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& data_directory) 
   // Before the first connection: SIGTERM and the like are ours.
   (*api)->set_signal_handlers_enabled(0);
   std::unique_ptr<Engine> engine(new Engine(**api, *directory));
-  auto base = engine->connect();
+  auto base = engine->checked(connect_to(**api, *directory, limit_arguments(limits)));
   if (!base) return base.error();
   engine->base_ = std::make_unique<Connection>(std::move(*base));
   auto facts = engine->base_->query(
@@ -300,8 +315,9 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& data_directory) 
 
 Engine::~Engine() = default;
 
-Result<Connection> Engine::connect() {
-  ChdbConnection connection = connect_to(api_, directory_);
+Result<Connection> Engine::connect() { return checked(connect_to(api_, directory_)); }
+
+Result<Connection> Engine::checked(ChdbConnection connection) const {
   if (connection == nullptr || *connection == nullptr) {
     return Error{Errc::unavailable, "the ClickHouse engine did not open " + directory_,
                  "its own message stands on standard error; a damaged or foreign directory can be "

@@ -126,11 +126,20 @@ class InsertStream {
   bool open_ = true;
 };
 
+// What the engine may take of this machine, where its own defaults are a server's.
+struct EngineLimits {
+  std::uint64_t max_memory_bytes =
+      0;  // for all statements together; 0: half of the machine's memory
+  std::uint64_t mark_cache_bytes = 256u << 20;
+  std::uint64_t index_cache_bytes = 128u << 20;
+};
+
 class Engine {
  public:
   // Creates the directory when it is not there. Errc::unavailable: no library; Errc::conflict:
   // another process has the directory; Errc::io: it cannot be written. One engine per process.
-  static Result<std::unique_ptr<Engine>> open(const std::string& data_directory);
+  static Result<std::unique_ptr<Engine>> open(const std::string& data_directory,
+                                              const EngineLimits& limits = {});
   ~Engine();  // flushes and releases the directory's lock; every Connection must be gone
 
   Result<Connection> connect();
@@ -143,6 +152,8 @@ class Engine {
 
  private:
   Engine(const ChdbApi& api, std::string directory) : api_(api), directory_(std::move(directory)) {}
+  Result<Connection> checked(ChdbConnection connection) const;
+
   const ChdbApi& api_;
   std::string directory_;
   std::string version_;
