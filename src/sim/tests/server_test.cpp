@@ -191,32 +191,29 @@ TEST(SimServer, DisconnectsTheClientThatDoesNotReadAndServesTheOthers) {
   setup.server.send_buffer = 64 * 1024;
   setup.server.drain = 300ms;
   Running sim(setup);
-  const std::string target =
-      "/stream?streams=btcusdt@depth20@100ms/ethusdt@depth20@100ms/solusdt@depth20@100ms/bnbusdt@depth20@100ms";
   RawClient slow(sim.port(), "", 4096);
-  ASSERT_EQ(slow.upgrade(target).status, 101);
-  RawClient quick(sim.port());
-  ASSERT_EQ(quick.upgrade(target).status, 101);
-  const auto until = std::chrono::steady_clock::now() + 20s;
-  std::uint64_t received = 0;
-  std::size_t bytes = 0;
-  while (bytes < 6'000'000 && std::chrono::steady_clock::now() < until) {
-    const auto message = quick.message();
+  ASSERT_EQ(slow.upgrade("/stream?streams=btcusdt@depth20@100ms/ethusdt@depth20@100ms/solusdt@depth20@100ms").status,
+            101);
+  RawClient reading(sim.port());
+  ASSERT_EQ(reading.upgrade("/ws/btcusdt@aggTrade").status, 101);
+  // By the simulation's own clock, however loaded the machine is: in this time the slow one is sent several megabytes.
+  std::uint64_t first = 0, last = 0;
+  while (last < first + 2500 || first == 0) {
+    const auto message = reading.message();
     ASSERT_TRUE(message);
-    ++received;
-    bytes += message->size();
+    dom::parser parser;
+    last = std::uint64_t{parser.parse(*message)["E"]};
+    if (first == 0) first = last;
   }
-  quick.goodbye();
+  reading.goodbye();
   EXPECT_TRUE(slow.ends());
-  const auto counters = sim.stop();
-  EXPECT_EQ(counters.dropped_slow, 1U);
-  EXPECT_GT(received, 1000U);
+  EXPECT_EQ(sim.stop().dropped_slow, 1U);
 }
 
 TEST(SimServer, DropsTheClientThatDoesNotAnswerPings) {
   auto setup = Running::setup(100);
-  setup.exchange.limits.spot_ping = 100ms;
-  setup.exchange.limits.spot_pong = 350ms;
+  setup.exchange.limits.spot_ping = 150ms;
+  setup.exchange.limits.spot_pong = 1000ms;
   setup.exchange.limits.spot_incoming_per_second = 0;
   Running sim(setup);
   RawClient answering(sim.port());
@@ -227,13 +224,13 @@ TEST(SimServer, DropsTheClientThatDoesNotAnswerPings) {
   ASSERT_EQ(empty_pongs.upgrade("/ws").status, 101);
 
   int pings = 0;
-  while (pings < 8) {
+  while (pings < 12) {
     auto f = answering.frame();
     ASSERT_TRUE(f);
     if (!f->is_ping()) continue;
     ++pings;
     answering.send(10, f->payload);
-    if (pings < 4) empty_pongs.send(10, "");  // a pong without the payload does not count
+    if (pings < 5) empty_pongs.send(10, "");  // a pong without the payload does not count
   }
   EXPECT_TRUE(silent.ends());
   EXPECT_TRUE(empty_pongs.ends());
