@@ -42,8 +42,9 @@ struct HeaderList {
   }
 };
 
-// The request body as libcurl reads it: several buffers, one after the other, rewindable (a kept-alive
-// connection that the server closed meanwhile makes libcurl send again).
+// The request body as libcurl reads it: several buffers, one after the other. It cannot be rewound once a byte
+// was read: libcurl sends a request again by itself when a kept-alive connection breaks before any answer, and
+// the server may have carried the first one out.
 struct BodyReader {
   std::vector<std::string_view> parts;
   std::size_t part = 0;
@@ -75,21 +76,7 @@ struct BodyReader {
     }
     return given;
   }
-  bool rewind_to(curl_off_t target) {
-    part = 0;
-    offset = 0;
-    for (auto left = static_cast<std::size_t>(target); left > 0;) {
-      if (part == parts.size()) return false;
-      const auto n = std::min(left, parts[part].size());
-      left -= n;
-      if (n == parts[part].size()) {
-        ++part;
-      } else {
-        offset = n;
-      }
-    }
-    return true;
-  }
+  bool untouched() const { return part == 0 && offset == 0; }
 };
 
 struct Answer {
@@ -104,8 +91,8 @@ static std::size_t mp_http_read(char* to, std::size_t size, std::size_t count, v
   return static_cast<BodyReader*>(reader)->read(to, size * count);
 }
 static int mp_http_seek(void* reader, curl_off_t offset, int origin) {
-  if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
-  return static_cast<BodyReader*>(reader)->rewind_to(offset) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+  const bool is_there = origin == SEEK_SET && offset == 0 && static_cast<BodyReader*>(reader)->untouched();
+  return is_there ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 static std::size_t mp_http_body(char* data, std::size_t size, std::size_t count, void* to) {
   auto& answer = *static_cast<Answer*>(to);
@@ -149,6 +136,8 @@ Errc errc_of(CURLcode code) {
       return Errc::unavailable;
     case CURLE_OPERATION_TIMEDOUT:
       return Errc::timeout;
+    case CURLE_SEND_FAIL_REWIND:  // the connection broke before an answer, and the request is not sent again
+      return Errc::io;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
@@ -194,6 +183,8 @@ void set_method(CURL* handle, const HttpRequest& request, BodyReader& body) {
   set(handle, CURLOPT_READDATA, static_cast<void*>(&body));
   set(handle, CURLOPT_SEEKFUNCTION, mp_http_seek);
   set(handle, CURLOPT_SEEKDATA, static_cast<void*>(&body));
+  // Without a body nothing would stop libcurl from sending it again; on a new connection it does not.
+  if (body.parts.empty()) set(handle, CURLOPT_FRESH_CONNECT, 1L);
 }
 
 void set_timeouts(CURL* handle, const HttpTimeouts& timeouts) {
@@ -289,6 +280,7 @@ struct HttpClient::Impl {
     if (answer.too_long)
       return {Errc::out_of_range, where, fmt::format("the answer is longer than {} bytes", request.max_response_bytes)};
     if (code == CURLE_ABORTED_BY_CALLBACK) return {Errc::unavailable, where, "given up: stopping"};
+    if (code == CURLE_SEND_FAIL_REWIND) return {Errc::io, where, "the connection broke before an answer came"};
     const std::string detail = error_text[0] != '\0' ? error_text.data() : curl_easy_strerror(code);
     return {errc_of(code), where, detail};
   }

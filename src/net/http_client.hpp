@@ -76,6 +76,7 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
+  // Sent at most once, unless it is a GET or HEAD (then libcurl may repeat it when a kept-alive connection breaks).
   // Any answer of the server, whatever its status, is a response. Otherwise an Error whose `where` says method and
   // url (without query): Errc::unavailable (not reached), timeout, refused (TLS), out_of_range (answer too
   // long), usage (bad url), io (the connection broke; the server may have carried the request out).

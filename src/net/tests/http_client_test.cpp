@@ -162,6 +162,21 @@ TEST(HttpClient, SaysThatTheConnectionBroke) {
   EXPECT_EQ(Errc::io, response.error().code) << response.error().text();
 }
 
+TEST(HttpClient, SendsAPostAtMostOnceWhenAKeptConnectionBreaks) {
+  // libcurl on its own would send it again: an insert would be carried out twice.
+  std::atomic<int> posts = 0;
+  TinyServer server([&](const auto& request) { return request.starts_with("POST") ? (++posts, std::string()) : reply("ok"); });
+  for (const std::string body : {"x", ""}) {
+    HttpClient client;
+    ASSERT_TRUE(client.request({.url = server.url("/")}));
+    posts = 0;
+    const auto response = client.request({.method = "POST", .url = server.url("/"), .body = body});
+    ASSERT_FALSE(response);
+    EXPECT_EQ(Errc::io, response.error().code) << response.error().text();
+    EXPECT_EQ(1, posts) << "body '" << body << "'";
+  }
+}
+
 TEST(HttpClient, ReachesLoopbackDirectlyAndOtherHostsThroughTheProxyOfTheEnvironment) {
   TinyServer target([](const auto&) { return reply("direct"); });
   TinyServer proxy([](const auto&) { return reply("by proxy"); });
