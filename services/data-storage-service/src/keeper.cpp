@@ -6,6 +6,8 @@
 
 #include "base/log.hpp"
 #include "net/clock.hpp"
+#include "sinks/jetstream/messages.hpp"
+#include "sinks/jetstream/positions.hpp"
 
 namespace mp::storage {
 namespace {
@@ -14,6 +16,10 @@ using namespace std::chrono_literals;
 
 constexpr auto kAnswerTimeout = 2'000ms;
 constexpr auto kWatchEvery = 1'000ms;
+// jetstream::acked_key() around the journal's name.
+constexpr std::string_view kCollectorPrefix = "collector.";
+constexpr std::string_view kAckedSuffix = ".acked";
+constexpr auto kCollectorSilence = 60s;
 
 }  // namespace
 
@@ -132,6 +138,54 @@ Result<std::uint64_t> Keeper::first_inside_window(nats::JetStream& jetstream, co
   return low;
 }
 
+Result<jetstream::TrimNote> Keeper::positions_of(nats::JetStream& jetstream, const std::string& journal, std::uint64_t from,
+                                                 std::uint64_t through, WallTime until) {
+  jetstream::TrimNote note;
+  while (from <= through) {
+    const auto message = jetstream.next_message(options_.stream.name, from, ">");
+    if (!message) {
+      if (nats::server_code(message.error()) == nats::kNoMessageFound) break;
+      return message.error();
+    }
+    if (message->sequence > through || message->time > until) break;
+    from = message->sequence + 1;
+    if (message->message.header(jetstream::kJournalHeader) != journal) continue;
+    if (const auto last = jetstream::event_position_from(message->message.header(jetstream::kLastHeader))) note.add(message->message.subject, *last);
+  }
+  return note;
+}
+
+Result<void> Keeper::note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream, std::uint64_t through) {
+  const auto keys = bucket.keys(kCollectorPrefix);
+  if (!keys) return keys.error();
+  for (const auto& key : *keys) {
+    if (!key.ends_with(kAckedSuffix)) continue;
+    const std::string journal = key.substr(kCollectorPrefix.size(), key.size() - kCollectorPrefix.size() - kAckedSuffix.size());
+    const auto acked = bucket.get(key);
+    if (!acked) return acked.error();
+    if (!*acked) continue;
+    const std::uint64_t reads_back_after = std::strtoull((*acked)->value.c_str(), nullptr, 10);
+    const auto from = std::max<std::uint64_t>({stream.first_sequence, reads_back_after + 1, noted_through_[journal] + 1});
+    if (from > through) continue;
+    // It writes its sequence every second: what came long after the last time is not its own.
+    auto note = positions_of(jetstream, journal, from, through, (*acked)->written_at + kCollectorSilence);
+    if (!note) return note.error();
+    if (!note->empty()) {
+      const auto before = bucket.get(jetstream::trimmed_key(journal));
+      if (!before) return before.error();
+      if (*before) {
+        const auto earlier = jetstream::TrimNote::parse((*before)->value);
+        if (!earlier) return earlier.error();
+        note->add(*earlier);
+      }
+      if (const auto put = bucket.put(jetstream::trimmed_key(journal), note->text()); !put) return put.error();
+      log::info("noted what a collector has not read back yet", {{"journal", journal}, {"subjects", note->highest().size()}});
+    }
+    noted_through_[journal] = through;
+  }
+  return {};
+}
+
 Result<void> Keeper::trim(nats::Connection& connection, const Backlog& backlog) {
   const auto& stream = backlog.stream;
   if (stream.messages == 0) return {};
@@ -142,8 +196,9 @@ Result<void> Keeper::trim(nats::Connection& connection, const Backlog& backlog) 
   if (fill_percent(stream) >= options_.trim.high_percent) through = std::max(through, sequence_for_fill(stream, options_.trim.low_percent));
   through = std::min(through, stored_through(backlog));
   if (through < stream.first_sequence) return {};
-  auto bucket = nats::KeyValue::open(connection, kBucket);
+  auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
   if (!bucket) return bucket.error();
+  if (auto noted = note_positions(jetstream, *bucket, stream, through); !noted) return noted;
   // Noted before it is done: a consumer that begins anew tells trimming from loss by it.
   const auto noted = bucket->put(trimmed_key(options_.database, stream.created), std::to_string(through));
   if (!noted) return noted.error();

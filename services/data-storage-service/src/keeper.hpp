@@ -12,6 +12,8 @@
 #include "data-storage-service/src/options.hpp"
 #include "data-storage-service/src/worker.hpp"
 #include "nats/jetstream.hpp"
+#include "nats/kv.hpp"
+#include "sinks/jetstream/trim_note.hpp"
 #include "telemetry/metrics.hpp"
 
 namespace mp::storage {
@@ -56,6 +58,10 @@ class Keeper {
   Result<Backlog> ask(nats::Connection& connection);
   void show(const Backlog& backlog);
   Result<void> trim(nats::Connection& connection, const Backlog& backlog);
+  // Notes for each collector what it may not have read back yet and is about to leave the stream.
+  Result<void> note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream, std::uint64_t through);
+  Result<jetstream::TrimNote> positions_of(nats::JetStream& jetstream, const std::string& journal, std::uint64_t from, std::uint64_t through,
+                                           WallTime until);
   Result<std::uint64_t> first_inside_window(nats::JetStream& jetstream, const nats::StreamInfo& stream);
 
   const StorageOptions& options_;
@@ -64,6 +70,7 @@ class Keeper {
   std::mutex mutex_;
   std::optional<Backlog> last_;
   MonoTime last_asked_{};
+  std::map<std::string, std::uint64_t> noted_through_;  // journal -> sequence; the keeper's thread only
   std::condition_variable_any wake_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "net/clock.hpp"
+#include "sinks/jetstream/trim_note.hpp"
 #include "wire/subject.hpp"
 
 namespace mp::storage {
@@ -18,7 +19,8 @@ using sinks::clickhouse::Verdict;
 
 constexpr BackoffPolicy kTryAgain{500ms, 10'000ms};
 constexpr auto kConnectionPatience = 1'000ms;
-constexpr auto kLookForStop = 250ms;  // how late a stop may be noticed
+constexpr auto kLookForStop = 250ms;  // how late a stop may be noticed while waiting
+constexpr auto kLongestFetch = 1'000ms;  // and while the bus is quiet: each fetch is a request to the server
 constexpr auto kAckTimeout = 5'000ms;
 constexpr auto kWorkingEvery = 60s;
 
@@ -38,7 +40,7 @@ sinks::clickhouse::SinkOptions sink_options(const StorageOptions& o, DataType ty
 
 // Up to where the loss of a part of the stream has been written down for this data type.
 std::string told_key(DataType type, const std::string& database, WallTime stream_created) {
-  return fmt::format("lost.{}.{}.{}", database, nanos_since_epoch(stream_created), to_string(type));
+  return fmt::format("storage.lost.{}.{}.{}", database, nanos_since_epoch(stream_created), to_string(type));
 }
 
 }  // namespace
@@ -64,7 +66,7 @@ const char* to_string(WorkerState state) {
 std::string consumer_name(const std::string& database, DataType type) { return fmt::format("storage-{}-{}", database, to_string(type)); }
 
 std::string trimmed_key(const std::string& database, WallTime stream_created) {
-  return fmt::format("trimmed.{}.{}", database, nanos_since_epoch(stream_created));
+  return fmt::format("storage.trimmed.{}.{}", database, nanos_since_epoch(stream_created));
 }
 
 std::shared_ptr<nats::Connection> Bus::get() {
@@ -209,7 +211,7 @@ void Worker::serve_connection(nats::Connection& connection, std::stop_token stop
     if (stop.stop_requested() || connection.closed()) return;
     set_state(WorkerState::waiting_for_nats, "no connection to " + options_.nats.urls.front());
   }
-  auto bucket = nats::KeyValue::open(connection, kBucket);
+  auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
   if (!bucket) return set_state(WorkerState::waiting_for_nats, bucket.error().text());
   nats::Lease::Callbacks callbacks;
   callbacks.waiting = [this](const std::string& holder) { set_state(WorkerState::waiting_for_lease, "held by " + holder); };
@@ -279,7 +281,7 @@ class Worker::Session {
 
   Result<void> carry_out(const sinks::clickhouse::Fetch& fetch, std::stop_token) {
     const auto now = net::now().mono;
-    const auto wait = std::clamp<Nanos>(fetch.until - now, 0ms, kLookForStop);
+    const auto wait = std::clamp<Nanos>(fetch.until - now, 0ms, kLongestFetch);
     auto messages = consumer_.fetch({.max_messages = fetch.max_messages, .max_bytes = 4u << 20}, std::chrono::duration_cast<nats::milliseconds>(wait));
     if (!messages) return fetch_failed(messages.error());
     for (auto& message : *messages) take(std::move(message));

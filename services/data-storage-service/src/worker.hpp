@@ -74,7 +74,6 @@ class Schema {
 
 // The names under which storage is known on the bus.
 std::string consumer_name(const std::string& database, DataType type);
-inline constexpr const char* kBucket = "marketprism";
 // The sequence up to which a storage process of this database has trimmed the stream.
 std::string trimmed_key(const std::string& database, WallTime stream_created);
 

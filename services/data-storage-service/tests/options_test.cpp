@@ -1,0 +1,100 @@
+#include "data-storage-service/src/options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mp::storage {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+Result<StorageOptions> read(const std::string& yaml, std::map<std::string, std::string> environment = {}, std::vector<config::Flag> flags = {}) {
+  auto root = config::parse_yaml(yaml, "storage.yaml");
+  if (!root) return root.error();
+  config::Config config{std::move(*root),
+                        [&](const std::string& name) -> std::optional<std::string> {
+                          const auto found = environment.find(name);
+                          if (found == environment.end()) return std::nullopt;
+                          return found->second;
+                        },
+                        std::move(flags)};
+  auto options = read_options(config);
+  if (auto finished = config.finish(); !finished) return finished.error();
+  return options;
+}
+
+TEST(StorageOptions, HaveTheGuidesDefaults) {
+  const auto o = read("").value();
+  EXPECT_EQ("nats://127.0.0.1:4222", o.nats.urls.front());
+  EXPECT_EQ("MARKET_DATA", o.stream.name);
+  EXPECT_EQ(8'000'000'000, o.stream.max_bytes);
+  EXPECT_EQ("http://localhost:8123", o.clickhouse.url);
+  EXPECT_EQ("marketprism_hot", o.database);
+  EXPECT_EQ("marketprism_cold", o.cold_database);
+  EXPECT_EQ(72h, o.hot_ttl);
+  EXPECT_EQ(12u, o.batches.size());
+  const auto& trades = o.batches.at(DataType::trade);
+  EXPECT_EQ(100u, trades.batch_size);
+  EXPECT_EQ(10s, trades.timeout);
+  EXPECT_EQ(1000u, trades.max_queue);
+  EXPECT_EQ(250ms, trades.min_interval);
+  EXPECT_EQ(1u, o.batches.at(DataType::lsr_top_position).batch_size);
+  EXPECT_EQ(50u, o.batches.at(DataType::volatility_index).max_queue);
+  EXPECT_EQ("127.0.0.1:8085", o.health_listen);
+  EXPECT_EQ("127.0.0.1:9094", o.metrics_listen);
+}
+
+TEST(StorageOptions, OfTheSampleFileAreTheDefaults) {
+  auto root = config::load_yaml(std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/unified_storage_service.yaml");
+  ASSERT_TRUE(root) << root.error().text();
+  config::Config config{std::move(*root), [](const std::string&) { return std::nullopt; }};
+  const auto sample = read_options(config);
+  const auto finished = config.finish();
+  ASSERT_TRUE(finished) << finished.error().text();
+  const auto defaults = read("").value();
+  EXPECT_EQ(defaults.nats.urls, sample.nats.urls);
+  EXPECT_EQ(defaults.stream.max_bytes, sample.stream.max_bytes);
+  EXPECT_EQ(defaults.cold_database, sample.cold_database);
+  EXPECT_EQ(defaults.hot_ttl, sample.hot_ttl);
+  EXPECT_EQ(defaults.trim.replay_window, sample.trim.replay_window);
+  EXPECT_EQ(defaults.lease_ttl, sample.lease_ttl);
+  for (const auto& [type, limits] : defaults.batches) {
+    const auto& other = sample.batches.at(type);
+    EXPECT_EQ(limits.batch_size, other.batch_size) << to_string(type);
+    EXPECT_EQ(limits.timeout, other.timeout) << to_string(type);
+    EXPECT_EQ(limits.max_queue, other.max_queue) << to_string(type);
+    EXPECT_EQ(limits.max_bytes, other.max_bytes) << to_string(type);
+  }
+  // The sample names every key there is: nothing is left at a default.
+  for (const auto& setting : config.settings()) EXPECT_EQ(config::Origin::file, setting.origin) << setting.path;
+}
+
+TEST(StorageOptions, GiveSimulatedAndPlayedBackDataDatabasesOfTheirOwnThatKeepEverything) {
+  for (const auto& [source, database] : {std::pair{"simulated", "marketprism_sim_hot"}, std::pair{"replay", "marketprism_replay_hot"}}) {
+    const auto o = read("", {}, {{"storage.data_source", source, "--data-source"}}).value();
+    EXPECT_EQ(database, o.database);
+    EXPECT_EQ("", o.cold_database);
+    EXPECT_FALSE(o.hot_ttl);
+  }
+}
+
+TEST(StorageOptions, PreferFlagsToTheEnvironmentToTheFile) {
+  const std::string yaml = "clickhouse: {database: from_file, url: 'http://file:1'}\nnats: {stream: FROM_FILE}\n";
+  const auto o = read(yaml, {{"CLICKHOUSE_DB", "from_environment"}, {"CLICKHOUSE_URL", "http://environment:2"}}, {{"clickhouse.database", "from_flag", "--database"}}).value();
+  EXPECT_EQ("from_flag", o.database);
+  EXPECT_EQ("http://environment:2", o.clickhouse.url);
+  EXPECT_EQ("FROM_FILE", o.stream.name);
+  EXPECT_EQ("from_flag_cold", o.cold_database);
+}
+
+TEST(StorageOptions, RefuseMistakesWithPlaceAndNearestKey) {
+  EXPECT_THAT(read("batches:\n  trade: {batch_size: 5}\n").error().text(), AllOf(HasSubstr("storage.yaml:2"), HasSubstr("trades")));
+  EXPECT_THAT(read("clickhouse: {hot_ttl: 90m}\n").error().text(), HasSubstr("whole days"));
+  EXPECT_THAT(read("trim: {high_percent: 50, low_percent: 60}\n").error().text(), HasSubstr("must be below high_percent"));
+  EXPECT_THAT(read("storage: {data_source: simulated}\nclickhouse: {hot_ttl: 3d}\n").error().text(), HasSubstr("only live data expires"));
+  EXPECT_THAT(read("logging: {level: loud}\n").error().text(), HasSubstr("loud"));
+}
+
+}  // namespace
+}  // namespace mp::storage

@@ -1,0 +1,504 @@
+// The storage service between a real nats-server and the real engine.
+#include "data-storage-service/src/storage.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cstdio>
+#include <functional>
+#include <thread>
+
+#include "clickhouse/client.hpp"
+#include "data-storage-service/src/keeper.hpp"
+#include "data-storage-service/src/worker.hpp"
+#include "nats/connection.hpp"
+#include "nats/jetstream.hpp"
+#include "net/clock.hpp"
+#include "net/http_server.hpp"
+#include "sinks/clickhouse/sink.hpp"
+#include "sinks/jetstream/trim_note.hpp"
+#include "tests/support/embedded_clickhouse.hpp"
+#include "tests/support/nats_server.hpp"
+#include "wire/json.hpp"
+#include "wire/subject.hpp"
+
+namespace mp::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Rows = std::vector<std::vector<std::string>>;
+
+const std::string kProgram = std::string(MP_BINARY_DIR) + "/bin/marketprism";
+
+InstrumentRef instrument() {
+  static const auto about = std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"});
+  return about;
+}
+EventMeta meta() { return {instrument(), net::now().wall, net::now().wall, DataSource::simulated}; }
+Decimal number(const char* text) { return Decimal::parse(text).value(); }
+Trade trade(int id) {
+  Trade t;
+  t.meta = meta();
+  t.trade_id = std::to_string(id);
+  t.price = Price{number("65000.1")};
+  t.quantity = Quantity{number("0.25")};
+  return t;
+}
+nats::Message message_of(const std::vector<MarketEvent>& events) {
+  nats::Message message;
+  wire::append_subject(message.subject, events.front());
+  for (const auto& event : events) {
+    wire::append_json(message.payload, event);
+    message.payload += '\n';
+  }
+  return message;
+}
+
+template <class Condition>
+bool eventually(Condition holds, std::chrono::seconds patience = 60s) {
+  const auto deadline = net::now().mono + patience;
+  while (!holds()) {
+    if (net::now().mono > deadline) return false;
+    std::this_thread::sleep_for(20ms);
+  }
+  return true;
+}
+
+class StorageService : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    MP_NEEDS_NATS(test::NatsVersion::current);
+    MP_NEEDS_CLICKHOUSE();
+    nats_ = std::make_unique<test::NatsServer>();
+    clickhouse_ = std::make_unique<test::EmbeddedClickHouse>(kProgram);
+    client_ = std::make_unique<clickhouse::Client>(clickhouse::ClientOptions{.url = clickhouse_->url()});
+    nats::ConnectionOptions to;
+    to.urls = {nats_->url()};
+    connection_ = nats::Connection::open(to).value();
+    ASSERT_TRUE(connection_->wait_connected(10s));
+    jetstream_ = std::make_unique<nats::JetStream>(*connection_);
+  }
+
+  StorageOptions options() const {
+    StorageOptions o;
+    o.nats.urls = {nats_->url()};
+    o.stream = stream(500'000'000);
+    o.clickhouse.url = clickhouse_->url();
+    o.clickhouse.connect_timeout = 1s;
+    o.database = "marketprism_sim_hot";
+    o.data_source = DataSource::simulated;
+    o.hot_ttl.reset();
+    o.batches = default_batches();
+    for (auto& [type, limits] : o.batches) limits.timeout = 200ms;
+    o.lease_ttl = 1500ms;
+    o.health_listen = o.metrics_listen = "127.0.0.1:0";
+    return o;
+  }
+  static nats::StreamConfig stream(std::int64_t max_bytes) {
+    nats::StreamConfig config;
+    config.subjects = wire::stream_subjects();
+    config.max_bytes = max_bytes;
+    return config;
+  }
+  std::unique_ptr<Storage> start(const StorageOptions& o) {
+    auto started = Storage::start(o);
+    if (!started) throw std::runtime_error(started.error().text());
+    return std::move(*started);
+  }
+  void ensure_stream(std::int64_t max_bytes = 500'000'000) { ASSERT_TRUE(jetstream_->ensure_stream(stream(max_bytes))); }
+  void publish(const std::vector<MarketEvent>& events) {
+    const auto stored = jetstream_->publish(message_of(events));
+    ASSERT_TRUE(stored) << stored.error().text();
+  }
+  Rows rows(const std::string& sql) {
+    const auto got = client_->rows({sql + " FORMAT TabSeparated"});
+    if (!got) ADD_FAILURE() << sql << ": " << got.error().text();
+    return got ? *got : Rows{};
+  }
+  std::string value(const std::string& sql) {
+    const auto got = rows(sql);
+    return got.empty() ? "" : got.front().front();
+  }
+
+  std::unique_ptr<test::NatsServer> nats_;
+  std::unique_ptr<test::EmbeddedClickHouse> clickhouse_;
+  std::unique_ptr<clickhouse::Client> client_;
+  std::unique_ptr<nats::Connection> connection_;
+  std::unique_ptr<nats::JetStream> jetstream_;
+};
+
+std::vector<MarketEvent> one_of_each() {
+  std::vector<MarketEvent> events;
+  OrderBook book;
+  book.meta = meta();
+  book.depth = 20;
+  book.bids = {{Price{number("9.5")}, Quantity{number("1")}}};
+  book.asks = {{Price{number("10.5")}, Quantity{number("2")}}};
+  OrderBookDelta delta;
+  delta.meta = meta();
+  delta.is_snapshot = true;
+  delta.bids = book.bids;
+  FundingRate funding;
+  funding.meta = meta();
+  funding.funding_rate = Ratio{number("0.0001")};
+  OpenInterest interest;
+  interest.meta = meta();
+  interest.open_interest = Quantity{number("7")};
+  Liquidation liquidation;
+  liquidation.meta = meta();
+  liquidation.quantity = Quantity{number("3")};
+  liquidation.price = Price{number("2")};
+  liquidation.quantity_unit = QuantityUnit::quote;
+  LsrTopPosition top;
+  top.meta = meta();
+  top.long_short_ratio = Ratio{number("1.5")};
+  top.period = "5m";
+  LsrAllAccount all;
+  all.meta = meta();
+  all.long_short_ratio = Ratio{number("1.5")};
+  all.period = "5m";
+  VolatilityIndex volatility;
+  volatility.meta = meta();
+  volatility.index_value = Ratio{number("55")};
+  volatility.underlying_asset = "BTC";
+  Gap gap;
+  gap.meta = meta();
+  gap.data_type = DataType::trade;
+  gap.gap_start = net::now().wall - 3s;
+  gap.gap_end = net::now().wall;
+  gap.gap_id = "journal-1-2-0";
+  Rejected rejected;
+  rejected.meta = meta();
+  rejected.meta.instrument = nullptr;
+  rejected.exchange = "binance";
+  rejected.reason = "not JSON";
+  rejected.raw = "{";
+  Instrument definition;
+  definition.meta = meta();
+  definition.base_asset = "BTC";
+  definition.quote_asset = "USDT";
+  definition.status = "TRADING";
+  events.insert(events.end(), {book, delta, trade(1), funding, interest, liquidation, top, all, volatility, gap, rejected, definition});
+  return events;
+}
+
+TEST_F(StorageService, StoresEveryTypeInItsTableAndAnswersTheViews) {
+  auto storage = start(options());
+  ensure_stream();
+  for (const auto& event : one_of_each()) publish({event});
+  publish({trade(2), trade(3)});
+  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; })) << storage->health().json;
+  const std::string db = "marketprism_sim_hot.";
+  for (int i = 0; i < kDataTypeCount; ++i) {
+    const auto type = static_cast<DataType>(i);
+    EXPECT_EQ(type == DataType::trade ? "3" : "1", value("SELECT count() FROM " + db + sinks::clickhouse::table_of(type).name)) << to_string(type);
+  }
+  EXPECT_EQ("65000.1", value("SELECT price FROM " + db + "trades LIMIT 1"));
+  EXPECT_EQ("0.75", value("SELECT sum(quantity) FROM " + db + "trades"));
+  EXPECT_EQ("1.5", value("SELECT base_quantity FROM " + db + "liquidations"));
+  EXPECT_EQ("9.5", value("SELECT bids[1].price FROM " + db + "orderbooks"));
+  EXPECT_EQ("1", value("SELECT spread FROM " + db + "spreads"));
+  EXPECT_EQ("10", value("SELECT mid_price FROM " + db + "spreads"));
+  EXPECT_EQ("3", value("SELECT sum(trades) FROM " + db + "ohlcv_1m"));
+  EXPECT_EQ("48750.075", value("SELECT sum(quote_volume) FROM " + db + "ohlcv_1m"));
+  EXPECT_EQ("3", value("SELECT trade_id FROM " + db + "latest_trades"));
+  EXPECT_EQ("20", value("SELECT depth FROM " + db + "latest_orderbooks"));
+  EXPECT_EQ("open", value("SELECT state FROM " + db + "gaps"));
+  EXPECT_EQ("BTC", value("SELECT base_asset FROM " + db + "current_instruments"));
+  EXPECT_EQ("3/1", value("SELECT concat(toString(sum(rows)), '/', toString(sum(gaps))) FROM " + db + "coverage WHERE data_type = 'trade'"));
+  EXPECT_EQ("3", value("SELECT uniqExact(bus_sequence, bus_index) FROM " + db + "trades"));
+}
+
+TEST_F(StorageService, PutsWhatCannotBeARowIntoRejectedMessagesAndGoesOn) {
+  auto storage = start(options());
+  ensure_stream();
+  auto foreign = trade(7);
+  foreign.meta.data_source = DataSource::live;
+  auto tiny = trade(8);
+  tiny.price = Price{number("0.0000000000001")};
+  auto message = message_of({foreign, tiny, trade(9)});
+  message.payload += "{broken\n";
+  ASSERT_TRUE(jetstream_->publish(message));
+  ASSERT_TRUE(eventually([&] { return storage->health().drained; }));
+  EXPECT_THAT(rows("SELECT trade_id FROM marketprism_sim_hot.trades"), ElementsAre(ElementsAre("9")));
+  const auto rejected = rows("SELECT bus_index, reason, raw, origin, symbol FROM marketprism_sim_hot.rejected_messages ORDER BY bus_index");
+  ASSERT_EQ(3u, rejected.size());
+  EXPECT_THAT(rejected[0][1], HasSubstr("live does not belong into a database of simulated data"));
+  EXPECT_THAT(rejected[1][1], HasSubstr("price: 0.0000000000001 does not fit"));
+  EXPECT_EQ("{broken", rejected[2][2]);
+  EXPECT_EQ("storage", rejected[2][3]);
+  EXPECT_EQ("BTC-USDT", rejected[2][4]);
+}
+
+TEST_F(StorageService, RefusesTablesThatAreNotThoseOfTheSchemaAndSaysWhatDiffers) {
+  const auto statements = sinks::clickhouse::schema_statements(built_in_schema(), {"d_hot", "d_cold", 3}).value();
+  ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, statements));
+  ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, statements)) << "applied twice";
+  for (const auto* sql : {"ALTER TABLE d_hot.trades DROP COLUMN is_maker", "DROP TABLE d_hot.liquidations",
+                          "CREATE TABLE d_hot.liquidations (timestamp DateTime64(9, 'UTC')) ENGINE = MergeTree ORDER BY timestamp"}) {
+    ASSERT_TRUE(client_->query({sql})->ok()) << sql;
+  }
+  const auto refused = sinks::clickhouse::apply_schema(*client_, statements);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(Errc::conflict, refused.error().code);
+  EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.trades: column is_maker Bool is missing"));
+  EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.liquidations: PARTITION BY is (none), must be toDate(timestamp)"));
+  EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.liquidations: column price Nullable(Decimal(38,12)) is missing"));
+}
+
+TEST_F(StorageService, SendsLiveRowsOlderThanTheHotTableKeepsToTheColdDatabase) {
+  auto o = options();
+  o.data_source = DataSource::live;
+  o.database = "l_hot";
+  o.cold_database = "l_cold";
+  o.hot_ttl = 72h;
+  auto storage = start(o);
+  ensure_stream();
+  auto fresh = trade(1), old = trade(2);
+  fresh.meta.data_source = DataSource::live;
+  old.meta.data_source = DataSource::backfill;
+  old.meta.timestamp -= 24h * 400;
+  publish({fresh, old});
+  ASSERT_TRUE(eventually([&] { return storage->health().drained; }));
+  EXPECT_THAT(rows("SELECT trade_id FROM l_hot.trades"), ElementsAre(ElementsAre("1")));
+  EXPECT_THAT(rows("SELECT trade_id FROM l_cold.trades"), ElementsAre(ElementsAre("2")));
+}
+
+TEST_F(StorageService, WaitsForBothAndStoresWhenTheyCome) {
+  ensure_stream();
+  clickhouse_->kill_hard();
+  auto storage = start(options());
+  publish({trade(1)});
+  ASSERT_TRUE(eventually([&] { return storage->health().json.find("waiting_for_clickhouse") != std::string::npos; }));
+  EXPECT_FALSE(storage->health().healthy);
+  nats_->kill_hard();
+  clickhouse_->start();
+  nats_->start();
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  EXPECT_EQ("1", value("SELECT count() FROM marketprism_sim_hot.trades"));
+}
+
+TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
+  auto storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
+  storage->stop();
+  for (int i = 1; i <= 10; ++i) publish({trade(i)});
+  ASSERT_TRUE(jetstream_->purge_through("MARKET_DATA", 4));
+  storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; })) << storage->health().json;
+  EXPECT_EQ("6", value("SELECT count() FROM marketprism_sim_hot.trades"));
+  const auto sql = "SELECT cause, last_id, next_id, state FROM marketprism_sim_hot.gaps WHERE data_type = 'trade'";
+  EXPECT_THAT(rows(sql), ElementsAre(ElementsAre("stream_lost", "0", "5", "open")));
+  storage->stop();
+  storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
+  EXPECT_EQ(1u, rows(sql).size()) << "told once";
+}
+
+TEST_F(StorageService, TrimsAFullStreamOnlyAsFarAsItIsStored) {
+  ensure_stream(200'000);
+  auto o = options();
+  o.stream.max_bytes = 200'000;
+  o.trim.interval = 100ms;
+  // Without storage the stream fills up and then refuses: nothing is lost.
+  int published = 0;
+  auto stored = jetstream_->publish(message_of({trade(published)}));
+  while (stored) stored = jetstream_->publish(message_of({trade(++published)}));
+  EXPECT_EQ(nats::kStreamFull, nats::server_code(stored.error())) << stored.error().text();
+  auto storage = start(o);
+  ASSERT_TRUE(eventually([&] { return jetstream_->stream_info("MARKET_DATA")->bytes < 125'000; }));
+  EXPECT_GT(jetstream_->stream_info("MARKET_DATA")->bytes, 60'000u) << "no more than needed is trimmed";
+  ASSERT_TRUE(eventually([&] { return storage->health().drained; }));
+  EXPECT_EQ(std::to_string(published), value("SELECT count() FROM marketprism_sim_hot.trades"));
+  storage->stop();
+  // Trimming is not taken for a loss.
+  storage = start(o);
+  publish({trade(++published)});
+  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; }));
+  EXPECT_EQ("0", value("SELECT count() FROM marketprism_sim_hot.data_gaps"));
+}
+
+TEST_F(StorageService, NotesWhatACollectorHasNotReadBackBeforeItTrims) {
+  ensure_stream(200'000);
+  auto bucket = nats::KeyValue::open(*connection_, jetstream::kBucket).value();
+  ASSERT_TRUE(bucket.put(jetstream::acked_key("j1"), "2"));
+  int published = 0;
+  for (bool fits = true; fits;) {
+    auto message = message_of({trade(published)});
+    message.headers = {{"MP-Journal", published % 2 == 0 ? "j1" : "j2"}, {"MP-First", fmt::format("1-{}-0", published)}, {"MP-Last", fmt::format("1-{}-0", published)}};
+    fits = jetstream_->publish(message).has_value();
+    published += fits ? 1 : 0;
+  }
+  auto o = options();
+  o.stream.max_bytes = 200'000;
+  o.trim.interval = 100ms;
+  auto storage = start(o);
+  ASSERT_TRUE(eventually([&] { return jetstream_->stream_info("MARKET_DATA")->first_sequence > 1; }));
+  const auto first = jetstream_->stream_info("MARKET_DATA")->first_sequence;
+  const auto note = jetstream::TrimNote::parse(bucket.get(jetstream::trimmed_key("j1")).value()->value).value();
+  // Sequence s holds position s - 1; even positions are j1's.
+  const auto last_trimmed = static_cast<std::uint32_t>((first - 2) / 2 * 2);
+  ASSERT_EQ(1u, note.highest().size());
+  EXPECT_EQ("trade-data.binance.spot.BTC-USDT", note.highest().begin()->first);
+  EXPECT_EQ(last_trimmed, note.highest().begin()->second.record.record);
+  EXPECT_FALSE(bucket.get(jetstream::trimmed_key("j2")).value()) << "j2 never said that it collects";
+}
+
+// ---- a storage process that dies ----
+
+// Between storage and ClickHouse: does what a test wants done at an insert.
+class Between {
+ public:
+  enum class Fault { none, kill_before, kill_after, hang_up_before, hang_up_after };
+
+  Between(std::string target, std::function<void()> kill) : target_(std::move(target)), kill_(std::move(kill)) {
+    server_ = net::HttpServer::start({}, [this](auto& request, auto& response) { handle(request, response); }).value();
+  }
+  std::string url() const { return "http://" + server_->address(); }
+  void next_insert(Fault fault) { fault_ = fault; }
+  int faults() const { return faults_; }
+
+ private:
+  void handle(net::HttpServerRequest& request, net::HttpServerResponse& response) {
+    const auto body = request.body->read_all(64u << 20).value();
+    const bool is_insert = request.target.find("INSERT%20INTO%20marketprism_sim_hot.trades") != std::string::npos;
+    const auto fault = is_insert ? fault_.exchange(Fault::none) : Fault::none;
+    if (fault != Fault::none) ++faults_;
+    if (fault == Fault::kill_before) kill_();
+    if (fault == Fault::kill_before || fault == Fault::hang_up_before) return response.abort();
+    net::HttpClient client;
+    const auto answer = client.request({.method = request.method, .url = target_ + request.target, .body = body});
+    if (fault == Fault::kill_after) kill_();
+    if (fault == Fault::kill_after || fault == Fault::hang_up_after || !answer) return response.abort();
+    for (const auto& header : answer->headers) {
+      if (header.name.starts_with("X-ClickHouse")) response.set_header(header.name, header.value);
+    }
+    response.send(answer->status, "text/plain", answer->body);
+  }
+
+  const std::string target_;
+  const std::function<void()> kill_;
+  std::atomic<Fault> fault_ = Fault::none;
+  std::atomic<int> faults_ = 0;
+  std::unique_ptr<net::HttpServer> server_;
+};
+
+class StorageThatDies : public StorageService {
+ protected:
+  void SetUp() override {
+    StorageService::SetUp();
+    if (IsSkipped() || HasFailure()) return;
+    ensure_stream();
+    directory_ = test::temporary_directory("storage");
+    between_ = std::make_unique<Between>(clickhouse_->url(), [this] { ::kill(pid_of_storage_, SIGKILL); });
+    const std::string config = directory_.string() + "/storage.yaml";
+    std::FILE* file = std::fopen(config.c_str(), "w");
+    fmt::print(file, "nats: {{url: [\"{}\"]}}\nclickhouse: {{url: \"{}\"}}\nstorage: {{data_source: simulated, lease_ttl: 1500ms}}\n"
+               "health: {{listen: \"127.0.0.1:0\"}}\nmetrics: {{listen: \"127.0.0.1:0\"}}\nbatches: {{trades: {{timeout: 0.1}}}}\n",
+               nats_->url(), between_->url());
+    std::fclose(file);
+  }
+  void TearDown() override {
+    storage_.reset();
+    between_.reset();
+    if (directory_.empty()) return;
+    if (HasFailure()) std::fputs(test::read_file(directory_ / "log").c_str(), stderr);
+    std::filesystem::remove_all(directory_);
+  }
+  void start_process() {
+    storage_ = std::make_unique<test::Child>(std::vector<std::string>{kProgram, "storage", "--config", (directory_ / "storage.yaml").string()}, directory_ / "log");
+    pid_of_storage_ = storage_->pid();
+  }
+  void publish_trades(int messages) {
+    for (int i = 0; i < messages; ++i, next_trade_ += 2) publish({trade(next_trade_), trade(next_trade_ + 1)});
+  }
+  // How many trades are stored; -1 while the table is not there.
+  int stored() {
+    const auto got = client_->rows({"SELECT count() FROM marketprism_sim_hot.trades FORMAT TabSeparated"});
+    return got ? std::stoi(got->front().front()) : -1;
+  }
+  // All published trades are there, each once, and acknowledged.
+  void expect_each_once() {
+    const auto consumer = consumer_name("marketprism_sim_hot", DataType::trade);
+    ASSERT_TRUE(eventually([&] {
+      const auto info = jetstream_->consumer_info("MARKET_DATA", consumer);
+      return info && info->pending == 0 && info->unacknowledged == 0;
+    }));
+    EXPECT_EQ(std::to_string(next_trade_), value("SELECT count() FROM marketprism_sim_hot.trades"));
+    EXPECT_EQ(std::to_string(next_trade_), value("SELECT uniqExact(trade_id) FROM marketprism_sim_hot.trades"));
+  }
+
+  std::filesystem::path directory_;
+  std::unique_ptr<Between> between_;
+  std::unique_ptr<test::Child> storage_;
+  std::atomic<pid_t> pid_of_storage_ = 0;
+  int next_trade_ = 0;
+};
+
+TEST_F(StorageThatDies, StoresEachRowOnceWhenKilledBetweenInsertAndAcknowledgement) {
+  start_process();
+  publish_trades(20);
+  ASSERT_TRUE(eventually([&] { return stored() == 40; }));
+  for (const auto fault : {Between::Fault::kill_after, Between::Fault::kill_before}) {
+    between_->next_insert(fault);
+    publish_trades(20);
+    ASSERT_TRUE(storage_->wait(60s)) << "storage was to be killed at its insert";
+    start_process();
+    expect_each_once();
+  }
+  EXPECT_EQ(2, between_->faults());
+  storage_->signal(SIGTERM);
+  EXPECT_EQ(0, storage_->wait(30s));
+}
+
+TEST_F(StorageThatDies, StoresEachRowOnceWhenTheAnswerIsLost) {
+  start_process();
+  publish_trades(5);
+  ASSERT_TRUE(eventually([&] { return stored() == 10; }));
+  for (const auto fault : {Between::Fault::hang_up_after, Between::Fault::hang_up_before}) {
+    between_->next_insert(fault);
+    publish_trades(20);
+    expect_each_once();
+  }
+  EXPECT_EQ(2, between_->faults());
+}
+
+TEST_F(StorageThatDies, StoresEachRowOnceWhateverIsKilled) {
+  start_process();
+  for (int round = 0; round < 2; ++round) {
+    publish_trades(300);
+    storage_->kill_hard();
+    start_process();
+    publish_trades(300);
+    clickhouse_->kill_hard();
+    publish_trades(300);
+    clickhouse_->start();
+  }
+  nats_->kill_hard();
+  nats_->start();
+  ASSERT_TRUE(connection_->wait_connected(30s));
+  publish_trades(100);
+  expect_each_once();
+}
+
+TEST_F(StorageThatDies, StoresWhatItHasTakenAndLeavesInOrderAtSigterm) {
+  start_process();
+  publish_trades(50);
+  ASSERT_TRUE(eventually([&] { return stored() > 0; }));
+  publish_trades(50);
+  storage_->signal(SIGTERM);
+  ASSERT_EQ(0, storage_->wait(30s));
+  const auto info = jetstream_->consumer_info("MARKET_DATA", consumer_name("marketprism_sim_hot", DataType::trade));
+  ASSERT_TRUE(info);
+  EXPECT_EQ(0u, info->unacknowledged);
+  start_process();  // and takes the lease at once: it was given back
+  expect_each_once();
+}
+
+}  // namespace
+}  // namespace mp::storage
