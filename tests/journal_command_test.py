@@ -1,0 +1,85 @@
+"""`marketprism journal` as a user meets it: captures in, the same bytes out, damage and mistakes told."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = sys.argv.pop(1)
+
+CAPTURE = "".join(
+    f'{{"t":{1700000000 + n}.5,"dir":"recv","transport":"ws","url":"wss://stream.binance.com:9443/stream",'
+    f'"raw":"{{\\"n\\":{n}}}","conn":"1","exchange":"binance","market":"spot"}}\n' for n in range(200))
+
+
+class JournalCommand(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        (self.path / "a.jsonl").write_text(CAPTURE)
+
+    def run_journal(self, *args, status=0):
+        done = subprocess.run([PROGRAM, "journal", *map(str, args)], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, status, f"{args}: {done.stdout}{done.stderr}")
+        return done
+
+    def converted(self, name="j"):
+        self.run_journal("convert", "--to", "journal", self.path / "a.jsonl", "-o", self.path / name)
+        return self.path / name
+
+    def test_a_capture_goes_in_and_the_same_lines_come_out(self):
+        journal = self.converted()
+        printed = self.run_journal("cat", journal).stdout
+        frames = "".join(line for line in printed.splitlines(True) if '"dir":"recv"' in line)
+        self.assertEqual(frames, CAPTURE)
+        (self.path / "again.jsonl").write_text(printed)
+        self.run_journal("convert", "--to", "journal", self.path / "again.jsonl", "-o", self.path / "j2")
+        self.run_journal("convert", "--to", "capture", self.path / "j2", "-o", self.path / "out.jsonl")
+        self.assertEqual((self.path / "out.jsonl").read_text(), printed)
+        # Never over a file that is there.
+        self.run_journal("convert", "--to", "capture", self.path / "j2", "-o", self.path / "out.jsonl", status=1)
+
+    def test_lists_what_is_there(self):
+        listed = self.run_journal("ls", self.converted()).stdout
+        self.assertIn("2023-11-14", listed)
+        self.assertIn("1 segments, 204 records", listed)  # with start, opened, closed, stop
+
+    def test_verify_tells_damage_by_its_exit_status(self):
+        journal = self.converted()
+        self.assertIn("all good", self.run_journal("verify", journal).stdout)
+        segment = next(journal.glob("*/*.mpj"))
+        data = bytearray(segment.read_bytes())
+        data[len(data) // 2 + 4096] ^= 1
+        segment.write_bytes(data)
+        told = self.run_journal("verify", journal, status=1).stdout
+        self.assertIn("DAMAGED", told)
+        self.assertIn("records lost", told)
+        self.run_journal("cat", journal, status=1)
+
+    def test_mistakes_are_named(self):
+        (self.path / "empty").mkdir()
+        for args, told in (
+            (("cat", self.path / "nowhere"), "nowhere"),
+            (("cat", self.path / "empty"), "holds no journal"),
+            (("cat", self.converted(), "--form", "x"), "--from"),
+            (("cat", self.path / "j", "--from", "yesterday"), "yesterday"),
+            (("cat", self.path / "j", "--exchange", "binanse"), "binance"),
+            (("cat", self.path / "j", "--segment", "7"), "no such segment"),
+            (("convert", "--to", "journal", self.path / "a.jsonl"), "-o DIR"),
+            ((), "subcommand"),
+        ):
+            with self.subTest(args=args):
+                self.assertIn(told, self.run_journal(*args, status=2).stderr)
+        (self.path / "notes").write_text("hello\n")
+        done = self.run_journal("convert", "--to", "journal", self.path / "notes", "-o", self.path / "x", status=1)
+        self.assertIn("line 1", done.stderr)
+        self.assertFalse(os.path.exists(self.path / "x"))
+
+    def test_help_has_examples(self):
+        self.assertIn("Examples:", self.run_journal("--help").stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
