@@ -9,3 +9,9 @@ elseif(MP_SANITIZE STREQUAL "thread")
 elseif(NOT MP_SANITIZE STREQUAL "")
   message(FATAL_ERROR "MP_SANITIZE=${MP_SANITIZE}: use address or thread")
 endif()
+
+# MP_FUZZ: coverage in every target and the programs of tests/fuzz (clang; preset fuzz).
+option(MP_FUZZ "Build the fuzz targets" OFF)
+if(MP_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,17 @@
+// Any bytes as a frame, a depth answer, an instrument list.
+#include "exchanges/binance/catalogue.hpp"
+#include "padded.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static mp::binance::Decoder decoder;
+  const mp::Padded text(data, size);
+  (void)decoder.frame(text.view());
+  (void)decoder.depth(text.view());
+  const auto info = decoder.exchange_info(text.view());
+  if (!info) return 0;
+  for (const auto market : {mp::binance::Market::spot, mp::binance::Market::derivatives}) {
+    mp::binance::Catalogue catalogue(market, {});
+    for (const auto& each : info->symbols) catalogue.update(each, mp::wall_from_nanos(0));
+  }
+  return 0;
+}
