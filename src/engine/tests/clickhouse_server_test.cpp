@@ -589,6 +589,23 @@ TEST(EngineDirectory, AFullDiskIsToldWithWhatToDo) {
   EXPECT_THAT(engine.error().text(), HasSubstr("free space"));
 }
 
+TEST(EngineMemory, IsBoundedForStatementsAndCaches) {
+  NEED_LIBCHDB();
+  TemporaryDirectory directory;
+  const auto engine = Engine::open(
+      directory.path(), {.max_memory_bytes = 700'000'000, .mark_cache_bytes = 64u << 20});
+  ASSERT_TRUE(engine) << engine.error().text();
+  auto connection = (*engine)->connect();
+  const std::string setting = "SELECT value FROM system.server_settings WHERE name = ";
+  EXPECT_EQ(*connection->scalar(setting + "'max_server_memory_usage'"), "700000000");
+  EXPECT_EQ(*connection->scalar(setting + "'mark_cache_size'"), "67108864");
+  const auto greedy =
+      connection->query("SELECT length(groupArray(number)) FROM numbers(300000000)", "TSV");
+  ASSERT_FALSE(greedy);
+  EXPECT_EQ(greedy.error().code, 241);
+  EXPECT_EQ(*connection->scalar("SELECT 1"), "1");
+}
+
 // ---- a second process
 // --------------------------------------------------------------------------------
 
