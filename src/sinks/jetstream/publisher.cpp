@@ -377,6 +377,7 @@ void Publisher::rewind(const RecordPosition& after) {
 
 void Publisher::accept(std::uint64_t read_from) {
   read_from_ = read_from;
+  found_ = 0;
   step_ = Step::reading;
   ++counters_.read_backs;
   commands_.push_back(ReadBack{generation_, read_from, stream_.last_sequence, stream_.first_sequence > read_from + 1});
@@ -385,6 +386,7 @@ void Publisher::accept(std::uint64_t read_from) {
 void Publisher::found(std::uint64_t generation, std::string_view subject, const EventPosition& first, const EventPosition& last) {
   if (generation != generation_ || step_ != Step::reading) return;
   subject_of(subject).stored.add(first, last);
+  ++found_;
   if (!highest_seen_ || *highest_seen_ < last) highest_seen_ = last;
 }
 
@@ -436,10 +438,10 @@ void Publisher::enter_publishing(Instant now) {
   attempts_ = 0;
   refusals_in_a_row_ = 0;
   next_poll_ = now.mono;
-  std::string text = std::string("publishing to stream ") + stream_.name +
+  std::string text = "publishing to stream " + stream_.name +
                      (fast_ ? " by fast ingest" : " with an asynchronous window of " + std::to_string(options_.async_window) + " messages");
-  if (text != last_note_) note(Level::info, text);
-  last_note_ = std::move(text);
+  if (found_ > 0) text += "; " + std::to_string(found_) + " messages of this journal were found after sequence " + std::to_string(read_from_);
+  note(Level::info, std::move(text));
 }
 
 void Publisher::retry(std::string_view why, Instant now) {

@@ -269,10 +269,10 @@ class Publisher {
   bool start_in_doubt_ = false;  // …the beginning of a batch, which a fence does not stop
   bool fence_is_sent_ = false;
   std::string batch_id_;
-  std::string last_note_;
   StreamView stream_;
   std::size_t candidate_ = 0;
   std::uint64_t read_from_ = 0;
+  std::uint64_t found_ = 0;         // messages of this journal that the read-back saw
   bool stored_is_known_ = false;  // the subjects' intervals are those of the stream
 
   std::unordered_map<std::string_view, std::unique_ptr<Subject>> subjects_;

@@ -84,7 +84,7 @@ class TestCollector {
                offer_after(after);
              },
          .rejected = [](const Rejected& rejected) { FAIL() << rejected.reason; },
-         .note = [this](Level, const std::string& text) { notes_.push_back(text); }},
+         .note = [this](Level, const std::string& text) { notes_.push_back(text); if (std::getenv("MP_TELL")) std::cerr << std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count() << ' ' << text << '\n'; }},
         [loop = loop_](std::function<void()> task) { loop->post(std::move(task)); });
     ASSERT_TRUE(opened) << opened.error().text();
     sink_ = std::move(*opened);
