@@ -273,6 +273,11 @@ EngineResult<void> Executor::check_statement() {
   if (shape_.names_a_file)
     return make_error(Code::not_implemented,
                       "INSERT … FROM INFILE reads a file of the client: send its contents as data");
+  if (shape_.reads_input) {
+    return make_error(Code::not_implemented,
+                      "INSERT … SELECT … FROM input() is not supported by this front: insert into "
+                      "a table and select from it");
+  }
   const auto analysis = connection_.classify(text_);
   if (analysis.statement_count > 1) {
     return make_error(

@@ -133,6 +133,14 @@ bool names_a_table(const Token& previous) {
          previous.upper == ".";
 }
 
+void note_input(Scanner& scanner, StatementShape& shape) {
+  std::string previous;
+  while (const auto token = scanner.next()) {
+    if (token->upper == "(" && previous == "INPUT") shape.reads_input = true;
+    previous = token->upper;
+  }
+}
+
 // Reads on after the word INSERT.
 void shape_insert(std::string_view text, Scanner& scanner, StatementShape& shape) {
   Token previous;
@@ -142,7 +150,8 @@ void shape_insert(std::string_view text, Scanner& scanner, StatementShape& shape
     const bool sub_select = token->depth == 1 && previous.upper == "(";
     if (token->upper == "INFILE" && previous.upper == "FROM") shape.names_a_file = true;
     // INSERT … SELECT has no data of its own.
-    if ((keyword || sub_select) && (token->upper == "SELECT" || token->upper == "WITH")) return;
+    if ((keyword || sub_select) && (token->upper == "SELECT" || token->upper == "WITH"))
+      return note_input(scanner, shape);
     if (keyword && token->upper == "VALUES") {
       shape.has_insert_data = true;
       shape.head_size = token->begin;

@@ -24,6 +24,9 @@ struct StatementShape {
   // server refuses.
   bool names_a_file = false;
 
+  // INSERT … SELECT … FROM input(…): the library drops the data behind it and reports success.
+  bool reads_input = false;
+
   bool may_return_rows_in_pieces() const {
     return first_word == "SELECT" || first_word == "WITH" || first_word == "(";
   }

@@ -306,6 +306,10 @@ TEST_F(EmbeddedClickHouse, ErrorsAreTheServers) {
                 HasSubstr(fmt::format("({}) (version {})\n", c.name, engine_->version())))
         << c.sql;
   }
+  // The library would drop the data and report success.
+  EXPECT_EQ(
+      post("", "INSERT INTO t SELECT * FROM input('a UInt64, b String') FORMAT CSV\n1,x\n").status,
+      501);
   EXPECT_EQ(run("SELECT count() FROM t"), "0\n");
 }
 

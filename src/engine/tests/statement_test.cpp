@@ -88,6 +88,11 @@ TEST(Shape, SeesFilesThatAServerMustNotTouch) {
   EXPECT_FALSE(shape_of("SELECT 'INTO OUTFILE'").names_a_file);
 }
 
+TEST(Shape, SeesTheInputFunctionOfAnInsert) {
+  EXPECT_TRUE(shape_of("INSERT INTO t SELECT * FROM input('a UInt8') FORMAT CSV\n1\n").reads_input);
+  EXPECT_FALSE(shape_of("INSERT INTO input SELECT input FROM t").reads_input);
+}
+
 TEST(Shape, SurvivesEveryPrefix) {
   const std::string text =
       "INSERT INTO `a\\`b` (x, \"y\") /* c /* d */ */ SETTINGS s='it''s', h=$t$x$t$ FORMAT CSV\n1";
