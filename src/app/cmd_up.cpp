@@ -142,9 +142,6 @@ Result<void> plan_play_back(LaunchOptions& launch) {
     if (!fs::is_regular_file(file)) return usage("--capture", "no such file: " + file);
     file = fs::absolute(file).lexically_normal();
   }
-  auto id = launcher::content_id(launch.captures);
-  if (!id) return id.error();
-  launch.captures_id = *id;
   return {};
 }
 

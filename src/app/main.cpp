@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -20,14 +20,15 @@ struct Command {
   int (*run)(int, char**);
 };
 
-constexpr std::array<Command, 6> kCommands{{
+constexpr Command kCommands[] = {
     {"clickhouse", "embedded ClickHouse: the real engine behind its HTTP interface", mp::app::run_clickhouse},
+    {"collector", "journals what venues send, decodes it, publishes events", mp::app::run_collector},
     {"journal", "list, print, verify and convert raw captures", mp::app::run_journal},
     {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
     {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},
     {"up", "everything on this machine: start, watch, stop in order", mp::app::run_up},
-}};
+};
 
 void print_usage(FILE* to) {
   fmt::print(to, "marketprism {}: captures crypto market data and can prove what it captured\n\n", mp::kVersion);
@@ -60,8 +61,8 @@ int main(int argc, char** argv) {
     fmt::print("marketprism {}\n", mp::kVersion);
     return 0;
   }
-  const auto found = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return name == c.name; });
-  if (found == kCommands.end()) return unknown_command(name);
+  const auto found = std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return name == c.name; });
+  if (found == std::end(kCommands)) return unknown_command(name);
   try {
     return found->run(argc - 1, argv + 1);
   } catch (const std::exception& e) {

@@ -32,7 +32,7 @@ int server_code(const Error& error);
 struct StreamConfig {
   std::string name = "MARKET_DATA";
   std::vector<std::string> subjects;
-  std::int64_t max_bytes = 8'000'000'000;
+  std::int64_t max_bytes = 8LL << 30;
   std::chrono::nanoseconds duplicate_window = std::chrono::seconds{120};
   int replicas = 1;
   // Fast ingest; asked for, and given up without an error where the server does not have it.

@@ -19,8 +19,8 @@ std::string nats_folder(const LaunchOptions& o) { return fmt::format("{}/nats/{}
 std::string nats_file(const LaunchOptions& o) { return fmt::format("{}/run/nats-server.conf", o.data); }
 std::string collector_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-{}.yaml", o.data, to_string(o.mode)); }
 std::string journal_folder(const LaunchOptions& o) {
-  const std::string id = o.mode == Mode::replay ? "-" + o.captures_id : "";
-  return fmt::format("{}/journal/{}{}", o.data, to_string(o.mode), id);
+  // A play-back's journal is named by its recordings' content; the collector does that itself.
+  return o.data + "/journal" + (o.mode == Mode::replay ? "" : std::string("/") + to_string(o.mode));
 }
 std::string database_of(const LaunchOptions& o) {
   if (!o.database.empty()) return o.database;

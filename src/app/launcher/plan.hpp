@@ -41,7 +41,6 @@ struct LaunchOptions {
   std::string database;  // "": by mode
   std::string config;    // of the collector; live only
   std::vector<std::string> captures;  // absolute
-  std::string captures_id;            // names the recordings by their content
   double speed = 1;
   std::string final_books;
   int rate = 250;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <openssl/evp.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -238,25 +237,6 @@ Result<FolderLock> FolderLock::take(const std::string& folder) {
 
 FolderLock::~FolderLock() {
   if (file_ >= 0) ::close(file_);
-}
-
-Result<std::string> content_id(const std::vector<std::string>& files) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> hash(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr);
-  std::vector<char> block(1 << 20);
-  for (const auto& path : files) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return Error{Errc::usage, "--capture", fmt::format("{}: {}", path, std::strerror(errno))};
-    while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0) {
-      EVP_DigestUpdate(hash.get(), block.data(), static_cast<std::size_t>(file.gcount()));
-    }
-  }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  EVP_DigestFinal_ex(hash.get(), digest.data(), &length);
-  std::string id;
-  for (std::size_t i = 0; i < 8; ++i) id += fmt::format("{:02x}", digest[i]);
-  return id;
 }
 
 }  // namespace mp::launcher

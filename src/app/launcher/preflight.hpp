@@ -38,7 +38,4 @@ class FolderLock {
   int file_;
 };
 
-// SHA-256 over the content of the files in this order, its first 16 hexadecimal digits.
-Result<std::string> content_id(const std::vector<std::string>& files);
-
 }  // namespace mp::launcher

@@ -170,14 +170,6 @@ TEST(Preflight, OneLauncherPerFolder) {
   std::filesystem::remove_all(folder);
 }
 
-TEST(Preflight, RecordingsAreKnownByTheirContent) {
-  const std::string file = testing::TempDir() + "content_id_test";
-  std::ofstream(file) << "abc";
-  EXPECT_EQ(*content_id({file}), "ba7816bf8f01cfea");  // SHA-256 of "abc"
-  EXPECT_FALSE(content_id({"/no/such/file"}));
-  std::filesystem::remove(file);
-}
-
 TEST(Logs, AreCutIntoLinesAndKeptSmall) {
   const std::string path = testing::TempDir() + "launcher_log_test.log";
   std::filesystem::remove(path);

@@ -17,7 +17,6 @@ LaunchOptions options_for(Mode mode) {
   LaunchOptions options;
   options.mode = mode;
   options.data = "/d";
-  options.captures_id = "abc";
   options.config = "/c.yaml";
   if (mode == Mode::simulated) options.markets = {{"binance", "spot", {"BTCUSDT"}}};
   if (mode == Mode::replay) options.captures = {"/a.jsonl", "/b.jsonl"};
@@ -45,7 +44,7 @@ TEST(Plan, EachKindOfDataHasItsOwnBusJournalAndDatabase) {
   EXPECT_THAT(sim.folders, Contains("/d/nats/simulated"));
   EXPECT_THAT(command_of(live, "collector"), AllOf(HasSubstr("--journal /d/journal/live "), HasSubstr("--config /c.yaml")));
   EXPECT_THAT(command_of(sim, "collector"), HasSubstr("--journal /d/journal/simulated "));
-  EXPECT_THAT(command_of(replay, "collector"), AllOf(HasSubstr("--journal /d/journal/replay-abc "), HasSubstr("--capture /a.jsonl --capture /b.jsonl")));
+  EXPECT_THAT(command_of(replay, "collector"), AllOf(HasSubstr("--journal /d/journal "), HasSubstr("--capture /a.jsonl --capture /b.jsonl")));
   for (const auto* plan : {&live, &sim, &replay}) EXPECT_THAT(command_of(*plan, "storage"), HasSubstr("--database " + plan->database));
 }
 

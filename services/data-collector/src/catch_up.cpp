@@ -1,0 +1,87 @@
+#include "catch_up.hpp"
+
+#include "base/log.hpp"
+#include "net/clock.hpp"
+#include "wire/json.hpp"
+#include "wire/subject.hpp"
+
+namespace mp::collector {
+
+CatchUp::CatchUp(journal::Journal& journal, Router::OptionsFor options, CatchUpStart start, EventSink& sink)
+    : journal_(journal), options_(std::move(options)), sink_(sink), next_(start) {}
+
+CatchUp::~CatchUp() = default;
+
+// Every segment decodes by itself: its checkpoint is where the one before it ended.
+void CatchUp::begin_segment() {
+  router_ = std::make_unique<Router>(options_, journal_.id().text());
+  const auto checkpoint = cursor_->checkpoint();
+  const auto restored = checkpoint ? router_->restore(checkpoint->state) : Result<void>(checkpoint.error());
+  if (restored) return;
+  log::warn("a journal checkpoint cannot be used; decoding begins without its state",
+            {{"segment", cursor_->header().segment}, {"error", restored.error()}});
+  router_ = std::make_unique<Router>(options_, journal_.id().text());
+}
+
+CatchUp::Progress CatchUp::step(std::chrono::microseconds budget) {
+  if (!cursor_) {
+    auto opened = journal::Cursor::open(journal_.directory(), next_.record);
+    if (!opened) {
+      error_ = opened.error();
+      return Progress::failed;
+    }
+    cursor_ = std::move(*opened);
+  }
+  const auto deadline = net::now().mono + budget;
+  for (int i = 0;; ++i) {
+    if (!offer_held()) return Progress::full;
+    if (i % 16 == 15 && net::now().mono >= deadline) return Progress::more;
+    switch (cursor_->next()) {
+      case journal::CursorState::segment:
+        begin_segment();
+        break;
+      case journal::CursorState::record:
+        decode(cursor_->record(), cursor_->position());
+        break;
+      case journal::CursorState::loss:
+        log::error("a part of the journal is missing or damaged; its events cannot be published",
+                   {{"loss", cursor_->loss()}});
+        break;
+      case journal::CursorState::at_head:
+        return Progress::at_head;
+      case journal::CursorState::failed:
+        error_ = cursor_->error();
+        return Progress::failed;
+    }
+  }
+}
+
+void CatchUp::decode(const RawRecord& record, RecordPosition position) {
+  std::uint32_t number = 0;
+  held_record_ = position;
+  router_->route(record, position, MonoTime{},
+                 [&](const Source&, Outbox& out, std::span<const EventPosition> positions) {
+                   for (std::size_t i = 0; i < out.events.size(); ++i, ++number) {
+                     if (position < next_.record || (position == next_.record && number < next_.events_taken)) continue;
+                     auto& held = held_.emplace_back();
+                     wire::append_subject(held.subject, out.events[i]);
+                     wire::append_json(held.line, out.events[i]);
+                     held.position = positions[i];
+                   }
+                 });
+  if (position > next_.record) next_ = {position, 0};
+}
+
+// Offers what the last record released; false when the sink is full.
+bool CatchUp::offer_held() {
+  while (!held_.empty()) {
+    const auto& first = held_.front();
+    if (sink_.offer(first.subject, first.position, first.line) == EventSink::Offer::full) return false;
+    held_.pop_front();
+    ++next_.events_taken;
+  }
+  if (held_record_ >= next_.record && held_record_ != RecordPosition{}) sink_.offered_through(held_record_);
+  return true;
+}
+
+}  // namespace mp::collector

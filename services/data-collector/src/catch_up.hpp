@@ -1,0 +1,66 @@
+#pragma once
+// Offers again, from the journal on disk, what the bus has not got: decodes silently from the checkpoint of the
+// segment of the first missing event, and offers from that event on.
+//
+// Runs on: the collector's loop thread, in slices, so that capture goes on.
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "event_sink.hpp"
+#include "exchanges/router.hpp"
+#include "journal/cursor.hpp"
+#include "journal/journal.hpp"
+
+namespace mp::collector {
+
+// The first event to offer: of this record, after so many of its events.
+struct CatchUpStart {
+  RecordPosition record;
+  std::uint32_t events_taken = 0;
+};
+
+class CatchUp {
+ public:
+  enum class Progress {
+    more,     // call step() again
+    full,     // when the sink has room
+    at_head,  // everything in the journal has been offered
+    failed,   // error() says why; call step() again later
+  };
+
+  CatchUp(journal::Journal& journal, Router::OptionsFor options, CatchUpStart start, EventSink& sink);
+  ~CatchUp();
+
+  Progress step(std::chrono::microseconds budget);
+  const Error& error() const { return error_; }
+  // The first event that has not been taken yet.
+  CatchUpStart position() const { return next_; }
+  std::uint64_t records_lost() const { return cursor_ ? cursor_->lost_records() : 0; }
+
+ private:
+  struct Held {
+    std::string subject;
+    EventPosition position;
+    std::string line;
+  };
+  void begin_segment();
+  bool offer_held();
+  void decode(const RawRecord& record, RecordPosition position);
+
+  journal::Journal& journal_;
+  Router::OptionsFor options_;
+  EventSink& sink_;
+  CatchUpStart next_;
+  std::unique_ptr<Router> router_;
+  std::optional<journal::Cursor> cursor_;
+  std::deque<Held> held_;  // of one record at most
+  RecordPosition held_record_;
+  Error error_;
+};
+
+}  // namespace mp::collector

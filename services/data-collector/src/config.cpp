@@ -1,0 +1,114 @@
+#include "config.hpp"
+
+#include "base/text.hpp"
+#include "exchanges/exchange.hpp"
+
+namespace mp::collector {
+namespace {
+
+using config::Section;
+
+// What a collector can be asked for; the other types come as reports about these.
+std::vector<std::string> collectable_types() {
+  std::vector<std::string> names;
+  for (int i = 0; i <= static_cast<int>(DataType::volatility_index); ++i)
+    names.emplace_back(to_string(static_cast<DataType>(i)));
+  return names;
+}
+
+std::vector<std::string> exchange_names() {
+  std::vector<std::string> names;
+  for (const auto& exchange : exchanges()) names.push_back(exchange.name);
+  return names;
+}
+
+void read_bus(Section nats, BusOptions& bus) {
+  bus.url = nats.text("url", bus.url, {.help = "where NATS is", .env = "NATS_URL"});
+  bus.stream = nats.text("stream", bus.stream, {.help = "name of the JetStream stream", .env = "NATS_STREAM"});
+  bus.user = nats.text("user", "", {.help = "user name, when the server asks for one"});
+  bus.password = nats.text("password", "", {.help = "password of the user", .secret = true});
+  bus.token = nats.text("token", "", {.help = "token, instead of user and password", .secret = true});
+  bus.credentials_file = nats.text("credentials_file", "", {.help = "a .creds file, instead of the above"});
+  bus.tls_ca_file = nats.text("tls_ca_file", "", {.help = "certificates to trust, PEM"});
+  bus.max_bytes = nats.size("stream_max_bytes", bus.max_bytes, {.help = "of the stream, when it is created"});
+  bus.duplicate_window = std::chrono::duration_cast<std::chrono::seconds>(
+      nats.duration("duplicate_window", bus.duplicate_window, {.help = "of the stream, when it is created"}));
+  bus.max_outstanding_bytes = nats.size("max_outstanding", bus.max_outstanding_bytes,
+                                        {.help = "published and not yet acknowledged; beyond, the journal waits"});
+}
+
+void read_journal(Section section, JournalOptions& journal) {
+  journal.directory = section.text("directory", "data/journal/live", {.help = "where raw frames are kept"});
+  journal.fsync_interval = section.duration("fsync_interval", journal.fsync_interval,
+                                            {.help = "what a power cut can cost at most; 0: every group is forced"});
+  journal.keep_acknowledged = std::chrono::duration_cast<std::chrono::minutes>(section.duration(
+      "keep", journal.keep_acknowledged, {.help = "how long published segments are kept"}));
+  journal.keep_bytes = section.size("keep_bytes", journal.keep_bytes, {.help = "and how much of them at most"});
+  journal.segment_bytes = section.size("segment_bytes", journal.segment_bytes, {.help = "a segment is closed at this size"});
+  journal.segment_age = std::chrono::duration_cast<std::chrono::seconds>(
+      section.duration("segment_age", journal.segment_age, {.help = "or at this age"}));
+}
+
+void read_series(Section item, SessionOptions& session) {
+  auto series = item.list("books");
+  if (series.empty()) return;
+  session.book_series.clear();
+  for (auto& entry : series) {
+    BookSeries one;
+    one.depth = static_cast<std::uint32_t>(entry.integer("depth", one.depth, 1, 5000, {.help = "levels per side"}));
+    one.interval = entry.duration("interval", one.interval, {.help = "at most one book in this time"});
+    if (one.interval < std::chrono::milliseconds(1)) entry.refuse("interval", "must be at least 1ms");
+    session.book_series.push_back(one);
+  }
+}
+
+SessionOptions read_source(Section& item, DataSource data_source) {
+  SessionOptions session;
+  session.data_source = data_source;
+  session.source.exchange = item.one_of("name", "", exchange_names(), {.help = "the venue", .required = true});
+  const auto found = find_exchange(session.source.exchange);
+  if (found) {
+    const auto& markets = (*found)->markets;
+    session.source.market = item.one_of("market", markets.front(), markets, {.help = "which of its markets"});
+  }
+  session.symbols = item.texts("symbols", {}, {.help = "canonical (BTC-USDT) or the venue's spelling", .required = true});
+  if (session.symbols.empty()) item.refuse("symbols", "name at least one symbol, such as BTC-USDT");
+  session.data_types.clear();
+  for (const auto& name : item.some_of("data", {"orderbook", "orderbook_delta", "trade"}, collectable_types()))
+    if (const auto type = data_type_from(name)) session.data_types.push_back(*type);
+  read_series(item, session);
+  session.ws_base = item.text("ws_base", "", {.help = "instead of the venue's own address: ws://127.0.0.1:9443"});
+  session.rest_base = item.text("rest_base", "", {.help = "likewise: http://127.0.0.1:9443"});
+  session.extra = item.table("extra");
+  return session;
+}
+
+}  // namespace
+
+Result<Settings> read_settings(config::Config& config) {
+  Settings settings;
+  auto& options = settings.options;
+  auto root = config.root();
+  const auto source = root.one_of("data_source", "live", {"live", "simulated", "replay"},
+                                  {.help = "marks every event: whether it may be taken for real"});
+  if (const auto parsed = data_source_from(source)) options.data_source = *parsed;
+  read_bus(root.section("nats"), options.bus);
+  read_journal(root.section("journal"), options.journal);
+  options.health_listen = root.section("health").address("listen", options.health_listen, {.help = "GET /health"});
+  options.metrics_listen = root.section("metrics").address("listen", options.metrics_listen, {.help = "GET /metrics"});
+  auto network = root.section("network");
+  options.ca_file = network.text("ca_file", "", {.help = "certificates to trust instead of the system's, PEM"});
+  options.compression = network.boolean("compression", true, {.help = "offer permessage-deflate to the venues"});
+  options.drain_timeout = std::chrono::duration_cast<std::chrono::seconds>(
+      root.duration("drain_timeout", options.drain_timeout, {.help = "at the end: how long to wait for the bus"}));
+  auto logging = root.section("log");
+  settings.log.level = logging.one_of("level", "info", {"debug", "info", "warn", "error", "DEBUG", "INFO", "WARNING", "ERROR"},
+                                      {.help = "least level that is written", .env = "LOG_LEVEL"});
+  settings.log.format = logging.one_of("format", "text", {"text", "json"}, {.help = "of a log line"});
+  settings.log.file = logging.text("file", "", {.help = "also write here, rotated"});
+  for (auto& item : root.list("exchanges")) options.sources.push_back(read_source(item, options.data_source));
+  if (auto ok = config.finish(); !ok) return ok.error();
+  return settings;
+}
+
+}  // namespace mp::collector

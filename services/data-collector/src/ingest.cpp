@@ -1,0 +1,259 @@
+#include "ingest.hpp"
+
+#include "journal/directory.hpp"
+#include "net/clock.hpp"
+#include "wire/json.hpp"
+#include "wire/subject.hpp"
+
+namespace mp::collector {
+namespace {
+
+constexpr std::size_t kMaxGroupRecords = 512;
+constexpr std::size_t kMaxGroupBytes = 1u << 20;
+constexpr auto kCatchUpSlice = std::chrono::microseconds(2000);
+constexpr auto kNoConsumer = [](const Source&, Outbox&, std::span<const EventPosition>) {};
+
+// Appends with the padding that decoders may read, and tells where it begins.
+std::size_t append_padded(std::string& arena, std::string_view text) {
+  const auto at = arena.size();
+  arena.append(text);
+  arena.append(RawRecord::kFramePadding, '\0');
+  return at;
+}
+
+}  // namespace
+
+Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Router::OptionsFor catch_up_options,
+               EventSink& sink, net::Loop& loop, Callbacks callbacks)
+    : journal_(journal),
+      catch_up_options_(std::move(catch_up_options)),
+      sink_(sink),
+      loop_(loop),
+      callbacks_(std::move(callbacks)),
+      router_(std::move(live_options), journal.id().text()) {
+  EventSink::Callbacks on_sink;
+  on_sink.ready_for_more = [this] { continue_catching_up(); };
+  on_sink.rewind = [this](RecordPosition acknowledged) {
+    log::warn("the stream lost acknowledged messages; offering them again from the journal",
+              {{"from_segment", acknowledged.segment}, {"from_record", acknowledged.record}});
+    fall_behind({{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)}, 0});
+  };
+  sink_.set_callbacks(std::move(on_sink));
+}
+
+Ingest::~Ingest() { *alive_ = false; }
+
+Result<void> Ingest::recover() {
+  if (auto restored = restore_sessions(); !restored) return restored.error();
+  const auto& found = journal_.recovered();
+  const auto acknowledged = sink_.acked_through();
+  const RecordPosition end{found.last_segment, found.last_records};
+  const RecordPosition next{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)};
+  if (auto started = start_segment(); !started) return started.error();
+  if (found.last_segment != 0 && next < end) fall_behind({next, 0});
+  return {};
+}
+
+// From the newest checkpoint that can be read, decoding silently to the journal's end.
+Result<void> Ingest::restore_sessions() {
+  const auto segments = journal::list_segments(journal_.directory());
+  if (!segments) return segments.error();
+  for (auto segment = segments->rbegin(); segment != segments->rend(); ++segment) {
+    auto cursor = journal::Cursor::open(journal_.directory(), {segment->number, 0});
+    if (!cursor) return cursor.error();
+    if (cursor->next() == journal::CursorState::segment && cursor->checkpoint()) return replay(*cursor);
+    log::warn("a journal segment has no usable checkpoint; going back one more", {{"segment", segment->number}});
+  }
+  return {};
+}
+
+Result<void> Ingest::replay(journal::Cursor& cursor) {
+  if (const auto restored = router_.restore(cursor.checkpoint()->state); !restored)
+    log::warn("the journal's last checkpoint cannot be used; sessions begin anew", {{"error", restored.error()}});
+  for (;;) {
+    switch (cursor.next()) {
+      case journal::CursorState::record:
+        router_.route(cursor.record(), cursor.position(), net::now().mono, kNoConsumer);
+        break;
+      case journal::CursorState::segment:
+        break;
+      case journal::CursorState::loss:
+        log::error("a part of the journal is damaged", {{"loss", cursor.loss()}});
+        break;
+      case journal::CursorState::at_head:
+        return {};
+      case journal::CursorState::failed:
+        return cursor.error();
+    }
+  }
+}
+
+Result<void> Ingest::start_segment() {
+  std::string state;
+  router_.save(state);
+  return journal_.start_segment(state, net::now().wall);
+}
+
+void Ingest::add(const RawRecord& record) {
+  Pending pending;
+  pending.record = record;
+  pending.mono = net::now().mono;
+  pending.url_size = record.url.size();
+  pending.payload_size = record.payload.size();
+  pending.url_at = append_padded(arena_, record.url);
+  pending.payload_at = append_padded(arena_, record.payload);
+  pending_.push_back(pending);
+  if (commit_is_posted_) return;
+  commit_is_posted_ = true;
+  size_at_last_turn_ = 0;
+  loop_.post([this, alive = alive_] {
+    if (*alive) commit_when_group_is_whole();
+  });
+}
+
+// While frames keep coming turn by turn they are cheaper journalled together: one write, one flush.
+void Ingest::commit_when_group_is_whole() {
+  if (pending_.size() > size_at_last_turn_ && pending_.size() > 1 && pending_.size() < kMaxGroupRecords &&
+      arena_.size() < kMaxGroupBytes) {
+    size_at_last_turn_ = pending_.size();
+    loop_.post([this, alive = alive_] {
+      if (*alive) commit_when_group_is_whole();
+    });
+    return;
+  }
+  commit_is_posted_ = false;
+  commit();
+}
+
+void Ingest::commit() {
+  if (pending_.empty()) return;
+  // What the sessions ask for while this group is decoded may add records (frames sent): to the next group.
+  group_.swap(pending_);
+  group_arena_.swap(arena_);
+  pending_.clear();
+  arena_.clear();
+  rotate_segment_if_due();
+  RecordPosition position;
+  if (journal_group(position)) {
+    for (const auto& pending : group_) {
+      process(pending, position);
+      ++position.record;
+    }
+    callbacks_.group_done(net::now().mono - group_.front().mono);
+  }
+  group_.clear();
+  group_arena_.clear();
+}
+
+bool Ingest::journal_group(RecordPosition& first) {
+  views_.clear();
+  for (auto& pending : group_) {
+    pending.record.url = std::string_view(group_arena_).substr(pending.url_at, pending.url_size);
+    pending.record.payload = std::string_view(group_arena_).substr(pending.payload_at, pending.payload_size);
+    views_.push_back(pending.record);
+    counters_.bytes += pending.payload_size;
+  }
+  const auto appended = journal_.append(views_);
+  if (!appended) {
+    // What is not in the journal is not published either: the sequence numbers of what follows show the hole.
+    counters_.records_dropped += group_.size();
+    failing_ = true;
+    if (const auto skipped = failures_.admit("append", net::now().mono))
+      log::error("the journal cannot be written; records are lost", {{"error", appended.error()}, {"skipped", *skipped}});
+    return false;
+  }
+  failing_ = false;
+  ++counters_.groups;
+  counters_.records += group_.size();
+  first = *appended;
+  return true;
+}
+
+void Ingest::rotate_segment_if_due() {
+  if (!journal_.needs_new_segment(net::now().wall)) return;
+  if (const auto started = start_segment(); !started) {
+    if (const auto skipped = failures_.admit("segment", net::now().mono))
+      log::error("no new journal segment could be begun; the old one goes on",
+                 {{"error", started.error()}, {"skipped", *skipped}});
+  }
+}
+
+void Ingest::process(const Pending& pending, RecordPosition position) {
+  head_ = position;
+  events_of_record_ = 0;
+  router_.route(pending.record, position, pending.mono,
+                [&](const Source& source, Outbox& out, std::span<const EventPosition> positions) {
+                  callbacks_.outbox(source, &pending.record, out);
+                  offer_events(out, positions, position);
+                });
+  if (!behind_) sink_.offered_through(position);
+}
+
+void Ingest::tick(const Source& source, Instant now) {
+  router_.tick(source, now, [&](const Source& of, Outbox& out, std::span<const EventPosition>) {
+    callbacks_.outbox(of, nullptr, out);
+  });
+}
+
+void Ingest::offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record) {
+  counters_.events += out.events.size();
+  for (std::size_t i = 0; i < out.events.size() && !behind_; ++i) {
+    subject_.clear();
+    line_.clear();
+    wire::append_subject(subject_, out.events[i]);
+    wire::append_json(line_, out.events[i]);
+    if (sink_.offer(subject_, positions[i], line_) == EventSink::Offer::full) {
+      ++counters_.times_behind;
+      behind_ = CatchUpStart{record, events_of_record_};
+      log::warn("the bus is slower than the venue; publishing goes on from the journal",
+                {{"segment", record.segment}, {"record", record.record}});
+      return;
+    }
+    ++events_of_record_;
+  }
+}
+
+std::optional<RecordPosition> Ingest::behind_from() const {
+  if (catch_up_) return catch_up_->position().record;
+  if (behind_) return behind_->record;
+  return std::nullopt;
+}
+
+void Ingest::fall_behind(CatchUpStart from) {
+  catch_up_.reset();
+  behind_ = from;
+  loop_.post([this, alive = alive_] {
+    if (*alive) continue_catching_up();
+  });
+}
+
+// One slice now; the next one after whatever else is ready.
+void Ingest::continue_catching_up() {
+  if (!behind_ || catch_up_is_posted_) return;
+  if (!catch_up_) catch_up_ = std::make_unique<CatchUp>(journal_, catch_up_options_, *behind_, sink_);
+  const auto progress = catch_up_->step(kCatchUpSlice);
+  switch (progress) {
+    case CatchUp::Progress::at_head:
+      // Nothing can have been appended since: this is the thread that appends.
+      catch_up_.reset();
+      behind_.reset();
+      log::info("publishing has caught up with the journal");
+      return;
+    case CatchUp::Progress::full:
+      return;  // ready_for_more calls
+    case CatchUp::Progress::failed:
+      if (const auto skipped = failures_.admit("catch-up", net::now().mono))
+        log::error("the journal cannot be read for publishing", {{"error", catch_up_->error()}, {"skipped", *skipped}});
+      return;  // the collector's periodic work calls again
+    case CatchUp::Progress::more:
+      catch_up_is_posted_ = true;
+      loop_.post([this, alive = alive_] {
+        if (!*alive) return;
+        catch_up_is_posted_ = false;
+        continue_catching_up();
+      });
+      return;
+  }
+}
+
+}  // namespace mp::collector

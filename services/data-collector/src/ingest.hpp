@@ -1,0 +1,117 @@
+#pragma once
+// The one way in: a record is journalled, then decoded, then its events are offered to the bus, in this order.
+// When the bus is full or was away, the events wait where they already are, in the journal, and a second
+// reader catches up from there; the live path goes on journalling and never waits.
+//
+// Runs on: the collector's loop thread. Outlives: nothing; journal, sink and loop outlive it.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/raw_record.hpp"
+#include "catch_up.hpp"
+#include "event_sink.hpp"
+#include "exchanges/router.hpp"
+#include "journal/cursor.hpp"
+#include "journal/journal.hpp"
+#include "net/loop.hpp"
+
+namespace mp::collector {
+
+struct IngestCounters {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t groups = 0;
+  std::uint64_t events = 0;           // released by live records
+  std::uint64_t records_dropped = 0;  // the journal could not take them: a full disk
+  std::uint64_t times_behind = 0;
+};
+
+class Ingest {
+ public:
+  struct Callbacks {
+    // Every outbox of a live record or tick, events included, before the events are offered. May move from it
+    // everything but the events.
+    std::function<void(const Source&, const RawRecord* record, Outbox&)> outbox;
+    // A group's events have been offered, this long after its first record was received.
+    std::function<void(std::chrono::nanoseconds)> group_done;
+  };
+
+  Ingest(journal::Journal& journal, Router::OptionsFor live_options, Router::OptionsFor catch_up_options,
+         EventSink& sink, net::Loop& loop, Callbacks callbacks);
+  ~Ingest();
+  Ingest(const Ingest&) = delete;
+  Ingest& operator=(const Ingest&) = delete;
+
+  // Brings the sessions to where the journal ends, begins a new segment, and starts catching up from what the sink
+  // has acknowledged. Before the first add().
+  [[nodiscard]] Result<void> recover();
+
+  Router& router() { return router_; }
+
+  // Copies the record; it is journalled and decoded with others at the end of this turn of the loop.
+  void add(const RawRecord& record);
+  // Journals and decodes what was added now.
+  void commit();
+  void tick(const Source& source, Instant now);
+
+  // After a failure to read the journal; call it now and then.
+  void retry_catch_up() { continue_catching_up(); }
+
+  // The journal's last record; everything up to it has been decoded.
+  RecordPosition head() const { return head_; }
+  // Nothing is waiting to be decoded or offered.
+  bool is_caught_up() const { return pending_.empty() && !behind_; }
+  std::optional<RecordPosition> behind_from() const;
+  const IngestCounters& counters() const { return counters_; }
+  bool journal_is_failing() const { return failing_; }
+
+ private:
+  struct Pending {
+    RawRecord record;  // its views are set at commit()
+    MonoTime mono;
+    std::size_t url_at, url_size, payload_at, payload_size;
+  };
+  void commit_when_group_is_whole();
+  bool journal_group(RecordPosition& first);
+  void rotate_segment_if_due();
+  [[nodiscard]] Result<void> restore_sessions();
+  [[nodiscard]] Result<void> replay(journal::Cursor& cursor);
+  [[nodiscard]] Result<void> start_segment();
+  void process(const Pending& pending, RecordPosition position);
+  void offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record);
+  void fall_behind(CatchUpStart from);
+  void continue_catching_up();
+
+  journal::Journal& journal_;
+  Router::OptionsFor catch_up_options_;
+  EventSink& sink_;
+  net::Loop& loop_;
+  Callbacks callbacks_;
+  Router router_;
+
+  std::vector<Pending> pending_, group_;
+  std::string arena_, group_arena_;  // payloads and urls of the above, each padded
+  std::vector<RawRecord> views_;
+  std::size_t size_at_last_turn_ = 0;
+  bool commit_is_posted_ = false;
+
+  RecordPosition head_;
+  std::uint32_t events_of_record_ = 0;
+  std::optional<CatchUpStart> behind_;
+  std::unique_ptr<CatchUp> catch_up_;
+  bool catch_up_is_posted_ = false;
+
+  std::string subject_, line_;
+  IngestCounters counters_;
+  bool failing_ = false;
+  log::Sampler failures_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace mp::collector

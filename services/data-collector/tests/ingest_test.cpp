@@ -1,0 +1,299 @@
+#include "ingest.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+
+#include <unistd.h>
+
+#include "net/clock.hpp"
+
+namespace mp::collector {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A bus in memory. Like the real one it knows by position what it has; it can be full, and it can die.
+class MemorySink final : public EventSink {
+ public:
+  using Stored = std::map<std::pair<std::string, EventPosition>, std::string>;
+
+  explicit MemorySink(Stored& stored) : stored_(stored) {}
+
+  void set_callbacks(Callbacks callbacks) override { callbacks_ = std::move(callbacks); }
+  Offer offer(std::string_view subject, EventPosition position, std::string_view line) override {
+    if (room == 0) return Offer::full;
+    --room;
+    const auto [at, is_new] = stored_.try_emplace({std::string(subject), position}, line);
+    if (!is_new) {
+      ++offered_again;
+      EXPECT_EQ(at->second, line) << "an event changed between two decodings";
+    }
+    auto& last = last_[std::string(subject)];
+    EXPECT_LT(last, std::pair(position, true)) << "positions fall within " << subject;
+    last = {position, true};
+    return Offer::taken;
+  }
+  void offered_through(RecordPosition position) override {
+    EXPECT_LE(acked_, position);
+    acked_ = position;
+  }
+  RecordPosition acked_through() const override { return acked_; }
+  SinkStatus status() const override { return {}; }
+  void stop() override {}
+
+  void make_room(std::size_t events) {
+    room = events;
+    callbacks_.ready_for_more();
+  }
+  void lose_everything_after(RecordPosition position) {
+    std::erase_if(stored_, [&](const auto& entry) { return entry.first.second.record > position; });
+    last_.clear();
+    acked_ = position;
+    callbacks_.rewind(position);
+  }
+  void start_at(RecordPosition acked) { acked_ = acked; }
+
+  std::size_t room = SIZE_MAX;
+  std::size_t offered_again = 0;
+
+ private:
+  Stored& stored_;
+  Callbacks callbacks_;
+  RecordPosition acked_;
+  std::map<std::string, std::pair<EventPosition, bool>> last_;
+};
+
+class IngestTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "mp-ingest-XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+    start();
+  }
+  void TearDown() override {
+    ingest_.reset();
+    sink_.reset();
+    journal_.reset();
+    fs::remove_all(directory_);
+  }
+
+  static SessionOptions options(const Source& source) {
+    SessionOptions options;
+    options.source = source;
+    options.data_source = DataSource::replay;
+    options.max_clock_distance = std::chrono::hours(0);
+    options.conversing = false;
+    return options;
+  }
+
+  void start(RecordPosition acked = {}) {
+    journal::JournalOptions journal;
+    journal.directory = directory_;
+    journal.write = [this](int fd, const void* bytes, std::size_t count) -> ssize_t {
+      if (!disk_is_full_) return ::write(fd, bytes, count);
+      errno = ENOSPC;
+      return -1;
+    };
+    if (small_segments_) journal.segment_bytes = 1;  // each group begins a new one
+    auto opened = journal::Journal::open(std::move(journal));
+    ASSERT_TRUE(opened) << opened.error().text();
+    journal_ = std::move(*opened);
+    sink_ = std::make_unique<MemorySink>(stored_);
+    sink_->start_at(acked);
+    Ingest::Callbacks callbacks;
+    callbacks.outbox = [](const Source&, const RawRecord*, Outbox&) {};
+    callbacks.group_done = [](std::chrono::nanoseconds) {};
+    ingest_ = std::make_unique<Ingest>(*journal_, options, options, *sink_, loop_, std::move(callbacks));
+    ASSERT_TRUE(ingest_->recover());
+    record(RecordKind::start, {}, {});
+    run();
+  }
+
+  // As after SIGKILL: nothing is closed in order.
+  void die() {
+    ingest_.reset();
+    journal_.reset();
+  }
+
+  void record(RecordKind kind, std::string_view url, std::string_view payload) {
+    RawRecord record;
+    record.kind = kind;
+    record.source = kind == RecordKind::start ? nullptr : &source_;
+    record.connection = kind == RecordKind::rest ? 0 : 7;
+    record.status = kind == RecordKind::rest ? 200 : 0;
+    record.received_at = now_ += std::chrono::milliseconds(1);
+    record.url = url;
+    record.payload = payload;
+    ingest_->add(record);
+  }
+  void instruments() {
+    record(RecordKind::rest, "https://api.binance.com/api/v3/exchangeInfo",
+           R"({"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","filters":[)"
+           R"({"filterType":"PRICE_FILTER","tickSize":"0.01"},{"filterType":"LOT_SIZE","stepSize":"0.00001"}]}]})");
+    record(RecordKind::opened, "wss://stream.binance.com:9443/stream", "");
+    run();
+  }
+  void trade(int id) {
+    record(RecordKind::text, {},
+           fmt::format(R"({{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":1790000000123,"s":"BTCUSDT","a":{},)"
+                       R"("p":"64250.10000000","q":"0.01000000","f":{},"l":{},"T":1790000000120,"m":false,"M":true}}}})",
+                       id, id, id));
+  }
+  void run() {
+    ingest_->commit();
+    loop_.poll();
+  }
+
+  std::vector<int> stored_trades() const {
+    std::vector<int> ids;
+    for (const auto& [key, line] : stored_) {
+      const auto at = line.find(R"("trade_id":")");
+      if (key.first == "trade-data.binance.spot.BTC-USDT") ids.push_back(std::stoi(line.substr(at + 12)));
+    }
+    return ids;
+  }
+  std::size_t stored_gaps() const {
+    return static_cast<std::size_t>(std::ranges::count_if(stored_, [](const auto& entry) {
+      return entry.first.first.starts_with("gap-data.");
+    }));
+  }
+  static std::vector<int> numbers(int first, int last) {
+    std::vector<int> all;
+    for (int i = first; i <= last; ++i) all.push_back(i);
+    return all;
+  }
+
+  fs::path directory_;
+  bool small_segments_ = false;
+  bool disk_is_full_ = false;
+  WallTime now_ = wall_from_nanos(1'790'000'000'200'000'000);
+  Source source_{"binance", "spot"};
+  net::Loop loop_;
+  MemorySink::Stored stored_;
+  std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<MemorySink> sink_;
+  std::unique_ptr<Ingest> ingest_;
+};
+
+TEST_F(IngestTest, EachEventIsOfferedOnceAndTheHeadIsReported) {
+  instruments();
+  for (int id = 1; id <= 50; ++id) trade(id);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 50));
+  EXPECT_EQ(sink_->offered_again, 0u);
+  EXPECT_EQ(sink_->acked_through(), ingest_->head());
+  EXPECT_TRUE(ingest_->is_caught_up());
+  EXPECT_EQ(stored_gaps(), 0u);
+}
+
+TEST_F(IngestTest, AFullBusIsServedFromTheJournalLater) {
+  instruments();
+  sink_->room = 5;
+  for (int id = 1; id <= 20; ++id) trade(id);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 5));
+  EXPECT_FALSE(ingest_->is_caught_up());
+  sink_->make_room(7);  // full again in the middle of catching up
+  run();
+  for (int id = 21; id <= 30; ++id) trade(id);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 12));
+  sink_->make_room(SIZE_MAX);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 30));
+  EXPECT_EQ(sink_->offered_again, 0u);
+  EXPECT_TRUE(ingest_->is_caught_up());
+  trade(31);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 31));
+}
+
+TEST_F(IngestTest, AfterDyingAnywhereTheRestIsPublishedAndNothingIsDoubtful) {
+  for (const bool small : {false, true}) {
+    for (int died_after = 0; died_after <= 12; ++died_after) {
+      SCOPED_TRACE(fmt::format("small segments {}, died after {} events", small, died_after));
+      TearDown();
+      stored_.clear();
+      small_segments_ = small;
+      SetUp();
+      instruments();
+      sink_->room = static_cast<std::size_t>(died_after);
+      for (int id = 1; id <= 6; ++id) {
+        trade(id);
+        run();
+      }
+      const auto acked = sink_->acked_through();
+      die();
+      start(acked);
+      for (int id = 7; id <= 9; ++id) trade(id);
+      run();
+      EXPECT_EQ(stored_trades(), numbers(1, 9));
+      EXPECT_EQ(stored_gaps(), 0u) << "ids go on without a hole, so nothing was lost";
+      EXPECT_TRUE(ingest_->is_caught_up());
+    }
+  }
+}
+
+TEST_F(IngestTest, AnEventAcknowledgedButNotYetNotedIsOfferedAgainWithTheSamePosition) {
+  instruments();
+  for (int id = 1; id <= 6; ++id) trade(id);
+  run();
+  const auto before = stored_;
+  die();
+  start({});  // the note was lost
+  EXPECT_EQ(sink_->offered_again, before.size());
+  EXPECT_EQ(stored_trades(), numbers(1, 6));
+}
+
+TEST_F(IngestTest, WhatTheBusLostIsOfferedAgain) {
+  instruments();
+  for (int id = 1; id <= 6; ++id) trade(id);
+  run();
+  sink_->lose_everything_after({1, 4});
+  trade(7);  // while the rest is being offered again
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 7));
+  EXPECT_TRUE(ingest_->is_caught_up());
+  EXPECT_EQ(sink_->offered_again, 0u);
+}
+
+TEST_F(IngestTest, AFullDiskLosesRecordsLoudlyAndTheHoleBecomesAGap) {
+  instruments();
+  trade(1);
+  run();
+  disk_is_full_ = true;
+  trade(2);
+  run();
+  EXPECT_TRUE(ingest_->journal_is_failing());
+  EXPECT_EQ(ingest_->counters().records_dropped, 1u);
+  disk_is_full_ = false;
+  trade(3);
+  run();
+  EXPECT_FALSE(ingest_->journal_is_failing());
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 3}));
+  EXPECT_EQ(stored_gaps(), 1u);
+}
+
+TEST_F(IngestTest, ACrashThatCostsTradesLeavesAGap) {
+  instruments();
+  trade(1);
+  run();
+  die();
+  start(sink_->acked_through());
+  trade(5);
+  run();
+  ASSERT_EQ(stored_gaps(), 1u);
+  for (const auto& [key, line] : stored_) {
+    if (!key.first.starts_with("gap-data.")) continue;
+    EXPECT_NE(line.find(R"("cause":"collector_down")"), std::string::npos) << line;
+    EXPECT_NE(line.find(R"("last_id":"1","next_id":"5")"), std::string::npos) << line;
+  }
+}
+
+}  // namespace
+}  // namespace mp::collector

@@ -1,0 +1,136 @@
+// marketprism collector: from the venues, or from recordings, to the bus.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "app/cli.hpp"
+#include "app/commands.hpp"
+#include "base/log.hpp"
+#include "services/data-collector/src/collector.hpp"
+#include "services/data-collector/src/config.hpp"
+#include "telemetry/logging.hpp"
+
+namespace mp::app {
+namespace {
+
+const std::string kExamples =
+    "  marketprism collector --config services/data-collector/config/collector/collector.yaml\n"
+    "  marketprism collector --config collector.yaml --nats nats://10.0.0.5:4222 --health 0.0.0.0:8086\n"
+    "  marketprism collector --data-source replay --capture monday.jsonl --speed 10 --exit-when-done\n"
+    "      play a recording ten times as fast as it was, and end when it is stored in the stream\n"
+    "  kill -TERM PID\n"
+    "      ends in order: what was received is published, the rest waits in the journal\n";
+
+struct Options {
+  std::string config;
+  std::vector<std::string> captures;
+  double speed = 1;
+  bool exit_when_done = false;
+  std::string final_books;
+  std::map<std::string, std::string> flags;  // option -> value, only those given
+};
+
+// Options that stand for a key of the configuration.
+struct KeyOption {
+  const char* option;
+  const char* path;
+  const char* help;
+};
+constexpr KeyOption kKeyOptions[] = {
+    {"--data-source", "data_source", "live, simulated or replay: marks every event"},
+    {"--nats", "nats.url", "where NATS is"},
+    {"--stream", "nats.stream", "name of the JetStream stream"},
+    {"--journal", "journal.directory", "where raw frames are kept"},
+    {"--health", "health.listen", "address of GET /health"},
+    {"--metrics", "metrics.listen", "address of GET /metrics"},
+    {"--ca-file", "network.ca_file", "certificates to trust instead of the system's, PEM"},
+    {"--log-level", "log.level", "debug, info, warn or error"},
+    {"--log-format", "log.format", "text or json"},
+    {"--log-file", "log.file", "also write the log here, rotated"},
+};
+
+void add_options(CLI::App& cli, Options& options) {
+  cli.add_option("--config", options.config, "configuration file, YAML");
+  cli.add_option("--capture", options.captures, "play this recording (capture JSON lines) instead of collecting; repeatable");
+  cli.add_option("--speed", options.speed, "of the play-back: 1 is the recording's own pace, 0 as fast as it goes");
+  cli.add_flag("--exit-when-done", options.exit_when_done, "end when the recording is stored in the stream");
+  cli.add_option("--final-books", options.final_books, "at the end write every book held to this file, as JSON lines");
+  for (const auto& key : kKeyOptions) cli.add_option(key.option, options.flags[key.option], key.help);
+}
+
+std::vector<config::Flag> given_flags(const CLI::App& cli, const Options& options) {
+  std::vector<config::Flag> flags;
+  for (const auto& key : kKeyOptions)
+    if (cli.count(key.option) > 0) flags.push_back({key.path, options.flags.at(key.option), key.option});
+  return flags;
+}
+
+Result<collector::Settings> settings_of(const CLI::App& cli, const Options& options) {
+  config::Node root;
+  root.kind = config::Node::Kind::map;
+  if (!options.config.empty()) {
+    auto loaded = config::load_yaml(options.config);
+    if (!loaded) return loaded.error();
+    root = std::move(*loaded);
+  }
+  config::Config config(std::move(root), config::process_environment(), given_flags(cli, options));
+  auto settings = collector::read_settings(config);
+  if (!settings) return settings.error();
+  settings->options.playback = {options.captures, options.speed};
+  settings->options.exit_when_done = options.exit_when_done;
+  settings->options.final_books_file = options.final_books;
+  return settings;
+}
+
+// What cannot be told from single values.
+Result<void> check(const collector::CollectorOptions& options) {
+  if (options.playback.files.empty()) {
+    if (options.sources.empty())
+      return Error{Errc::usage, "exchanges", "nothing to collect: name exchanges and symbols in --config FILE, or a recording by --capture"};
+    if (options.exit_when_done) return Error{Errc::usage, "--exit-when-done", "needs --capture"};
+    if (options.data_source == DataSource::replay) return Error{Errc::usage, "data_source", "replay needs --capture"};
+    return {};
+  }
+  if (options.playback.speed < 0) return Error{Errc::usage, "--speed", "must be 0 or more"};
+  if (options.data_source != DataSource::replay)
+    return Error{Errc::usage, "data_source", "a recording is played with --data-source replay"};
+  for (const auto& file : options.playback.files)
+    if (!std::filesystem::exists(file)) return Error{Errc::usage, "--capture", "no such file: " + file};
+  return {};
+}
+
+telemetry::LoggingOptions logging_of(const collector::LogSettings& log) {
+  telemetry::LoggingOptions logging;
+  logging.part = "collector";
+  logging.level = log::parse_level(log.level).value_or(log::Level::info);
+  logging.format = log.format == "json" ? telemetry::LogFormat::json : telemetry::LogFormat::text;
+  logging.file = log.file;
+  return logging;
+}
+
+}  // namespace
+
+int run_collector(int argc, char** argv) {
+  Options options;
+  auto cli = make_cli("collector", "Collects market data: journals every frame, decodes it, publishes events to NATS JetStream.",
+                      kExamples);
+  add_options(*cli, options);
+  if (const auto status = parse_cli(*cli, argc, argv)) return *status;
+  const auto settings = settings_of(*cli, options);
+  if (!settings) {
+    fail("collector", settings.error().text());
+    return settings.error().code == Errc::usage ? 2 : 1;
+  }
+  if (const auto ok = check(settings->options); !ok) {
+    fail("collector", ok.error().text());
+    return 2;
+  }
+  if (const auto started = telemetry::start_logging(logging_of(settings->log)); !started)
+    return fail("collector", started.error().text());
+  const auto done = collector::run_collector(settings->options);
+  if (!done) log::error("the collector cannot run", {{"error", done.error()}});
+  telemetry::stop_logging();
+  return done ? 0 : fail("collector", done.error().text());
+}
+
+}  // namespace mp::app
