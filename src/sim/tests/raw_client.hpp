@@ -33,15 +33,16 @@ class Wire {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-      throw std::runtime_error("connect: " + std::string(std::strerror(errno)));
-    if (!trusted_certificate.empty()) handshake(trusted_certificate);
+    try {
+      if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("connect: " + std::string(std::strerror(errno)));
+      if (!trusted_certificate.empty()) handshake(trusted_certificate);
+    } catch (...) {
+      release();
+      throw;
+    }
   }
-  ~Wire() {
-    if (ssl_ != nullptr) SSL_free(ssl_);
-    if (context_ != nullptr) SSL_CTX_free(context_);
-    ::close(fd_);
-  }
+  ~Wire() { release(); }
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
@@ -74,6 +75,12 @@ class Wire {
 
  private:
   static constexpr int kChunk = 256 * 1024;
+
+  void release() {
+    if (ssl_ != nullptr) SSL_free(ssl_);
+    if (context_ != nullptr) SSL_CTX_free(context_);
+    ::close(fd_);
+  }
 
   void handshake(const std::string& trusted_certificate) {
     context_ = SSL_CTX_new(TLS_client_method());
@@ -120,6 +127,11 @@ class RawClient {
  public:
   explicit RawClient(std::uint16_t port, const std::string& trusted_certificate = "", int receive_buffer = 0)
       : wire_(port, trusted_certificate, receive_buffer) {}
+  ~RawClient() {
+    if (inflating_) inflateEnd(&zlib_);
+  }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
 
   HttpReply get(const std::string& target, const std::string& more_headers = "") {
     wire_.write("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n");

@@ -200,7 +200,7 @@ TEST(SimServer, DisconnectsTheClientThatDoesNotReadAndServesTheOthers) {
   std::uint64_t first = 0, last = 0;
   while (last < first + 2500 || first == 0) {
     const auto message = reading.message();
-    ASSERT_TRUE(message);
+    ASSERT_TRUE(message) << "close code " << reading.close_code << " at " << last - first << " ms";
     dom::parser parser;
     last = std::uint64_t{parser.parse(*message)["E"]};
     if (first == 0) first = last;
