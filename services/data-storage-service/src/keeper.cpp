@@ -27,13 +27,21 @@ bool Backlog::drained() const {
   return std::all_of(consumers.begin(), consumers.end(), [](const auto& c) { return c.second.pending == 0 && c.second.unacknowledged == 0; });
 }
 
+std::uint64_t stored_through(const Backlog& backlog, const ConsumerBacklog& consumer) {
+  const bool is_idle = consumer.pending == 0 && consumer.unacknowledged == 0;
+  return is_idle ? backlog.stream.last_sequence : consumer.ack_floor;
+}
+
 std::uint64_t stored_through(const Backlog& backlog) {
   auto through = backlog.stream.last_sequence;
-  for (const auto& [type, consumer] : backlog.consumers) {
-    const bool is_idle = consumer.pending == 0 && consumer.unacknowledged == 0;
-    through = std::min(through, is_idle ? backlog.stream.last_sequence : consumer.ack_floor);
-  }
+  for (const auto& [type, consumer] : backlog.consumers) through = std::min(through, stored_through(backlog, consumer));
   return through;
+}
+
+std::string stored_note(const Backlog& backlog) {
+  std::string out;
+  for (const auto& [type, consumer] : backlog.consumers) out += fmt::format("{} {}\n", to_string(type), stored_through(backlog, consumer));
+  return out;
 }
 
 int fill_percent(const nats::StreamInfo& stream) {
@@ -52,7 +60,8 @@ std::uint64_t sequence_for_fill(const nats::StreamInfo& stream, int low_percent)
   return stream.first_sequence + static_cast<std::uint64_t>(share * span) - 1;
 }
 
-Keeper::Keeper(const StorageOptions& options, Bus& bus, telemetry::Metrics& metrics) : options_(options), bus_(bus), metrics_(metrics) {}
+Keeper::Keeper(const StorageOptions& options, Bus& bus, telemetry::Metrics& metrics, std::function<bool()> may_note)
+    : options_(options), bus_(bus), metrics_(metrics), may_note_(std::move(may_note)) {}
 
 Result<Backlog> Keeper::ask(nats::Connection& connection) {
   nats::JetStream jetstream{connection, kAnswerTimeout};
@@ -107,13 +116,26 @@ void Keeper::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     const auto known = backlog(0ms);
     const auto connection = bus_.get();
-    if (known && connection && options_.trim.enabled && net::now().mono >= trim_at) {
+    if (known && connection && may_note_()) {
+      if (const auto noted = note_stored(*connection, *known); !noted) log::debug("not noted what is stored", {{"error", noted.error()}});
+    }
+    if (known && connection && options_.trim.enabled && may_note_() && net::now().mono >= trim_at) {
       if (const auto trimmed = trim(*connection, *known); !trimmed) log::warn("the stream is not trimmed", {{"error", trimmed.error()}});
       trim_at = net::now().mono + options_.trim.interval;
     }
     std::unique_lock lock{mutex};
     wake_.wait_for(lock, stop, kWatchEvery, [] { return false; });
   }
+}
+
+Result<void> Keeper::note_stored(nats::Connection& connection, const Backlog& backlog) {
+  auto note = stored_note(backlog);
+  if (note == noted_stored_) return {};
+  auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
+  if (!bucket) return bucket.error();
+  if (const auto put = bucket->put(stored_key(options_.database, backlog.stream.created), note); !put) return put.error();
+  noted_stored_ = std::move(note);
+  return {};
 }
 
 // The first message that is younger than the replay window, by halving: a message's time rises with its sequence.

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -37,6 +38,10 @@ struct Backlog {
 // the stream as it was before its state was asked (its own ack floor stands still without messages).
 std::uint64_t stored_through(const Backlog& backlog);
 
+// The same for one consumer, and the note of all (stored_key()).
+std::uint64_t stored_through(const Backlog& backlog, const ConsumerBacklog& consumer);
+std::string stored_note(const Backlog& backlog);
+
 // How full the stream is, in percent of its bound; 0 without a bound.
 int fill_percent(const nats::StreamInfo& stream);
 
@@ -48,7 +53,8 @@ std::uint64_t sequence_for_fill(const nats::StreamInfo& stream, int low_percent)
 // Runs on: its own thread (run) and those that ask for the backlog.
 class Keeper {
  public:
-  Keeper(const StorageOptions& options, Bus& bus, telemetry::Metrics& metrics);
+  // `may_note`: whether the note of an earlier process is not needed any more (WorkerStatus::looked_for_losses).
+  Keeper(const StorageOptions& options, Bus& bus, telemetry::Metrics& metrics, std::function<bool()> may_note);
 
   void run(std::stop_token stop);
   // Not older than `age`; nothing when NATS does not answer.
@@ -57,6 +63,7 @@ class Keeper {
  private:
   Result<Backlog> ask(nats::Connection& connection);
   void show(const Backlog& backlog);
+  Result<void> note_stored(nats::Connection& connection, const Backlog& backlog);
   Result<void> trim(nats::Connection& connection, const Backlog& backlog);
   // Notes for each collector what it may not have read back yet and is about to leave the stream.
   Result<void> note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream, std::uint64_t through);
@@ -67,9 +74,11 @@ class Keeper {
   const StorageOptions& options_;
   Bus& bus_;
   telemetry::Metrics& metrics_;
+  const std::function<bool()> may_note_;
   std::mutex mutex_;
   std::optional<Backlog> last_;
   MonoTime last_asked_{};
+  std::string noted_stored_;  // the last note; the keeper's thread only
   std::map<std::string, std::uint64_t> noted_through_;  // journal -> sequence; the keeper's thread only
   std::condition_variable_any wake_;
 };

@@ -60,7 +60,7 @@ std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, 
 class Service final : public Storage {
  public:
   Service(StorageOptions options, std::vector<std::string> statements)
-      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(statements)), keeper_(options_, bus_, metrics_) {
+      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(statements)), keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }) {
     telemetry::add_process_metrics(metrics_, "storage");
     for (const auto& [type, limits] : options_.batches) workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, metrics_));
   }
@@ -121,6 +121,10 @@ class Service final : public Storage {
   std::string metrics_address() const override { return endpoints_->metrics_address(); }
 
  private:
+  bool losses_are_known() const {
+    return std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->status().looked_for_losses; });
+  }
+
   const StorageOptions options_;
   telemetry::Metrics metrics_;
   Bus bus_;

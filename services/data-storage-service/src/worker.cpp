@@ -69,6 +69,20 @@ std::string trimmed_key(const std::string& database, WallTime stream_created) {
   return fmt::format("storage.trimmed.{}.{}", database, nanos_since_epoch(stream_created));
 }
 
+std::string stored_key(const std::string& database, WallTime stream_created) {
+  return fmt::format("storage.stored.{}.{}", database, nanos_since_epoch(stream_created));
+}
+
+std::optional<std::uint64_t> stored_in_note(std::string_view note, DataType type) {
+  const auto begin = fmt::format("{} ", to_string(type));
+  while (!note.empty()) {
+    const auto line = note.substr(0, note.find('\n'));
+    note.remove_prefix(std::min(line.size() + 1, note.size()));
+    if (line.starts_with(begin)) return std::strtoull(std::string(line.substr(begin.size())).c_str(), nullptr, 10);
+  }
+  return std::nullopt;
+}
+
 std::shared_ptr<nats::Connection> Bus::get() {
   const std::lock_guard lock{mutex_};
   if (connection_ && !connection_->closed()) return connection_;
@@ -437,6 +451,10 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
   if (!consumer) return consumer.error();
   const auto& info = (*consumer)->opened_at();
   if (auto reported = report_lost_part(jetstream, bucket, *stream, info); !reported) return reported;
+  {
+    const std::lock_guard lock{mutex_};
+    status_.looked_for_losses = true;
+  }
   const auto highest = sink_.highest_stored(stream->created, info.ack_floor_stream_sequence, stop);
   if (highest.outcome.verdict != Verdict::ok) {
     set_state(WorkerState::waiting_for_clickhouse, highest.outcome.text);
@@ -450,7 +468,11 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
 // Messages that left the stream before they were stored, otherwise than by our trimming, are a gap.
 Result<void> Worker::report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
                                       const nats::ConsumerInfo& consumer) {
-  std::uint64_t known = consumer.ack_floor_stream_sequence;
+  const auto note = bucket.get(stored_key(options_.database, stream.created));
+  if (!note) return note.error();
+  // Without a note this database has never stored from this stream: what was there before is not its loss.
+  const auto stored = *note ? stored_in_note((*note)->value, type_) : std::nullopt;
+  auto known = stored.value_or(consumer.ack_floor_stream_sequence);
   for (const auto& key : {trimmed_key(options_.database, stream.created), told_key(type_, options_.database, stream.created)}) {
     const auto noted = bucket.get(key);
     if (!noted) return noted.error();

@@ -38,6 +38,7 @@ struct WorkerStatus {
   std::uint64_t rows = 0;
   std::uint64_t rejected = 0;
   std::uint64_t rows_held = 0;  // taken and not acknowledged yet
+  bool looked_for_losses = false;  // what left the stream unstored before this process began has been written down
 };
 
 // The connection that all workers share, made anew when NATS closed it for good.
@@ -76,6 +77,11 @@ class Schema {
 std::string consumer_name(const std::string& database, DataType type);
 // The sequence up to which a storage process of this database has trimmed the stream.
 std::string trimmed_key(const std::string& database, WallTime stream_created);
+// Up to where each data type is stored, a line "<type> <sequence>" each. Our own note: the server raises a consumer's
+// ack floor when somebody purges the stream.
+std::string stored_key(const std::string& database, WallTime stream_created);
+// The type's sequence in such a note; nothing when it is not in there.
+std::optional<std::uint64_t> stored_in_note(std::string_view note, DataType type);
 
 // Runs on: one thread, run(). status() from any.
 class Worker {

@@ -22,6 +22,14 @@ TEST(StoredThrough, CountsAnIdleConsumerAsBeingAtTheEnd) {
   EXPECT_EQ(100u, stored_through(backlog(100, {{DataType::gap, {0, 0, 0}}})));
 }
 
+TEST(StoredNote, IsReadBackByDataType) {
+  const auto note = stored_note(backlog(100, {{DataType::trade, {5, 0, 90}}, {DataType::orderbook, {0, 0, 3}}}));
+  EXPECT_EQ(90u, stored_in_note(note, DataType::trade));
+  EXPECT_EQ(100u, stored_in_note(note, DataType::orderbook));
+  EXPECT_EQ(std::nullopt, stored_in_note(note, DataType::orderbook_delta));
+  EXPECT_EQ(std::nullopt, stored_in_note("", DataType::trade));
+}
+
 TEST(Drained, MeansThatNothingIsPendingAndNothingUnacknowledged) {
   EXPECT_TRUE(backlog(1, {{DataType::gap, {0, 0, 0}}}).drained());
   EXPECT_FALSE(backlog(1, {{DataType::gap, {1, 0, 0}}}).drained());

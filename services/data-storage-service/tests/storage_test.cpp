@@ -284,8 +284,11 @@ TEST_F(StorageService, WaitsForBothAndStoresWhenTheyCome) {
 }
 
 TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
+  ensure_stream();
   auto storage = start(options());
-  ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
+  auto bucket = nats::KeyValue::open(*connection_, jetstream::kBucket).value();
+  const auto key = stored_key("marketprism_sim_hot", jetstream_->stream_info("MARKET_DATA")->created);
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && bucket.get(key).value().has_value(); }));
   storage->stop();
   for (int i = 1; i <= 10; ++i) publish({trade(i)});
   ASSERT_TRUE(jetstream_->purge_through("MARKET_DATA", 4));
