@@ -100,7 +100,8 @@ TEST(CaptureLine, RefusesEveryPrefixOfALine) {
 TEST(CaptureLine, EveryKindSurvivesWritingAndReading) {
   CaptureLineReader reader;
   const std::string not_utf8("\xff\x00\x01 \x80", 5);
-  const std::string escapes("quote \" slash \\ tab \t nul \0 \x1f é €", 40);
+  static constexpr char kEscapes[] = "quote \" slash \\ tab \t nul \0 \x1f é €";
+  const std::string escapes(kEscapes, sizeof kEscapes - 1);
   const auto at = wall_from_nanos(1700000000000000001);
   const std::vector<CaptureLine> lines{
       {RecordKind::start, at, "", "", "", 0, "", ""},
