@@ -220,6 +220,10 @@ void NatsServer::pause() {
 void NatsServer::resume() {
   if (pid_ > 0) ::kill(pid_, SIGCONT);
 }
+void NatsServer::ask_for_password(std::string user, std::string password) {
+  options_.user = std::move(user);
+  options_.password = std::move(password);
+}
 void NatsServer::remove_store() { fs::remove_all(directory_ / "store"); }
 
 }  // namespace mp::test

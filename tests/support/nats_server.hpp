@@ -57,6 +57,7 @@ class NatsServer {
   void pause();       // SIGSTOP: accepts connections, answers nothing
   void resume();      // SIGCONT
   void start();       // again, on the same port and the same store
+  void ask_for_password(std::string user, std::string password);  // from the next start() on; empty: of nobody
   void remove_store();  // while it is down: as if the disk had been lost
 
  private:

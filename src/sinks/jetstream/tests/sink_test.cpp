@@ -84,7 +84,7 @@ class TestCollector {
                offer_after(after);
              },
          .rejected = [](const Rejected& rejected) { FAIL() << rejected.reason; },
-         .note = [this](Level, const std::string& text) { notes_.push_back(text); if (std::getenv("MP_TELL")) std::cerr << std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count() << ' ' << text << '\n'; }},
+         .note = [this](Level, const std::string& text) { notes_.push_back(text); }},
         [loop = loop_](std::function<void()> task) { loop->post(std::move(task)); });
     ASSERT_TRUE(opened) << opened.error().text();
     sink_ = std::move(*opened);
@@ -253,7 +253,7 @@ TEST_P(SinkOn, HeadersTellJournalAndPositions) {
 }
 
 TEST_P(SinkOn, AKilledServerCostsNothingAndDoublesNothing) {
-  auto c = collector(60'000);
+  auto c = collector(40'000);
   c.start();
   for (int kill = 1; kill <= 3; ++kill) {
     ASSERT_TRUE(c.run_until([&] { return c.sink().counters().events_acked > static_cast<std::uint64_t>(kill) * 10'000 - 9'000; }))
@@ -361,6 +361,22 @@ TEST_P(SinkOn, StartsBeforeItsServerDoes) {
   ASSERT_TRUE(c.run_until_all_acked()) << testing::PrintToString(c.notes());
   EXPECT_TRUE(c.sink().stop(5s));
   EXPECT_TRUE(each_once(numbers_in_stream(), 1'000));
+}
+
+TEST_P(SinkOn, AServerThatRefusesTheCredentialsForAWhileIsTriedAgain) {
+  auto c = collector(5'000);
+  c.start();
+  ASSERT_TRUE(c.run_until([&] { return c.sink().counters().events_acked > 500; }));
+  server().kill_hard();
+  server().ask_for_password("mp", "secret");
+  server().start();
+  ASSERT_TRUE(c.run_until([&] { return testing::Value(c.notes(), testing::Contains(testing::HasSubstr("trying again"))); }));
+  server().kill_hard();
+  server().ask_for_password("", "");
+  server().start();
+  ASSERT_TRUE(c.run_until_all_acked()) << testing::PrintToString(c.notes());
+  EXPECT_TRUE(each_once(numbers_in_stream(), 5'000));
+  EXPECT_TRUE(c.sink().stop(5s));
 }
 
 TEST_P(SinkOn, StopsInTimeWithoutAServer) {
