@@ -242,7 +242,7 @@ class Launcher {
       if (size <= 0) return;
       child.log->append({buffer.data(), static_cast<std::size_t>(size)}, [&](const std::string& line) {
         // A part that starts may complain that it is not ready; if it fails its last lines are shown anyway.
-        if (is_alarming(line) && supervisor_.view(part).was_ready) screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
+        if (is_alarming(line) && supervisor_.view(part).was_ready && supervisor_.view(part).state != PartState::stopping) screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
       });
     }
   }
@@ -311,13 +311,14 @@ class Launcher {
     }
   }
 
-  // Storage's word, and the bus's: nothing pending, nothing unacknowledged. Only what was seen after the collector's end counts.
+  // By the bus's word everything has been given to storage, or by its own word stored. Only what was seen after the
+  // collector's end counts. (Waiting until it is stored would mean waiting for the batches' time-outs.)
   bool drained(const Probe& probe) {
     if (!supervisor_.stopping() || children_[plan_.collector].process) return false;
     if (!collector_gone_) collector_gone_ = net::now().mono;
-    if (probe.seen.at < *collector_gone_ + 500ms || !probe.seen.drained) return false;
+    if (probe.seen.at < *collector_gone_ + 200ms) return false;
     auto bus = ask_bus_state(client_, plan_.nats_http_url, options_.stream);
-    return bus && (!*bus || (*bus)->waiting == 0);
+    return bus && (!*bus || (*bus)->undelivered == 0);
   }
 
   // --- when to end

@@ -47,22 +47,25 @@ void add_data_types(const dom::element& health, Observation& observation) {
   }
 }
 
-std::uint64_t waiting_for(const dom::element& stream) {
-  std::uint64_t waiting = 0;
+std::uint64_t sum_over_consumers(const dom::element& stream, const char* key) {
+  std::uint64_t sum = 0;
   dom::array consumers;
   if (stream["consumer_detail"].get(consumers) != simdjson::SUCCESS) return 0;
-  for (const dom::element consumer : consumers) {
-    waiting += number(consumer, "num_pending").value_or(0) + number(consumer, "num_ack_pending").value_or(0);
-  }
-  return waiting;
+  for (const dom::element consumer : consumers) sum += number(consumer, key).value_or(0);
+  return sum;
 }
 
 std::optional<BusState> bus_state(const dom::element& stream) {
   dom::element state;
   const auto created = parse_iso(text(stream, "created"));
   if (!created || stream["state"].get(state) != simdjson::SUCCESS) return std::nullopt;
-  return BusState{*created, number(state, "first_seq").value_or(0), number(state, "last_seq").value_or(0),
-                  number(state, "bytes").value_or(0), waiting_for(stream)};
+  const auto undelivered = sum_over_consumers(stream, "num_pending");
+  return BusState{*created,
+                  number(state, "first_seq").value_or(0),
+                  number(state, "last_seq").value_or(0),
+                  number(state, "bytes").value_or(0),
+                  undelivered,
+                  undelivered + sum_over_consumers(stream, "num_ack_pending")};
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ struct BusState {
   std::uint64_t first_sequence = 0;
   std::uint64_t last_sequence = 0;
   std::uint64_t bytes = 0;
-  std::uint64_t waiting = 0;  // messages that a consumer has not got or not acknowledged, of all consumers
+  std::uint64_t undelivered = 0;  // messages that a consumer has not been given, of all consumers
+  std::uint64_t waiting = 0;      // these and those that are not acknowledged
 };
 // Nothing when there is no such stream (yet).
 std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream);

@@ -174,9 +174,10 @@ Plan make_plan(const LaunchOptions& o, const Tools& tools) {
   plan.collector = plan.parts.size();
   plan.parts.push_back(collector_part(o, tools));
   plan.stop.insert(plan.stop.end(), {{Kind::terminate, plan.collector, 30s},
+                                     // Then storage has everything in hand and stores it when it is told to end.
                                      {Kind::drain, plan.storage, 60s},
+                                     {Kind::terminate, plan.storage, 60s},
                                      {Kind::check, plan.storage, 30s},
-                                     {Kind::terminate, plan.storage, 30s},
                                      {Kind::terminate, clickhouse, 60s},
                                      {Kind::terminate, nats, 30s}});
   return plan;

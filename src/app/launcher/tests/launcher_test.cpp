@@ -62,8 +62,8 @@ class LauncherTest : public testing::Test {
     plan_.nats_http_url = base(0);
     plan_.clickhouse_url = base(1);
     using Kind = StopStep::Kind;
-    plan_.stop = {{Kind::terminate, 3, 5s}, {Kind::drain, 2, 5s}, {Kind::check, 2, 5s},
-                  {Kind::terminate, 2, 5s}, {Kind::terminate, 1, 5s}, {Kind::terminate, 0, 5s}};
+    plan_.stop = {{Kind::terminate, 3, 5s}, {Kind::drain, 2, 5s}, {Kind::terminate, 2, 5s},
+                  {Kind::check, 2, 5s}, {Kind::terminate, 1, 5s}, {Kind::terminate, 0, 5s}};
   }
   void TearDown() override { fs::remove_all(folder_); }
 
@@ -137,7 +137,7 @@ TEST_F(LauncherTest, APartThatCannotStartEndsEverythingWithItsLastWords) {
 
 TEST_F(LauncherTest, APartThatIgnoresTheSignalIsKilledAndTheExitStatusSaysSo) {
   habit(2, {"stubborn"});
-  plan_.stop[3].limit = 300ms;
+  plan_.stop[2].limit = 300ms;
   EXPECT_EQ(run_for(100ms), 1);
   EXPECT_THAT(said(), HasSubstr("storage did not end in time: killed"));
 }

@@ -62,6 +62,7 @@ TEST(Bus, ReadsTheStreamByName) {
   ASSERT_TRUE(bus);
   EXPECT_EQ(iso(bus->created), "2026-11-23T04:00:00.500000000Z");
   EXPECT_EQ(bus->last_sequence, 9u);
+  EXPECT_EQ(bus->undelivered, 6u);
   EXPECT_EQ(bus->waiting, 7u);
   EXPECT_FALSE(read_bus(page, "OTHER"));
   EXPECT_FALSE(read_bus("{}", "MARKET_DATA"));
