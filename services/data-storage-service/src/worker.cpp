@@ -460,6 +460,14 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
     set_state(WorkerState::waiting_for_clickhouse, highest.outcome.text);
     return Error{Errc::unavailable, "reading what is stored", highest.outcome.text};
   }
+  // A server that lost power may have lost what it had acknowledged, and then gives the same sequences to other
+  // messages: they would be taken for the stored ones. Nothing is acknowledged; the stream keeps everything.
+  if (highest.sequence > stream->last_sequence) {
+    set_state(WorkerState::failing, fmt::format("stream {} ends at sequence {}, but {} is stored: it lost messages and uses their numbers again. "
+                                                "Restore NATS's store, or remove the stream so that it is made anew",
+                                                options_.stream.name, stream->last_sequence, highest.sequence));
+    return Error{Errc::conflict, "stream " + options_.stream.name, "ends before what is stored"};
+  }
   set_state(WorkerState::running);
   failures_ = 0;
   return Session{*this, **consumer, lease, stream->created, std::max(highest.sequence, info.delivered_stream_sequence)}.run(stop);

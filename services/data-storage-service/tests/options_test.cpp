@@ -28,7 +28,7 @@ TEST(StorageOptions, HaveTheGuidesDefaults) {
   const auto o = read("").value();
   EXPECT_EQ("nats://127.0.0.1:4222", o.nats.urls.front());
   EXPECT_EQ("MARKET_DATA", o.stream.name);
-  EXPECT_EQ(8'000'000'000, o.stream.max_bytes);
+  EXPECT_EQ(std::int64_t{8} << 30, o.stream.max_bytes);
   EXPECT_EQ("http://localhost:8123", o.clickhouse.url);
   EXPECT_EQ("marketprism_hot", o.database);
   EXPECT_EQ("marketprism_cold", o.cold_database);

@@ -303,6 +303,19 @@ TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
   EXPECT_EQ(1u, rows(sql).size()) << "told once";
 }
 
+TEST_F(StorageService, RefusesAStreamThatEndsBeforeWhatIsStored) {
+  ensure_stream();
+  auto storage = start(options());
+  publish({trade(1)});
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; }));
+  storage->stop();
+  // As after a power cut of the NATS server: a row says that sequence 9 was there.
+  ASSERT_TRUE(client_->query({"INSERT INTO marketprism_sim_hot.trades (timestamp, bus_stream, bus_sequence) SELECT now(), bus_stream, 9 FROM marketprism_sim_hot.trades"})->ok());
+  storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().json.find("ends at sequence 1, but 9 is stored") != std::string::npos; })) << storage->health().json;
+  EXPECT_FALSE(storage->health().healthy);
+}
+
 TEST_F(StorageService, TrimsAFullStreamOnlyAsFarAsItIsStored) {
   ensure_stream(200'000);
   auto o = options();
