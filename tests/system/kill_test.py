@@ -121,7 +121,7 @@ def check(clickhouse, ledger, collector_downtime):
     wrong_books = []
     for key, (bids, asks, _) in held_books(ledger).items():
         mine = books.get(key)
-        if mine is None or not is_top_of(mine[0], bids, True) or not is_top_of(mine[1], asks, False):
+        if mine is None or best(mine[0], True) != best(bids, True) or best(mine[1], False) != best(asks, False):
             wrong_books.append(key)
     return {
         "gaps": len(gaps),
@@ -133,14 +133,12 @@ def check(clickhouse, ledger, collector_downtime):
     }
 
 
-def is_top_of(stored, ledger, is_bid):
-    """The ledger's levels are the best ones of the stored side (which may know more, deeper ones)."""
-    if not ledger:
-        return not stored
-    worst = min(map(decimal.Decimal, ledger)) if is_bid else max(map(decimal.Decimal, ledger))
-    best = {p: q for p, q in stored.items()
-            if (decimal.Decimal(p) >= worst if is_bid else decimal.Decimal(p) <= worst)}
-    return best == ledger
+# A snapshot holds 1000 levels of a side and what lies deeper is not known until it changes, so only the best are compared.
+COMPARED_LEVELS = 300
+
+
+def best(levels, is_bid):
+    return sorted(levels.items(), key=lambda level: decimal.Decimal(level[0]), reverse=is_bid)[:COMPARED_LEVELS]
 
 
 if __name__ == "__main__":

@@ -120,6 +120,8 @@ class System:
             if int(fields[1]) != self.process.pid or fields[0] == "Z":
                 continue
             name = os.path.basename(words[0])
+            if len(words) < 2:
+                continue  # between fork and exec
             found["nats" if name.startswith("nats-server") else words[1]] = int(pid)
         return found
 

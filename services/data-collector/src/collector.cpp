@@ -101,7 +101,8 @@ class Collector {
   std::size_t drivers_to_stop_ = 0;
 
   std::mutex health_mutex_;
-  HealthText health_;  // guarded by health_mutex_; read by the endpoint's threads
+  // Guarded by health_mutex_; read by the endpoint's threads.
+  HealthText health_{false, R"({"status":"starting","problem":"","drained":false,"streams":[]})"};
   // Declared last: its threads end before what they read.
   std::unique_ptr<telemetry::Endpoints> endpoints_;
 };
