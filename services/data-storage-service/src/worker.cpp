@@ -298,6 +298,7 @@ class Worker::Session {
     const auto wait = std::clamp<Nanos>(fetch.until - now, 0ms, kLongestFetch);
     auto messages = consumer_.fetch({.max_messages = fetch.max_messages, .max_bytes = 4u << 20}, std::chrono::duration_cast<nats::milliseconds>(wait));
     if (!messages) return fetch_failed(messages.error());
+    fetch_failures_ = 0;  // an empty answer is one too: a quiet type is as well as a busy one
     for (auto& message : *messages) take(std::move(message));
     batcher_.fetched(messages->size(), fetch.max_messages);
     return {};
@@ -315,7 +316,6 @@ class Worker::Session {
   }
 
   void take(nats::Delivered&& message) {
-    fetch_failures_ = 0;
     if (!batcher_.wants(message.stream_sequence)) return;
     const auto now = net::now();
     encoder_.encode({.subject = message.message.subject,
