@@ -1,5 +1,7 @@
 #include "config.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "exchanges/exchange.hpp"
 
@@ -67,12 +69,12 @@ SessionOptions read_source(Section& item, DataSource data_source) {
   session.data_source = data_source;
   session.source.exchange = item.one_of("name", "", exchange_names(), {.help = "the venue", .required = true});
   const auto found = find_exchange(session.source.exchange);
-  if (found) {
-    const auto& markets = (*found)->markets;
-    session.source.market = item.one_of("market", markets.front(), markets, {.help = "which of its markets"});
-  }
+  // A name that is not known has been refused; its market is then any word.
+  const auto markets = found ? (*found)->markets : std::vector<std::string>{};
+  session.source.market = found ? item.one_of("market", markets.front(), markets, {.help = "which of its markets"})
+                                : item.text("market", "");
   session.symbols = item.texts("symbols", {}, {.help = "canonical (BTC-USDT) or the venue's spelling", .required = true});
-  if (session.symbols.empty()) item.refuse("symbols", "name at least one symbol, such as BTC-USDT");
+  if (session.symbols.empty() && std::ranges::count(item.keys(), "symbols") > 0) item.refuse("symbols", "name at least one symbol, such as BTC-USDT");
   session.data_types.clear();
   for (const auto& name : item.some_of("data", {"orderbook", "orderbook_delta", "trade"}, collectable_types()))
     if (const auto type = data_type_from(name)) session.data_types.push_back(*type);
