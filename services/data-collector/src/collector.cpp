@@ -13,7 +13,6 @@
 #include "health.hpp"
 #include "ingest.hpp"
 #include "jetstream_sink.hpp"
-#include "journal/directory.hpp"
 #include "journal/journal.hpp"
 #include "net/clock.hpp"
 #include "net/http_client.hpp"
@@ -35,19 +34,6 @@ constexpr auto kRetention = 10s;
 SessionOptions for_catch_up(SessionOptions options) {
   options.conversing = false;
   return options;
-}
-
-// How much of a recording an earlier run has put into the journal: its records stand there one by one.
-Result<std::uint64_t> records_in(const journal::Journal& journal) {
-  const auto segments = journal::list_segments(journal.directory());
-  if (!segments) return segments.error();
-  std::uint64_t records = 0;
-  for (const auto& segment : *segments) {
-    const auto summary = journal::summarize(segment);
-    if (!summary) return summary.error();
-    records += summary->records;
-  }
-  return records;
 }
 
 class Collector {
@@ -135,9 +121,8 @@ Result<void> Collector::start() {
   last_connection_ = journal_->highest_connection();
 
   if (captures_) {
-    const auto in_journal = records_in(*journal_);
-    if (!in_journal) return in_journal.error();
-    playback_ = std::make_unique<Playback>(std::move(captures_), options_.playback.speed, *in_journal,
+    // What an earlier run has played stands in the journal record by record.
+    playback_ = std::make_unique<Playback>(std::move(captures_), options_.playback.speed, journal_->recovered().records,
                                            *ingest_, loop_, [] { log::info("the recording has been played"); });
     playback_->start();
   } else {
