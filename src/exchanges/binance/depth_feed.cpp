@@ -135,8 +135,8 @@ Gap DepthFeed::gap(WallTime noticed_at) const {
   return event;
 }
 
-// The chain is broken before what stands in the buffer. The hole itself is told now; what cannot be published
-// until the next snapshot is told with that snapshot.
+// The chain is broken before what stands in the buffer. The hole itself is told now, in case no snapshot ever
+// comes; with the next snapshot the whole is told that was not published: from the last good update to it.
 void DepthFeed::lose(std::vector<MarketEvent>& out, WallTime noticed_at) {
   const auto& next = buffer_.front();
   Gap event = gap(noticed_at);
@@ -145,7 +145,7 @@ void DepthFeed::lose(std::vector<MarketEvent>& out, WallTime noticed_at) {
   event.gap_end = next.timestamp;
   event.last_id = std::to_string(last_id_);
   event.next_id = std::to_string(next.ids.first);
-  open_gap_ = Open{next.timestamp, last_id_, event.cause};
+  open_gap_ = Open{last_timestamp_, last_id_, event.cause};
   out.emplace_back(std::move(event));
   ++gaps_;
   synced_ = false;

@@ -92,7 +92,7 @@ TEST(SpotBook, AGapIsToldAtOnceAndNoUpdateComesUntilTheNextSnapshot) {
   s.rest(kSpotDepthUrl, depth_reply(9), 300ms);
   EXPECT_EQ(summary(s.all), (Lines{"gap sequence 5..9", "snapshot 9", "delta 11"}))
       << "what was not published until the snapshot is told too";
-  EXPECT_EQ(only<Gap>(s.all).at(0).gap_start, kStart + 100ms);
+  EXPECT_EQ(only<Gap>(s.all).at(0).gap_start, kStart + 10ms);
   EXPECT_EQ(only<Gap>(s.all).at(0).gap_end, kStart + 300ms);
 }
 
