@@ -62,6 +62,8 @@ struct StreamView {
   std::uint64_t first_sequence = 0;
   std::uint64_t last_sequence = 0;
   WallTime last_time;
+  std::uint64_t bytes = 0;
+  std::int64_t max_bytes = -1;  // no limit when not positive
   bool allow_batched = false;
   std::size_t max_payload = 1'048'576;  // of the connection
   std::string control_subject;  // one that the stream listens on, for messages that are not stored
@@ -115,6 +117,7 @@ struct PublisherCounters {
   std::uint64_t read_back_hits = 0;       // events that the stream had already
   std::uint64_t events_rejected = 0;
   std::uint64_t refusals = 0;             // answers that refused a message (a full stream, for instance)
+  std::uint64_t held_back = 0;            // times that an older server's stream was too full to be trusted
   std::uint64_t times_full = 0;           // offer() said full
   std::uint64_t read_backs = 0;
   std::uint64_t rewinds = 0;
@@ -167,6 +170,7 @@ class Publisher {
   // The next message to publish, nullptr when none may go now.
   const Outgoing* next_send(Instant now);
   std::vector<Command> take_commands();
+  bool has_commands() const { return !commands_.empty(); }
 
  private:
   enum class Step { offline, waiting_fence, fencing, describing, looking, reading, saving, publishing, retrying };
@@ -252,6 +256,8 @@ class Publisher {
   void tick_batch(Instant now);
   void tick_window(Instant now);
   void note_point(const StreamView& stream, Instant now);
+  void reckon_room(const StreamView& stream);
+  bool has_room_for(const Pending& message, Instant now);
   void note(Level level, std::string text) { commands_.push_back(Note{level, std::move(text)}); }
 
   PublisherOptions options_;
@@ -298,6 +304,9 @@ class Publisher {
   bool fast_ = false;
   bool fast_is_refused_ = false;    // by the server, in spite of the stream's setting
   Batch batch_;
+  // Bytes that may still be published before the stream is too full to be trusted (window only).
+  std::int64_t room_ = 0;
+  bool is_held_back_ = false;
   bool draining_ = false;           // the window is not filled until all answers are here
   bool answer_is_missing_ = false;
   int refusals_in_a_row_ = 0;

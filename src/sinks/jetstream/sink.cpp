@@ -105,6 +105,8 @@ StreamView view_of(const nats::StreamInfo& info, std::int64_t max_payload) {
   out.first_sequence = info.first_sequence;
   out.last_sequence = info.last_sequence;
   out.last_time = info.last_time;
+  out.bytes = info.bytes;
+  out.max_bytes = info.max_bytes;
   out.allow_batched = info.allow_batched;
   if (max_payload > 0) out.max_payload = static_cast<std::size_t>(max_payload);
   if (!info.subjects.empty()) out.control_subject = concrete_subject(info.subjects.front());
@@ -438,7 +440,7 @@ struct Sink::Impl {
     pumping = true;
     do {
       for (Command& command : publisher.take_commands()) std::visit([this](auto& c) { obey(c); }, command);
-    } while (send_some());
+    } while (send_some() || publisher.has_commands());
     pumping = false;
     if (started) alarm.set(publisher.wake_at());
   }

@@ -58,6 +58,8 @@ class ModelServer {
   bool has_fast_ingest = true;
   bool remembers_ids = false;
   std::size_t capacity = 1'000'000;  // messages
+  std::int64_t max_bytes = -1;       // told, not enforced
+  std::uint64_t bytes = 0;
   std::vector<Stored> stored;
   std::uint64_t last_sequence = 0;
   std::uint64_t first_sequence = 1;
@@ -71,6 +73,8 @@ class ModelServer {
     out.first_sequence = first_sequence;
     out.last_sequence = last_sequence;
     out.last_time = stored.empty() ? WallTime{} : stored.back().time;
+    out.bytes = bytes;
+    out.max_bytes = max_bytes;
     out.allow_batched = has_fast_ingest;
     out.control_subject = "trade-data.x";
     return out;

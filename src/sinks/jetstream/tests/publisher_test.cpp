@@ -277,6 +277,20 @@ TEST(Publisher, ALostAckIsFoundByEndingTheBatch) {
   EXPECT_EQ(p.acked_through(), (RecordPosition{1, 1}));
 }
 
+TEST(Publisher, AnOlderServersStreamIsNotFilledToItsLimit) {
+  World w(journal_of(40), 1);
+  w.server.has_fast_ingest = false;
+  w.server.max_bytes = 100'000;
+  w.server.bytes = 95'000;
+  for (int i = 0; i < 3'000; ++i) w.step();
+  EXPECT_TRUE(w.server.stored.empty());
+  EXPECT_EQ(w.publisher->counters().held_back, 1u);
+  EXPECT_THAT(w.notes, testing::Contains(testing::HasSubstr("nearly full")));
+  w.server.bytes = 10'000;
+  ASSERT_TRUE(w.run_to_end());
+  EXPECT_EQ(w.wrong_copies(), "");
+}
+
 TEST(Publisher, FallsBackToTheWindowWhenTheServerRefusesBatches) {
   Idle idle(true);
   Publisher& p = idle.publisher();
