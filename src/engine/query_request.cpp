@@ -7,6 +7,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
 
 namespace mp::engine {
@@ -44,17 +45,6 @@ class Parameters {
   NameValues all_;
 };
 
-std::optional<std::string> base64_decoded(std::string_view text) {
-  std::string out(text.size() / 4 * 3 + 3, '\0');
-  const int n = ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                  reinterpret_cast<const unsigned char*>(text.data()),
-                                  static_cast<int>(text.size()));
-  if (n < 0) return std::nullopt;
-  const auto padding = static_cast<std::size_t>(std::count(text.begin(), text.end(), '='));
-  out.resize(static_cast<std::size_t>(n) - std::min<std::size_t>(padding, 2));
-  return out;
-}
-
 EngineResult<Credentials> basic_credentials(std::string_view header) {
   constexpr std::string_view kBasic = "basic ";
   const auto scheme = header.substr(0, header.find(' '));
@@ -67,13 +57,13 @@ EngineResult<Credentials> basic_credentials(std::string_view header) {
         fmt::format("Invalid authentication: '{}' HTTP Authorization scheme is not supported",
                     scheme));
   }
-  const auto decoded = base64_decoded(header.substr(kBasic.size()));
-  if (!decoded)
+  std::string decoded;
+  if (!decode_base64(header.substr(kBasic.size()), decoded))
     return make_error(Code::authentication_failed,
                       "Invalid authentication: the Authorization header is not base64");
-  const auto colon = std::min(decoded->find(':'), decoded->size());
-  return Credentials{decoded->substr(0, colon),
-                     colon < decoded->size() ? decoded->substr(colon + 1) : ""};
+  const auto colon = std::min(decoded.find(':'), decoded.size());
+  return Credentials{decoded.substr(0, colon),
+                     colon < decoded.size() ? decoded.substr(colon + 1) : ""};
 }
 
 // By headers, by basic authentication or by parameters; the real server too refuses a mixture.

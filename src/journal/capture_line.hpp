@@ -63,8 +63,4 @@ void append_capture_line(std::string& out, const CaptureLine& line);
 // `conn` as it shall be printed, "" for none.
 CaptureLine capture_line_of(const RawRecord& record, std::string_view url, std::string_view conn);
 
-// Base64 of RFC 4648 with padding. decode: nothing when the text is not exactly that.
-void append_base64(std::string& out, std::string_view bytes);
-[[nodiscard]] bool decode_base64(std::string_view text, std::string& out);
-
 }  // namespace mp::journal

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/base64.hpp"
 #include "nats/json_api.hpp"
 
 namespace mp::nats {
@@ -103,11 +104,18 @@ std::vector<Header> headers_of(std::string_view block) {
   return out;
 }
 
+// The server writes base64 of the strict form; what is not is no payload.
+std::string decoded(const std::string& text) {
+  std::string out;
+  if (!decode_base64(text, out)) out.clear();
+  return out;
+}
+
 StoredMessage stored_of(const JsonAnswer& answer) {
   StoredMessage out;
   out.message.subject = answer.text("/message/subject");
-  out.message.payload = base64_decoded(answer.text("/message/data"));
-  out.message.headers = headers_of(base64_decoded(answer.text("/message/hdrs")));
+  out.message.payload = decoded(answer.text("/message/data"));
+  out.message.headers = headers_of(decoded(answer.text("/message/hdrs")));
   out.sequence = answer.u64("/message/seq");
   out.time = answer.time("/message/time");
   return out;

@@ -2,7 +2,6 @@
 
 #include <simdjson.h>
 
-#include <array>
 
 namespace mp::nats {
 
@@ -80,30 +79,6 @@ std::string json_array(const std::vector<std::string>& texts) {
     append_json_string(out, text);
   }
   return out + "]";
-}
-
-std::string base64_decoded(std::string_view text) {
-  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  static const auto kValues = [] {
-    std::array<int, 256> values{};
-    values.fill(-1);
-    for (std::size_t i = 0; i < kAlphabet.size(); ++i) values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int>(i);
-    return values;
-  }();
-  std::string out;
-  unsigned bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const int value = kValues[static_cast<unsigned char>(c)];
-    if (value < 0) continue;  // padding
-    bits = (bits << 6) | static_cast<unsigned>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out += static_cast<char>((bits >> count) & 0xff);
-    }
-  }
-  return out;
 }
 
 }  // namespace mp::nats

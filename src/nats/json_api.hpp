@@ -51,6 +51,4 @@ inline void append_raw_field(std::string& out, std::string_view key, std::string
 }
 std::string json_array(const std::vector<std::string>& texts);
 
-std::string base64_decoded(std::string_view text);
-
 }  // namespace mp::nats

@@ -1,8 +1,8 @@
 // JSON to events.
 #include <simdjson.h>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
-#include "wire/base64.hpp"
 #include "wire/json.hpp"
 
 namespace mp::wire {
@@ -206,9 +206,9 @@ void read(FieldReader& f, Rejected& e) {
   e.raw = f.text("raw");
   const auto encoding = f.optional_text("raw_encoding");
   if (!encoding) return;
-  auto bytes = *encoding == "base64" ? decode_base64(e.raw) : std::nullopt;
-  if (bytes)
-    e.raw = std::move(*bytes);
+  std::string bytes;
+  if (*encoding == "base64" && decode_base64(e.raw, bytes))
+    e.raw = std::move(bytes);
   else
     f.fail({Errc::bad_value, "raw_encoding", shortened(*encoding)});
 }

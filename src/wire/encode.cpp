@@ -1,5 +1,5 @@
 // Events to JSON. The order of the keys is part of the golden files, not of the contract.
-#include "wire/base64.hpp"
+#include "base/base64.hpp"
 #include "wire/json.hpp"
 #include "wire/json_writer.hpp"
 
