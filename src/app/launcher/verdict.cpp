@@ -106,6 +106,9 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   verdict.lines.push_back(fmt::format("bus messages {}, not in ClickHouse {}, stored twice {}, gaps {}, rejected {}, restarts {}", range.last - range.after,
                                       findings.missing_messages, doubled, findings.gap_count, rejected, restarts));
   for (const auto& gap : findings.gaps) verdict.lines.push_back("gap: " + gap);
+  // Noted by this run about the time before it: what was missed while nothing ran, or could not be told earlier.
+  if (const auto noted = rows("data_gaps"); noted > findings.gap_count)
+    verdict.lines.push_back(fmt::format("{} gaps from before this run were noted too (see the view gaps)", noted - findings.gap_count));
   std::string why;
   const auto because = [&](bool bad, const char* text) {
     if (bad) why += (why.empty() ? "" : "; ") + std::string(text);
@@ -116,7 +119,7 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   because(findings.gap_count > 0, "data was lost (see data_gaps)");
   because(rejected > 0, "messages were rejected (see rejected_messages)");
   verdict.good = why.empty();
-  verdict.lines.push_back(verdict.good ? "nothing was lost" : "NOT GOOD: " + why);
+  verdict.lines.push_back(verdict.good ? "nothing of this run was lost" : "NOT GOOD: " + why);
   return verdict;
 }
 

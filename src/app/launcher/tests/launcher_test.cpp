@@ -115,7 +115,7 @@ TEST_F(LauncherTest, StartsInOrderStopsInReverseAndProvesWhatArrived) {
   EXPECT_THAT(lines_of(trace_), ElementsAre("start nats", "start clickhouse", "start storage", "start collector", "stop collector",
                                             "stop storage", "stop clickhouse", "stop nats"));
   EXPECT_THAT(said(), HasSubstr("rows stored: trades 7"));
-  EXPECT_THAT(said(), HasSubstr("nothing was lost"));
+  EXPECT_THAT(said(), HasSubstr("nothing of this run was lost"));
   EXPECT_THAT(lines_of(folder_ / "logs/nats.log"), ElementsAre("this is nats"));
 }
 

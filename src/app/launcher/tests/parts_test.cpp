@@ -90,7 +90,15 @@ Findings good_findings() {
 TEST(Verdict, IsGoodWhenEverythingIsThereOnce) {
   const auto verdict = judge(good_findings(), kRange, 0);
   EXPECT_TRUE(verdict.good);
-  EXPECT_EQ(verdict.lines.back(), "nothing was lost");
+  EXPECT_EQ(verdict.lines.back(), "nothing of this run was lost");
+}
+
+TEST(Verdict, GapsOfEarlierTimesAreSaidButDoNotCount) {
+  auto findings = good_findings();
+  findings.tables["data_gaps"] = {3, 3};
+  const auto verdict = judge(findings, kRange, 0);
+  EXPECT_TRUE(verdict.good);
+  EXPECT_THAT(verdict.lines, Contains(HasSubstr("3 gaps from before this run")));
 }
 
 TEST(Verdict, EachLossIsNamed) {
