@@ -117,7 +117,8 @@ class Forker {
 std::optional<std::string> nats_server_program(NatsVersion version) {
   std::vector<fs::path> places;
   if (version == NatsVersion::debian) {
-    places = {"/usr/sbin/nats-server", "/usr/bin/nats-server"};
+    places = {fs::path(MP_SOURCE_DIR) / ".deps/nats-server-debian/nats-server", "/usr/sbin/nats-server",
+              "/usr/bin/nats-server"};
   } else {
     if (const char* named = std::getenv("MARKETPRISM_NATS_SERVER")) places.emplace_back(named);
     places.emplace_back(fs::path(MP_SOURCE_DIR) / ".deps/nats-server/nats-server");

@@ -13,7 +13,7 @@ namespace mp::test {
 
 enum class NatsVersion {
   current,  // tools/setup's (or MARKETPRISM_NATS_SERVER); has fast ingest
-  debian,   // /usr/sbin/nats-server, 2.9.10
+  debian,   // 2.9.10, of tools/setup --tests or installed
 };
 const char* to_string(NatsVersion version);
 
@@ -27,8 +27,8 @@ bool dependencies_are_required();
   do {                                                                                                           \
     if (!::mp::test::nats_server_program(version)) {                                                             \
       if (::mp::test::dependencies_are_required()) FAIL() << "no nats-server (" << to_string(version) << ")";    \
-      GTEST_SKIP() << "no nats-server (" << to_string(version) << "): run ./run --build-only, or install the "   \
-                   << "Debian package nats-server, or set MARKETPRISM_NATS_SERVER";                              \
+      GTEST_SKIP() << "no nats-server (" << to_string(version) << "): run tools/setup --tests, or set "          \
+                   << "MARKETPRISM_NATS_SERVER";                                                                 \
     }                                                                                                            \
   } while (false)
 

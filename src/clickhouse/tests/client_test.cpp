@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "net/http_server.hpp"
+#include "tests/support/nats_server.hpp"
 
 namespace mp::clickhouse {
 namespace {
@@ -101,7 +102,12 @@ TEST(Client, SaysThatNobodyListens) {
 // Debian's clickhouse-server 18.16 (old: neither DateTime64 nor async_insert), in a temporary directory.
 class RealServer {
  public:
-  static bool installed() { return std::filesystem::exists("/usr/sbin/clickhouse-server"); }
+  // Unpacked by tools/setup --tests, or installed. "" when there is none.
+  static std::string program() {
+    const std::filesystem::path unpacked = MP_SOURCE_DIR "/.deps/clickhouse-server-debian/clickhouse-server";
+    const std::filesystem::path installed = "/usr/sbin/clickhouse-server";
+    return std::filesystem::exists(unpacked) ? unpacked : std::filesystem::exists(installed) ? installed : "";
+  }
 
   RealServer() {
     std::string pattern = (std::filesystem::temp_directory_path() / "mp_clickhouse_XXXXXX").string();
@@ -124,13 +130,14 @@ class RealServer {
   }
 
   void start() {
+    const auto server = program();
     pid_ = ::fork();
     if (pid_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to be left behind when the test dies
       const auto output = directory_ + "/output";
       if (::freopen(output.c_str(), "a", stdout) == nullptr || ::dup2(1, 2) < 0) ::_exit(126);
       const auto config = "--config-file=" + directory_ + "/config.xml";
-      ::execl("/usr/sbin/clickhouse-server", "clickhouse-server", config.c_str(), nullptr);
+      ::execl(server.c_str(), "clickhouse-server", config.c_str(), nullptr);
       ::_exit(127);
     }
     Client client({.url = url()});
@@ -170,11 +177,13 @@ class RealServer {
 class RealClickHouse : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    if (RealServer::installed()) server_ = std::make_unique<RealServer>();
+    if (!RealServer::program().empty()) server_ = std::make_unique<RealServer>();
   }
   static void TearDownTestSuite() { server_.reset(); }
   void SetUp() override {
-    if (server_ == nullptr) GTEST_SKIP() << "clickhouse-server is not installed (apt-get install clickhouse-server)";
+    if (server_ != nullptr) return;
+    if (test::dependencies_are_required()) FAIL() << "no clickhouse-server";
+    GTEST_SKIP() << "no clickhouse-server: run tools/setup --tests";
   }
   static std::unique_ptr<RealServer> server_;
 };
