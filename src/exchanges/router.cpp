@@ -118,10 +118,18 @@ void Router::number(RecordPosition position) {
       ordinal = ordinals_[subject_key_]++;
     }
     positions_.push_back({position, ordinal});
-    auto* gap = std::get_if<Gap>(&event);
-    if (gap && !journal_id_.empty())
-      gap->gap_id = fmt::format("{}-{}-{}-{}", journal_id_, position.segment, position.record, ordinal);
+    if (auto* gap = std::get_if<Gap>(&event)) name(*gap, {position, ordinal});
   }
+}
+
+// A gap that is told in several rows has a name of its session's; others are named by where they were noticed.
+void Router::name(Gap& gap, const EventPosition& position) const {
+  if (journal_id_.empty())
+    gap.gap_id.clear();
+  else if (gap.gap_id.empty())
+    gap.gap_id = fmt::format("{}-{}-{}-{}", journal_id_, position.record.segment, position.record.record, position.ordinal);
+  else
+    gap.gap_id = journal_id_ + "-" + gap.gap_id;
 }
 
 void Router::save(std::string& out) const {

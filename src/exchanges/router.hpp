@@ -51,6 +51,7 @@ class Router {
   Session* session_for(const Source& source);
   void hand_over(const Source& source, RecordPosition position, const Sink& sink);
   void number(RecordPosition position);
+  void name(Gap& gap, const EventPosition& position) const;
 
   OptionsFor options_for_;
   std::string journal_id_;

@@ -29,7 +29,9 @@ struct Gap {
   WallTime gap_end;    // timestamp of the first good one after it
   std::optional<std::string> last_id;  // of the last good event before it
   std::optional<std::string> next_id;  // of the first good one after it
-  std::string gap_id;  // "<journal>-<position that noticed it>"; empty offline (`normalize`)
+  // The same in all rows about one gap: the newest counts. "<journal>-<position that noticed it>", or with a name
+  // that a session gave to a gap which it tells more than once behind the journal; empty offline (`normalize`).
+  std::string gap_id;
 };
 
 // A message that could not be turned into events. meta.instrument may be null.

@@ -155,6 +155,7 @@ Plan make_plan(const LaunchOptions& o, const Tools& tools) {
   Plan plan;
   plan.database = database_of(o);
   plan.clickhouse_url = "http://" + local(o.ports.clickhouse);
+  plan.nats_url = "nats://" + local(o.ports.nats);
   plan.nats_http_url = "http://" + local(o.ports.nats_http);
   plan.ports = port_uses(o);
   plan.folders = {o.data + "/run", o.data + "/logs", o.data + "/clickhouse", nats_folder(o), o.data + "/journal"};

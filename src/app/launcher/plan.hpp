@@ -90,6 +90,7 @@ struct Plan {
   std::vector<std::pair<std::string, std::string>> files;  // path and content, written anew at each start
   std::string database;
   std::string clickhouse_url;
+  std::string nats_url;
   std::string nats_http_url;
   std::size_t storage = 0;    // its number in `parts`
   std::size_t collector = 0;

@@ -12,6 +12,10 @@ constexpr const char* kTables[] = {"trades",        "orderbook_deltas", "orderbo
                                    "volatility_indices", "data_gaps",    "rejected_messages", "instruments"};
 constexpr std::size_t kGapsShown = 5;
 
+// Rows of data_gaps are replaced by newer ones about the same gap, whenever ClickHouse merges: how many there are is told
+// by the view alone.
+std::string_view counted(std::string_view table) { return table == "data_gaps" ? "gaps" : table; }
+
 std::string quoted(const std::string& name) { return "`" + name + "`"; }
 
 // DateTime64 literals have a blank and no zone.
@@ -24,6 +28,14 @@ std::string time_literal(WallTime at) {
 
 std::string in_range(const BusRange& range) {
   return fmt::format("bus_stream = {} AND bus_sequence > {} AND bus_sequence <= {}", time_literal(range.stream_created), range.after, range.last);
+}
+
+std::string sql_stored(const std::string& database, const BusRange& range) {
+  std::string stored;
+  for (const char* table : kTables) {
+    stored += fmt::format("{}SELECT bus_sequence FROM {}.{} WHERE {}", stored.empty() ? "" : "\nUNION ALL ", quoted(database), table, in_range(range));
+  }
+  return stored;
 }
 
 std::vector<std::string_view> split(std::string_view text, char at) {
@@ -48,17 +60,28 @@ std::string sql_counts(const std::string& database, const BusRange& range) {
   std::string sql;
   for (const char* table : kTables) {
     sql += fmt::format("{}SELECT '{}', count(), uniqExact(bus_sequence, bus_index) FROM {}.{} WHERE {}", sql.empty() ? "" : "\nUNION ALL ",
-                       table, quoted(database), table, in_range(range));
+                       table, quoted(database), counted(table), in_range(range));
   }
   return sql + " FORMAT TSV";
 }
 
 std::string sql_missing(const std::string& database, const BusRange& range) {
-  std::string stored;
-  for (const char* table : kTables) {
-    stored += fmt::format("{}SELECT bus_sequence FROM {}.{} WHERE {}", stored.empty() ? "" : "\nUNION ALL ", quoted(database), table, in_range(range));
+  return fmt::format("SELECT {} - uniqExact(bus_sequence) FROM ({}) FORMAT TSV", range.last - range.after, sql_stored(database, range));
+}
+
+std::string sql_missing_sequences(const std::string& database, const BusRange& range, std::size_t limit) {
+  return fmt::format("SELECT number + {} AS sequence FROM numbers({}) WHERE sequence NOT IN ({}) LIMIT {} FORMAT TSV", range.after + 1,
+                     range.last - range.after, sql_stored(database, range), limit);
+}
+
+std::string sql_known_gaps(const std::string& database, const std::vector<std::string>& gap_ids) {
+  std::string list;
+  for (const auto& id : gap_ids) {
+    list += list.empty() ? "'" : ", '";
+    for (const char c : id) list += c == '\\' || c == '\'' ? std::string{'\\', c} : std::string{c};
+    list += '\'';
   }
-  return fmt::format("SELECT {} - uniqExact(bus_sequence) FROM ({}) FORMAT TSV", range.last - range.after, stored);
+  return fmt::format("SELECT DISTINCT gap_id FROM {}.gaps WHERE gap_id IN ({}) FORMAT TSV", quoted(database), list);
 }
 
 std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since) {
@@ -77,6 +100,12 @@ void read_counts(std::string_view answer, Findings& findings) {
 }
 
 void read_missing(std::string_view answer, Findings& findings) { findings.missing_messages = number(answer); }
+
+std::vector<std::uint64_t> read_sequences(std::string_view answer) {
+  std::vector<std::uint64_t> sequences;
+  for (const auto line : split(answer, '\n')) sequences.push_back(number(line));
+  return sequences;
+}
 
 void read_gaps(std::string_view answer, Findings& findings) {
   for (const auto line : split(answer, '\n')) {

@@ -28,7 +28,7 @@ struct TableCount {
 
 struct Findings {
   std::map<std::string, TableCount> tables;
-  std::uint64_t missing_messages = 0;
+  std::uint64_t missing_messages = 0;  // without those that only told gaps which newer rows tell
   std::vector<std::string> gaps;  // one line each, at most a handful
   std::uint64_t gap_count = 0;
 };
@@ -36,10 +36,15 @@ struct Findings {
 // One SELECT each; the answers are tab-separated lines.
 std::string sql_counts(const std::string& database, const BusRange& range);
 std::string sql_missing(const std::string& database, const BusRange& range);
+// The sequences that sql_missing() counted, a line each, at most `limit`.
+std::string sql_missing_sequences(const std::string& database, const BusRange& range, std::size_t limit);
+// Which of these gaps the database knows: their ids, a line each.
+std::string sql_known_gaps(const std::string& database, const std::vector<std::string>& gap_ids);
 // `since`: only gaps that begin in this run count (the time between two runs is no loss of this one); nothing: all.
 std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since);
 void read_counts(std::string_view answer, Findings& findings);
 void read_missing(std::string_view answer, Findings& findings);
+std::vector<std::uint64_t> read_sequences(std::string_view answer);
 void read_gaps(std::string_view answer, Findings& findings);
 
 struct Verdict {

@@ -93,16 +93,8 @@ DepthFeed::SnapshotTaken DepthFeed::snapshot(DepthReply& reply, WallTime receive
       return SnapshotTaken::too_old;
   }
   const auto timestamp = reply.time.value_or(received_at);
-  if (open_gap_) {
-    Gap event = gap(received_at);
-    event.cause = open_gap_->cause;
-    event.gap_start = open_gap_->since;
-    event.gap_end = timestamp;
-    event.last_id = std::to_string(open_gap_->last_id);
-    event.next_id = std::to_string(id);
-    out.emplace_back(std::move(event));
-    open_gap_.reset();
-  }
+  if (auto whole = gap_.close(instrument_, rules_->data_source, {id, timestamp}, received_at))
+    out.emplace_back(*std::move(whole));
   book_.assign(reply.bids, reply.asks);
   // Alignment with the updates is as after the first snapshot, unless the book was at this very id.
   if (!synced_ || id != last_id_) bridged_ = false;
@@ -128,25 +120,11 @@ DepthFeed::SnapshotTaken DepthFeed::snapshot(DepthReply& reply, WallTime receive
   return SnapshotTaken::applied;
 }
 
-Gap DepthFeed::gap(WallTime noticed_at) const {
-  Gap event;
-  event.meta = {instrument_, noticed_at, noticed_at, rules_->data_source};
-  event.data_type = DataType::orderbook_delta;
-  return event;
-}
-
-// The chain is broken before what stands in the buffer. The hole itself is told now, in case no snapshot ever
-// comes; with the next snapshot the whole is told that was not published: from the last good update to it.
+// The chain is broken before what stands in the buffer.
 void DepthFeed::lose(std::vector<MarketEvent>& out, WallTime noticed_at) {
   const auto& next = buffer_.front();
-  Gap event = gap(noticed_at);
-  event.cause = interrupted_by_.value_or(GapCause::sequence);
-  event.gap_start = last_timestamp_;
-  event.gap_end = next.timestamp;
-  event.last_id = std::to_string(last_id_);
-  event.next_id = std::to_string(next.ids.first);
-  open_gap_ = Open{last_timestamp_, last_id_, event.cause};
-  out.emplace_back(std::move(event));
+  out.emplace_back(gap_.open(instrument_, rules_->data_source, interrupted_by_.value_or(GapCause::sequence),
+                             {last_id_, last_timestamp_}, {next.ids.first, next.timestamp}, noticed_at));
   ++gaps_;
   synced_ = false;
   bridged_ = false;
@@ -223,12 +201,7 @@ void DepthFeed::save(StateWriter& out) const {
     out.put(update.asks);
   }
   out.put(interrupted_by_);
-  out.put(open_gap_.has_value());
-  if (open_gap_) {
-    out.put(open_gap_->since);
-    out.put(open_gap_->last_id);
-    out.put(open_gap_->cause);
-  }
+  gap_.save(out);
   out.put(std::uint64_t{clocks_.size()});
   for (std::size_t i = 0; i < clocks_.size(); ++i) {
     out.put(std::uint64_t{rules_->series[i].depth});
@@ -262,13 +235,7 @@ void DepthFeed::restore(StateReader& in) {
     buffer_.push_back(std::move(update));
   }
   interrupted_by_ = in.optional<GapCause>([&] { return in.choice<GapCause>(kCauses); });
-  open_gap_ = in.optional<Open>([&] {
-    Open open;
-    open.since = in.time();
-    open.last_id = in.number();
-    open.cause = in.choice<GapCause>(kCauses);
-    return open;
-  });
+  gap_.restore(in);
   for (auto n = in.count(4); n > 0 && in.ok(); --n) {
     const auto depth = in.number();
     const auto interval = in.signed_number();

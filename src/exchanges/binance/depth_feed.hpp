@@ -9,6 +9,7 @@
 #include "book/conflation.hpp"
 #include "exchanges/binance/book_rule.hpp"
 #include "exchanges/binance/decode.hpp"
+#include "feed/book_gap.hpp"
 #include "feed/checkpoint.hpp"
 #include "feed/session_options.hpp"
 #include "model/market_event.hpp"
@@ -82,7 +83,6 @@ class DepthFeed {
   void lose(std::vector<MarketEvent>& out, WallTime noticed_at);
   void changed(WallTime now, std::vector<MarketEvent>& out);
   void show(std::uint32_t depth, std::vector<MarketEvent>& out);
-  Gap gap(WallTime noticed_at) const;
 
   InstrumentRef instrument_;
   const DepthRules* rules_;
@@ -96,13 +96,7 @@ class DepthFeed {
   WallTime last_received_;
   std::vector<DepthUpdate> buffer_;  // contiguous; not synced: waits for a snapshot; synced: for what is before it
   std::optional<GapCause> interrupted_by_;
-  // While the book is not good: what to report as missing when it is again (from here to the snapshot).
-  struct Open {
-    WallTime since;
-    std::uint64_t last_id = 0;
-    GapCause cause{};
-  };
-  std::optional<Open> open_gap_;
+  BookGap gap_;  // open while the book waits for a snapshot after a break
   std::vector<book::ConflationClock> clocks_;  // as rules_->series
 
   // For /health only.

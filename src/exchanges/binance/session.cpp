@@ -9,7 +9,7 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 1;
+constexpr std::uint32_t kStateVersion = 2;
 
 class BinanceSession final : public Session {
  public:

@@ -74,6 +74,23 @@ TEST(Router, GapsAreNamedByJournalAndPosition) {
   EXPECT_EQ(gaps[0].gap_id, "ab12-7-3-0");
 }
 
+TEST(Router, ABooksGapKeepsItsNameUntilItIsClosed) {
+  const auto told = [](const std::string& journal) {
+    Routed r(journal);
+    r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 0);
+    r.feed(RecordKind::rest, &kSpot, binance::kSpotDepthUrl, binance::depth_reply(5), 1);
+    r.feed(RecordKind::text, &kSpot, "", binance::spot_update(8, 9, 2), 2);
+    r.feed(RecordKind::rest, &kSpot, binance::kSpotDepthUrl, binance::depth_reply(9), 3);
+    return binance::only<Gap>(r.events);
+  };
+  const auto gaps = told("ab12");
+  ASSERT_EQ(gaps.size(), 2u);
+  EXPECT_TRUE(gaps[0].gap_id.starts_with("ab12-")) << gaps[0].gap_id;
+  EXPECT_EQ(gaps[0].gap_id, gaps[1].gap_id);
+  EXPECT_LT(gaps[0].meta.received_at, gaps[1].meta.received_at);
+  for (const auto& gap : told("")) EXPECT_EQ(gap.gap_id, "") << "offline there is no journal";
+}
+
 TEST(Router, AStartReachesEverySessionAndSessionsStayApart) {
   Routed r;
   ASSERT_TRUE(r.router.add(kSpot));

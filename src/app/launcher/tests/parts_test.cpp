@@ -14,6 +14,7 @@
 #include "app/launcher/observe.hpp"
 #include "app/launcher/preflight.hpp"
 #include "app/launcher/process.hpp"
+#include "app/launcher/replaced.hpp"
 #include "app/launcher/status.hpp"
 #include "app/launcher/verdict.hpp"
 
@@ -114,6 +115,31 @@ TEST(Verdict, EachLossIsNamed) {
   EXPECT_THAT(why([](Findings& f) { read_counts("trades\t6\t5\n", f); }), HasSubstr("twice"));
   EXPECT_THAT(why([](Findings& f) { read_counts("rejected_messages\t1\t1\n", f); }), HasSubstr("rejected"));
   EXPECT_THAT(why([](Findings& f) { read_gaps("binance\tspot\tBTC-USDT\ttrade\tdisconnect\ta\tb\n", f); }), HasSubstr("data_gaps"));
+}
+
+TEST(Verdict, CountsGapsNotTheirRows) {
+  EXPECT_THAT(sql_counts("d", kRange), AllOf(HasSubstr("'data_gaps', count()"), HasSubstr("FROM `d`.gaps WHERE"), Not(HasSubstr("`d`.data_gaps"))));
+  EXPECT_THAT(sql_missing("d", kRange), HasSubstr("`d`.data_gaps"));
+  EXPECT_THAT(sql_missing_sequences("d", kRange, 5), AllOf(HasSubstr("number + 11 AS sequence FROM numbers(7)"), HasSubstr("LIMIT 5")));
+  EXPECT_THAT(sql_known_gaps("d", {"a-1", "b'\\"}), HasSubstr(R"(IN ('a-1', 'b\'\\'))"));
+  EXPECT_EQ(read_sequences("11\n13\n"), (std::vector<std::uint64_t>{11, 13}));
+}
+
+TEST(Replaced, OnlyMessagesOfGapsWithNamesCount) {
+  const auto line = [](const std::string& id) {
+    return R"({"type":"gap","exchange":"binance","market_type":"spot","symbol":"BTC-USDT","instrument":"BTCUSDT",)"
+           R"("timestamp":"2026-11-22T17:44:30Z","received_at":"2026-11-22T17:44:30Z","data_source":"live","data_type":"orderbook_delta",)"
+           R"("cause":"sequence","gap_start":"2026-11-22T17:44:20Z","gap_end":"2026-11-22T17:44:30Z")" +
+           (id.empty() ? "" : R"(,"gap_id":")" + id + "\"") + "}\n";
+  };
+  constexpr auto kSubject = "gap-data.binance.spot.BTC-USDT";
+  EXPECT_EQ(gap_ids_of(kSubject, line("a") + line("b")), (GapIds{"a", "b"}));
+  EXPECT_EQ(gap_ids_of(kSubject, line("a") + line("")), GapIds{});
+  EXPECT_EQ(gap_ids_of(kSubject, line("a") + "{"), GapIds{});
+  EXPECT_EQ(gap_ids_of("trade-data.binance.spot.BTC-USDT", line("a")), GapIds{});
+  std::set<std::string, std::less<>> known;
+  read_lines("a\nb\n", known);
+  EXPECT_EQ(count_all_known({{"a", "b"}, {"a"}, {"a", "c"}}, known), 2u) << "c is nowhere: its message is missing";
 }
 
 TEST(Verdict, TradesAloneOrDeltasAloneAreData) {

@@ -94,6 +94,7 @@ TEST(SpotBook, AGapIsToldAtOnceAndNoUpdateComesUntilTheNextSnapshot) {
       << "what was not published until the snapshot is told too";
   EXPECT_EQ(only<Gap>(s.all).at(0).gap_start, kStart + 10ms);
   EXPECT_EQ(only<Gap>(s.all).at(0).gap_end, kStart + 300ms);
+  EXPECT_EQ(only<Gap>(s.all).at(0).gap_id, gap.gap_id) << "the second row replaces the first";
 }
 
 TEST(SpotBook, RepeatedUpdatesAreDropped) {
