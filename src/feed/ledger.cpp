@@ -25,46 +25,33 @@ SubscriptionLedger::StreamId SubscriptionLedger::add(const Patience& patience) {
   return static_cast<StreamId>(entries_.size() - 1);
 }
 
-void SubscriptionLedger::requested(StreamId stream, std::uint64_t request_id, MonoTime now) {
+void SubscriptionLedger::requested(StreamId stream, MonoTime now) {
   auto& entry = entries_[stream];
   entry.state = StreamState::subscribing;
-  entry.request_id = request_id;
+  entry.has_data = false;
   entry.since = now;
   entry.confirmed_at.reset();
 }
 
-bool SubscriptionLedger::acked(std::uint64_t request_id, MonoTime now) {
-  bool known = false;
-  for (auto& entry : entries_) {
-    if (entry.request_id != request_id || request_id == 0) continue;
-    known = true;
-    entry.request_id = 0;
-    entry.confirmed_at = now;
-    if (entry.state == StreamState::subscribing) entry.since = now;
-  }
-  return known;
+void SubscriptionLedger::confirmed(StreamId stream, MonoTime now) {
+  auto& entry = entries_[stream];
+  entry.confirmed_at = now;
+  if (entry.state != StreamState::subscribing) return;
+  entry.since = now;
+  if (entry.patience.may_be_silent) entry.state = StreamState::live;
 }
 
-std::vector<SubscriptionLedger::StreamId> SubscriptionLedger::refused(std::uint64_t request_id) {
-  std::vector<StreamId> out;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    auto& entry = entries_[i];
-    if (entry.request_id != request_id || request_id == 0) continue;
-    entry.request_id = 0;
-    entry.state = StreamState::refused;
-    out.push_back(static_cast<StreamId>(i));
-  }
-  return out;
-}
+void SubscriptionLedger::refused(StreamId stream) { entries_[stream].state = StreamState::refused; }
 
 void SubscriptionLedger::data(StreamId stream, MonoTime now) {
   auto& entry = entries_[stream];
-  if (entry.state == StreamState::live) {
+  if (entry.has_data && entry.state == StreamState::live) {
     const auto gap = std::max<std::int64_t>(0, nanoseconds{now - entry.since}.count());
     entry.mean_gap_ns = entry.mean_gap_ns == 0 ? gap : entry.mean_gap_ns + (gap - entry.mean_gap_ns) / 16;
     entry.longest_gap_ns = std::max(gap, entry.longest_gap_ns - entry.longest_gap_ns / 256);
   }
   entry.state = StreamState::live;
+  entry.has_data = true;
   entry.since = now;
   entry.doublings = 0;
 }
@@ -72,7 +59,7 @@ void SubscriptionLedger::data(StreamId stream, MonoTime now) {
 void SubscriptionLedger::disconnected(StreamId stream) {
   auto& entry = entries_[stream];
   entry.state = StreamState::waiting;
-  entry.request_id = 0;
+  entry.has_data = false;
   entry.confirmed_at.reset();
 }
 
@@ -98,7 +85,7 @@ void SubscriptionLedger::overdue(MonoTime now, std::vector<Finding>& out) {
           trouble = Trouble::no_first_data;
         break;
       case StreamState::live:
-        if (lasted >= silence_limit(id)) trouble = Trouble::silent;
+        if (!entry.patience.may_be_silent && lasted >= silence_limit(id)) trouble = Trouble::silent;
         break;
       case StreamState::waiting:
       case StreamState::resyncing:

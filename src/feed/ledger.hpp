@@ -25,6 +25,8 @@ class SubscriptionLedger {
     std::chrono::seconds ack{10};
     std::chrono::seconds first_data{30};
     std::chrono::seconds silence_at_least{20};
+    // No silence is suspicious (liquidations of a quiet market): the answer alone counts, first data is not waited for.
+    bool may_be_silent = false;
   };
   static constexpr std::chrono::seconds kSilenceAtMost{3600};
 
@@ -36,12 +38,11 @@ class SubscriptionLedger {
   };
 
   StreamId add(const Patience& patience);
-  // A subscription was sent in request `request_id`.
-  void requested(StreamId stream, std::uint64_t request_id, MonoTime now);
-  // The venue answered request `request_id`; false when no such request is open.
-  bool acked(std::uint64_t request_id, MonoTime now);
-  // The streams of a request that the venue refused.
-  std::vector<StreamId> refused(std::uint64_t request_id);
+  // Forgets all about a stream: its number now stands for another one.
+  void renew(StreamId stream, const Patience& patience) { entries_[stream] = {.patience = patience}; }
+  void requested(StreamId stream, MonoTime now);  // a subscription was sent
+  void confirmed(StreamId stream, MonoTime now);  // the venue said yes to it
+  void refused(StreamId stream);                  // or no
   // Data of a stream came (in hot paths: no search, no allocation).
   void data(StreamId stream, MonoTime now);
   // Its connection is gone; what was learnt about its rate stays.
@@ -52,7 +53,9 @@ class SubscriptionLedger {
   void overdue(MonoTime now, std::vector<Finding>& out);
 
   StreamState state(StreamId stream) const { return entries_[stream].state; }
-  bool has_data(StreamId stream) const { return entries_[stream].state == StreamState::live; }
+  bool has_data(StreamId stream) const {
+    return entries_[stream].state == StreamState::live && entries_[stream].has_data;
+  }
   std::optional<MonoTime> confirmed_at(StreamId stream) const { return entries_[stream].confirmed_at; }
   // How long this stream may be silent before something is wrong.
   std::chrono::nanoseconds silence_limit(StreamId stream) const;
@@ -60,11 +63,11 @@ class SubscriptionLedger {
 
  private:
   struct Entry {
-    Patience patience;
+    Patience patience{};
     StreamState state = StreamState::waiting;
-    std::uint64_t request_id = 0;
-    MonoTime since;  // requested, confirmed or last data, by state
-    std::optional<MonoTime> confirmed_at;
+    bool has_data = false;  // since it was last requested
+    MonoTime since{};       // requested, confirmed or last data, by state
+    std::optional<MonoTime> confirmed_at{};
     std::int64_t mean_gap_ns = 0;
     std::int64_t longest_gap_ns = 0;
     int doublings = 0;

@@ -11,15 +11,13 @@ namespace mp::binance {
 namespace {
 
 using namespace std::chrono_literals;
-using Patience = SubscriptionLedger::Patience;
+using Patience = SubscribedSockets::Patience;
 
-constexpr SubscriptionLedger::StreamId kNoStream = UINT32_MAX;
+constexpr SubscribedSockets::StreamId kNoStream = UINT32_MAX;
 constexpr auto kHousekeeping = 1s;
 constexpr auto kRequestTimeout = 60s;  // the driver answers or fails each request; this is for one that does not
 constexpr auto kInfoEvery = 24h;
 constexpr auto kInfoEveryWhileUnknown = 10min;
-// A connection lives 24 h at most; it is replaced before the venue ends it.
-constexpr auto kConnectionLife = 23h + 50min;
 // A snapshot is asked for once updates flow, so that it can be aligned; a quiet symbol's after this.
 constexpr auto kSnapshotWithoutData = 3s;
 constexpr auto kGoodAgainAfter = 60s;
@@ -96,18 +94,10 @@ Conversation::Conversation(const SessionOptions& options, Market market, const P
     if (limit == std::to_string(known)) snapshot_limit_ = known;
 }
 
-void Conversation::wish(MonoTime at, Outbox& out) {
-  if (wake_at_ && *wake_at_ <= at) return;
-  wake_at_ = at;
-  out.wake_at = at;
-}
-
 // ---- the catalogue --------------------------------------------------------------------------------------------
 
 void Conversation::begin(Instant now, Outbox& out) {
-  sockets_.clear();
-  streams_.clear();
-  ledger_ = {};
+  sockets_.begin();
   trade_stream_by_index_.clear();
   depth_stream_by_index_.clear();
   snapshots_.clear();
@@ -116,15 +106,14 @@ void Conversation::begin(Instant now, Outbox& out) {
   next_snapshot_ = now.mono;
   info_under_way_ = false;
   info_attempt_ = 0;
-  wake_at_.reset();
   if (publisher_.catalogue().chosen().empty() && !told_no_symbols_) {
     told_no_symbols_ = true;
     notice(out, Notice::Level::error, "no symbols chosen: nothing is subscribed", "");
   }
   ask_exchange_info(now, out);
   // What an earlier run knew need not wait for the answer.
-  open_chosen(out);
-  wish(now.mono + kHousekeeping, out);
+  open_chosen(now, out);
+  wake_.wish(now.mono + kHousekeeping, out);
 }
 
 void Conversation::ask(std::string url, int weight, int priority, Outbox& out) const {
@@ -163,7 +152,7 @@ void Conversation::exchange_info(bool readable, Instant now, Outbox& out) {
     }
   }
   next_info_ = now.mono + (all_known ? std::chrono::nanoseconds{kInfoEvery} : kInfoEveryWhileUnknown);
-  open_chosen(out);
+  open_chosen(now, out);
 }
 
 void Conversation::exchange_info_failed(std::string_view reason, Instant now, Outbox& out) {
@@ -172,7 +161,7 @@ void Conversation::exchange_info_failed(std::string_view reason, Instant now, Ou
   next_info_ = now.mono + backoff(kRestBackoff, info_attempt_, 0);
   notice(out, Notice::Level::warning, "the list of instruments could not be read",
          fmt::format("reason=\"{}\" attempt={}", reason, info_attempt_));
-  wish(*next_info_, out);
+  wake_.wish(*next_info_, out);
 }
 
 // ---- sockets and subscriptions --------------------------------------------------------------------------------
@@ -183,256 +172,58 @@ std::optional<Conversation::StreamId> Conversation::stream_of(Index index, DataT
   return by_index[index];
 }
 
-Conversation::StreamId Conversation::add_stream(Index index, DataType type) {
+void Conversation::want_stream(Index index, DataType type, Instant now, Outbox& out) {
   const bool trade = type == DataType::trade;
-  const auto id = ledger_.add(trade ? kTradePatience : kDepthPatience);
+  // Futures: raw trades are served where depth is, aggregated ones elsewhere.
+  const auto* path = trade && trade_channel_ != "trade" ? facts(market_).trade_socket : facts(market_).depth_socket;
   const auto& venue_symbol = publisher_.catalogue().ref(index)->instrument;
-  streams_.push_back({lower(venue_symbol) + "@" + (trade ? trade_channel_ : depth_channel_), index, type});
   auto& by_index = trade ? trade_stream_by_index_ : depth_stream_by_index_;
   if (by_index.size() <= index) by_index.resize(index + 1, kNoStream);
-  by_index[index] = id;
-  return id;
+  by_index[index] = sockets_.want({.url = ws_base_ + path + ws_query_,
+                                   .name = lower(venue_symbol) + "@" + (trade ? trade_channel_ : depth_channel_),
+                                   .patience = trade ? kTradePatience : kDepthPatience},
+                                  now, out);
 }
 
-// Opens what the chosen symbols need and have not yet.
-void Conversation::open_chosen(Outbox& out) {
-  std::vector<StreamId> depth;
-  std::vector<StreamId> trades;
-  for (const auto& name : publisher_.catalogue().chosen()) {
-    const auto index = publisher_.catalogue().find_chosen(name);
-    if (!index) continue;
-    if (publisher_.publishes_books() && !stream_of(*index, DataType::orderbook_delta))
-      depth.push_back(add_stream(*index, DataType::orderbook_delta));
-    if (publisher_.publishes_trades() && !stream_of(*index, DataType::trade))
-      trades.push_back(add_stream(*index, DataType::trade));
+// What the chosen symbols need and have not yet.
+void Conversation::open_chosen(Instant now, Outbox& out) {
+  for (const auto type : {DataType::orderbook_delta, DataType::trade}) {
+    if (type == DataType::trade ? !publisher_.publishes_trades() : !publisher_.publishes_books()) continue;
+    for (const auto& name : publisher_.catalogue().chosen())
+      if (const auto index = publisher_.catalogue().find_chosen(name); index && !stream_of(*index, type))
+        want_stream(*index, type, now, out);
   }
-  // Futures: raw trades are served where depth is, aggregated ones elsewhere.
-  const std::string depth_path = facts(market_).depth_socket;
-  const std::string trade_path = trade_channel_ == "trade" ? depth_path : facts(market_).trade_socket;
-  if (depth_path == trade_path) {
-    depth.insert(depth.end(), trades.begin(), trades.end());
-    trades.clear();
-  }
-  add_sockets(depth_path, depth, out);
-  add_sockets(trade_path, trades, out);
-}
-
-void Conversation::add_sockets(const std::string& path, const std::vector<StreamId>& streams, Outbox& out) {
-  for (std::size_t from = 0; from < streams.size(); from += kStreamsPerSocket) {
-    const auto to = std::min(streams.size(), from + kStreamsPerSocket);
-    add_socket(ws_base_ + path + ws_query_,
-               {streams.begin() + static_cast<std::ptrdiff_t>(from), streams.begin() + static_cast<std::ptrdiff_t>(to)},
-               std::nullopt, out);
-  }
-}
-
-void Conversation::add_socket(const std::string& url, std::vector<StreamId> streams,
-                              std::optional<std::uint32_t> replaces, Outbox& out) {
-  Socket socket;
-  socket.slot = next_slot_++;
-  socket.url = url;
-  socket.streams = std::move(streams);
-  socket.replaces = replaces;
-  out.opens.push_back({socket.slot, url});
-  sockets_.push_back(std::move(socket));
-}
-
-Conversation::Socket* Conversation::socket_of(ConnectionId connection) {
-  const auto found = std::ranges::find_if(
-      sockets_, [&](const Socket& each) { return connection != 0 && each.connection == connection; });
-  return found == sockets_.end() ? nullptr : &*found;
 }
 
 void Conversation::opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) {
-  const auto free = std::ranges::find_if(
-      sockets_, [&](const Socket& each) { return each.connection == 0 && each.url == url; });
-  if (free == sockets_.end()) {
-    // Left over from a socket that has been replaced meanwhile.
-    out.closes.push_back({connection, CloseReason::replaced});
-    return;
-  }
-  free->connection = connection;
-  free->opened_at = now.mono;
-  free->heard = false;
-  free->sent = 0;
-  free->unanswered.clear();
-  free->next_send = now.mono;
-  send_subscriptions(*free, now, out);
+  sockets_.opened(connection, url, now, out);
 }
 
 void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) {
-  auto* socket = socket_of(connection);
-  if (!socket) return;
-  socket->connection = 0;
-  socket->sent = 0;
-  socket->unanswered.clear();
-  const auto slot = socket->slot;
-  const auto heir = std::ranges::find_if(sockets_, [&](const Socket& each) { return each.replaces == slot; });
-  if (heir != sockets_.end()) {
-    // The venue was quicker: its replacement is all there is now.
-    heir->replaces.reset();
-    std::erase_if(sockets_, [&](const Socket& each) { return each.slot == slot; });
-    return;
-  }
-  if (socket->replaces) return;  // the older one still delivers
-  for (const auto stream : socket->streams) {
-    ledger_.disconnected(stream);
-    ++streams_[stream].reconnects;
-  }
-  wish(now.mono + kHousekeeping, out);
+  sockets_.closed(connection, now, out);
 }
 
-std::string Conversation::subscribe_frame(const std::vector<StreamId>& streams, std::uint64_t id) const {
-  std::string text = R"({"method":"SUBSCRIBE","params":[)";
-  for (const auto stream : streams) {
-    if (text.back() != '[') text.push_back(',');
-    append_json_string(text, streams_[stream].name);
-  }
-  fmt::format_to(std::back_inserter(text), R"(],"id":{}}})", id);
-  return text;
-}
-
-void Conversation::send_subscriptions(Socket& socket, Instant now, Outbox& out) {
-  if (socket.connection == 0 || socket.sent >= socket.streams.size()) return;
-  if (now.mono < socket.next_send) return wish(socket.next_send, out);
-  const auto to = std::min(socket.streams.size(), socket.sent + kStreamsPerFrame);
-  const std::vector<StreamId> streams(socket.streams.begin() + static_cast<std::ptrdiff_t>(socket.sent),
-                                      socket.streams.begin() + static_cast<std::ptrdiff_t>(to));
-  const auto id = next_request_id_++;
-  out.frames.push_back({socket.connection, subscribe_frame(streams, id)});
-  // A replacement's streams are live over the older connection: their watch goes on undisturbed.
-  if (!socket.replaces)
-    for (const auto stream : streams) ledger_.requested(stream, id, now.mono);
-  socket.unanswered.push_back(id);
-  socket.sent = to;
-  socket.next_send = now.mono + kFrameSpacing;
-  if (socket.sent < socket.streams.size()) wish(socket.next_send, out);
-}
-
-void Conversation::resubscribe(Socket& socket, StreamId stream, Instant now, Outbox& out) {
-  if (now.mono < socket.next_send) return;  // the finding comes again
-  const auto id = next_request_id_++;
-  out.frames.push_back({socket.connection, subscribe_frame({stream}, id)});
-  ledger_.requested(stream, id, now.mono);
-  socket.unanswered.push_back(id);
-  socket.next_send = now.mono + kFrameSpacing;
-}
-
-void Conversation::heard(ConnectionId connection, Instant) {
-  if (auto* socket = socket_of(connection)) socket->heard = true;
-}
-
-void Conversation::data(Index index, DataType type, Instant now, Outbox& out) {
-  if (const auto stream = stream_of(index, type)) ledger_.data(*stream, now.mono);
+void Conversation::data(ConnectionId connection, Index index, DataType type, Instant now, Outbox& out) {
+  if (const auto stream = stream_of(index, type)) sockets_.data(connection, *stream, now);
   if (type != DataType::orderbook_delta) return;
   const auto* feed = publisher_.depth_of(index);
   if (feed && !feed->good()) want_snapshot(index, now, out);
 }
 
 void Conversation::answered(std::uint64_t request_id, Instant now, Outbox& out) {
-  ledger_.acked(request_id, now.mono);
-  for (auto& socket : sockets_) std::erase(socket.unanswered, request_id);
-  wish(now.mono + kSnapshotWithoutData, out);
+  sockets_.answered(request_id, now, out);
+  wake_.wish(now.mono + kSnapshotWithoutData, out);
 }
 
 void Conversation::error(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
-  auto* socket = socket_of(connection);
-  auto request_id = frame.request_id;
-  // Some error shapes lack the id: answers come in order, so it is the oldest request's.
-  if (!request_id && socket && !socket->unanswered.empty()) request_id = socket->unanswered.front();
-  std::string names;
-  if (request_id) {
-    for (const auto stream : ledger_.refused(*request_id)) {
-      if (!names.empty()) names += ",";
-      names += streams_[stream].name;
-    }
-    if (socket) std::erase(socket->unanswered, *request_id);
-  }
-  notice(out, Notice::Level::error, "the venue refused a request",
-         fmt::format("code={} message=\"{}\" streams={}", frame.error_code, shortened(frame.error_message),
-                     shortened(names)));
-  wish(now.mono + kHousekeeping, out);
+  sockets_.refused({.connection = connection,
+                    .request_id = frame.request_id,
+                    .why = fmt::format("code={} message=\"{}\"", frame.error_code, shortened(frame.error_message))},
+                   now, out);
 }
-
-// ---- connections that end -------------------------------------------------------------------------------------
 
 void Conversation::shutdown_announced(ConnectionId connection, Instant now, Outbox& out) {
-  auto* socket = socket_of(connection);
-  if (!socket) return;
-  notice(out, Notice::Level::info, "the venue will close a connection; a replacement is opened",
-         fmt::format("connection={}", connection));
-  replace(*socket, out);
-  wish(now.mono + kHousekeeping, out);
-}
-
-void Conversation::replace(Socket& socket, Outbox& out) {
-  const auto slot = socket.slot;
-  const bool under_way = std::ranges::any_of(sockets_, [&](const Socket& each) { return each.replaces == slot; });
-  if (under_way || socket.replaces) return;
-  auto streams = socket.streams;
-  const auto url = socket.url;  // sockets_ grows below
-  add_socket(url, std::move(streams), slot, out);
-}
-
-// A replacement that is subscribed whole and delivers ends the one it replaces.
-void Conversation::finish_replacements(Outbox& out) {
-  for (auto& socket : sockets_) {
-    if (!socket.replaces || socket.connection == 0 || socket.sent < socket.streams.size() ||
-        !socket.unanswered.empty() || !socket.heard)
-      continue;
-    const auto old_slot = *socket.replaces;
-    socket.replaces.reset();
-    const auto old = std::ranges::find_if(sockets_, [&](const Socket& each) { return each.slot == old_slot; });
-    if (old == sockets_.end()) continue;
-    if (old->connection != 0) out.closes.push_back({old->connection, CloseReason::replaced});
-    sockets_.erase(old);
-    return finish_replacements(out);  // the vector has changed
-  }
-}
-
-void Conversation::close(Socket& socket, CloseReason reason, Outbox& out) {
-  const bool told = std::ranges::any_of(
-      out.closes, [&](const CloseSocket& each) { return each.connection == socket.connection; });
-  if (socket.connection != 0 && !told) out.closes.push_back({socket.connection, reason});
-}
-
-Conversation::Socket* Conversation::socket_of_stream(StreamId stream) {
-  const auto found = std::ranges::find_if(sockets_, [&](const Socket& each) {
-    return !each.replaces && std::ranges::find(each.streams, stream) != each.streams.end();
-  });
-  return found == sockets_.end() ? nullptr : &*found;
-}
-
-void Conversation::watch(Instant now, Outbox& out) {
-  findings_.clear();
-  ledger_.overdue(now.mono, findings_);
-  for (const auto& finding : findings_) {
-    auto* socket = socket_of_stream(finding.stream);
-    if (!socket || socket->connection == 0) continue;
-    const auto detail = fmt::format("stream={} seconds={}", streams_[finding.stream].name, finding.lasted.count());
-    switch (finding.trouble) {
-      case SubscriptionLedger::Trouble::no_answer:
-        notice(out, Notice::Level::warning, "no answer to a subscription; reconnecting", detail);
-        close(*socket, CloseReason::stale, out);
-        break;
-      case SubscriptionLedger::Trouble::no_first_data: {
-        // An acknowledgement proves nothing: a stream on the wrong path, or of a wrong name, stays silent.
-        const bool others_live =
-            std::ranges::any_of(socket->streams, [&](StreamId each) { return ledger_.has_data(each); });
-        notice(out, Notice::Level::warning, "subscribed and confirmed, but no data has come", detail);
-        if (others_live)
-          resubscribe(*socket, finding.stream, now, out);
-        else
-          close(*socket, CloseReason::stale, out);
-        break;
-      }
-      case SubscriptionLedger::Trouble::silent:
-        notice(out, Notice::Level::warning, "a stream is silent for longer than its own rate allows; reconnecting",
-               detail);
-        close(*socket, CloseReason::stale, out);
-        break;
-    }
-  }
+  sockets_.replace(connection, now, out);
 }
 
 // ---- snapshots ------------------------------------------------------------------------------------------------
@@ -454,13 +245,13 @@ void Conversation::want_snapshot(Index index, Instant now, Outbox& out) {
 
 void Conversation::ask_snapshots(Instant now, Outbox& out) {
   for (std::size_t looked = 0, n = wanted_.size(); looked < n && under_way_ < kSnapshotsUnderWay; ++looked) {
-    if (now.mono < next_snapshot_) return wish(next_snapshot_, out);
+    if (now.mono < next_snapshot_) return wake_.wish(next_snapshot_, out);
     const auto index = wanted_.front();
     wanted_.pop_front();
     auto& snapshot = snapshots_[index];
     if (now.mono < snapshot.not_before) {
       wanted_.push_back(index);
-      wish(snapshot.not_before, out);
+      wake_.wish(snapshot.not_before, out);
       continue;
     }
     snapshot.wanted = false;
@@ -527,18 +318,18 @@ void Conversation::retry_snapshot(Index index, Instant now, Outbox& out) {
 // The slow path: symbols whose stream is confirmed but quiet, requests that were never answered, books that have
 // stayed good long enough for their back-off to begin anew.
 void Conversation::look_for_snapshots(Instant now, Outbox& out) {
-  for (StreamId id = 0; id < streams_.size(); ++id) {
-    const auto& stream = streams_[id];
-    if (stream.type != DataType::orderbook_delta) continue;
-    auto& snapshot = snapshot_of(stream.index);
-    const auto* feed = publisher_.depth_of(stream.index);
+  for (Index index = 0; index < depth_stream_by_index_.size(); ++index) {
+    const auto stream = depth_stream_by_index_[index];
+    if (stream == kNoStream) continue;
+    auto& snapshot = snapshot_of(index);
+    const auto* feed = publisher_.depth_of(index);
     const bool good = feed && feed->good();
     if (snapshot.under_way && now.mono - snapshot.asked_at > kRequestTimeout) {
-      snapshot_failed(publisher_.catalogue().ref(stream.index)->instrument, "no answer", now, out);
+      snapshot_failed(publisher_.catalogue().ref(index)->instrument, "no answer", now, out);
     } else if (!good && !snapshot.wanted && !snapshot.under_way) {
-      const auto confirmed = ledger_.confirmed_at(id);
+      const auto confirmed = sockets_.confirmed_at(stream);
       const bool long_enough = confirmed && now.mono - *confirmed >= kSnapshotWithoutData;
-      if (ledger_.has_data(id) || long_enough) want_snapshot(stream.index, now, out);
+      if (sockets_.has_data(stream) || long_enough) want_snapshot(index, now, out);
     } else if (good && snapshot.good_since && now.mono - *snapshot.good_since > kGoodAgainAfter) {
       snapshot.attempt = 0;
       snapshot.good_since.reset();
@@ -550,29 +341,24 @@ void Conversation::look_for_snapshots(Instant now, Outbox& out) {
 // ---- the clock ------------------------------------------------------------------------------------------------
 
 void Conversation::tick(Instant now, Outbox& out) {
-  wake_at_.reset();
+  wake_.woken();
   if (info_under_way_ && now.mono - info_asked_at_ > kRequestTimeout) exchange_info_failed("no answer", now, out);
   if (next_info_ && now.mono >= *next_info_) ask_exchange_info(now, out);
-  for (std::size_t i = 0; i < sockets_.size(); ++i) {
-    send_subscriptions(sockets_[i], now, out);
-    if (sockets_[i].connection != 0 && now.mono - sockets_[i].opened_at > kConnectionLife) replace(sockets_[i], out);
-  }
-  finish_replacements(out);
-  watch(now, out);
+  sockets_.tick(now, out);
   look_for_snapshots(now, out);
-  wish(now.mono + kHousekeeping, out);
+  wake_.wish(now.mono + kHousekeeping, out);
 }
 
 // ---- for /health ----------------------------------------------------------------------------------------------
 
 StreamState Conversation::state(Index index, DataType type) const {
   const auto stream = stream_of(index, type);
-  return stream ? ledger_.state(*stream) : StreamState::waiting;
+  return stream ? sockets_.state(*stream) : StreamState::waiting;
 }
 
 std::uint64_t Conversation::reconnects(Index index, DataType type) const {
   const auto stream = stream_of(index, type);
-  return stream ? streams_[*stream].reconnects : 0;
+  return stream ? sockets_.reconnects(*stream) : 0;
 }
 
 }  // namespace mp::binance

@@ -8,31 +8,29 @@
 #include <string>
 #include <vector>
 
+#include "exchanges/binance/dialect.hpp"
 #include "exchanges/binance/publisher.hpp"
-#include "feed/ledger.hpp"
+#include "feed/subscriptions.hpp"
+#include "feed/wake.hpp"
 
 namespace mp::binance {
 
 class Conversation {
  public:
   using Index = Catalogue::Index;
-  // Spot: 1024 streams on a connection. Fewer, so that one connection's end touches fewer symbols.
-  static constexpr std::size_t kStreamsPerSocket = 400;
-  // One SUBSCRIBE names this many: about 2 kB.
-  static constexpr std::size_t kStreamsPerFrame = 100;
-  // Spot takes 5 messages a second from us, pongs included (one in 20 s).
-  static constexpr std::chrono::milliseconds kFrameSpacing{300};
   static constexpr std::chrono::milliseconds kSnapshotSpacing{150};
   static constexpr std::size_t kSnapshotsUnderWay = 4;
 
   Conversation(const SessionOptions& options, Market market, const Publisher& publisher);
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
 
   void begin(Instant now, Outbox& out);
   void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out);
   void closed(ConnectionId connection, Instant now, Outbox& out);
   // Any frame came over a connection.
-  void heard(ConnectionId connection, Instant now);
-  void data(Index index, DataType type, Instant now, Outbox& out);
+  void heard(ConnectionId connection, Instant now) { sockets_.heard(connection, now); }
+  void data(ConnectionId connection, Index index, DataType type, Instant now, Outbox& out);
   void answered(std::uint64_t request_id, Instant now, Outbox& out);
   void error(ConnectionId connection, const Frame& frame, Instant now, Outbox& out);
   void shutdown_announced(ConnectionId connection, Instant now, Outbox& out);
@@ -50,27 +48,7 @@ class Conversation {
   std::uint64_t resyncs() const { return resyncs_; }
 
  private:
-  using StreamId = SubscriptionLedger::StreamId;
-  struct Stream {
-    std::string name;  // "btcusdt@depth@100ms"
-    Index index{};
-    DataType type{};
-    std::uint64_t reconnects = 0;
-  };
-  // A socket and the streams it serves. Sockets of one url are alike: whichever connection opens first gets the
-  // first that has none.
-  struct Socket {
-    std::uint32_t slot = 0;
-    std::string url;
-    std::vector<StreamId> streams;
-    ConnectionId connection = 0;
-    MonoTime opened_at;
-    bool heard = false;                    // any frame since it opened
-    std::size_t sent = 0;                  // of `streams`, subscribed on this connection
-    MonoTime next_send;
-    std::deque<std::uint64_t> unanswered;  // request ids, oldest first
-    std::optional<std::uint32_t> replaces;  // the slot that ends once this one delivers
-  };
+  using StreamId = SubscribedSockets::StreamId;
   struct Snapshot {
     bool wanted = false;
     bool under_way = false;
@@ -80,27 +58,14 @@ class Conversation {
     std::optional<MonoTime> good_since;
   };
 
-  void wish(MonoTime at, Outbox& out);
   void ask(std::string url, int weight, int priority, Outbox& out) const;
   void ask_exchange_info(Instant now, Outbox& out);
-  void open_chosen(Outbox& out);
-  void add_sockets(const std::string& path, const std::vector<StreamId>& streams, Outbox& out);
-  void add_socket(const std::string& url, std::vector<StreamId> streams, std::optional<std::uint32_t> replaces,
-                  Outbox& out);
-  StreamId add_stream(Index index, DataType type);
-  void send_subscriptions(Socket& socket, Instant now, Outbox& out);
-  void resubscribe(Socket& socket, StreamId stream, Instant now, Outbox& out);
-  std::string subscribe_frame(const std::vector<StreamId>& streams, std::uint64_t id) const;
-  void replace(Socket& socket, Outbox& out);
-  void finish_replacements(Outbox& out);
-  void watch(Instant now, Outbox& out);
-  void close(Socket& socket, CloseReason reason, Outbox& out);
+  void open_chosen(Instant now, Outbox& out);
+  void want_stream(Index index, DataType type, Instant now, Outbox& out);
   void want_snapshot(Index index, Instant now, Outbox& out);
   void ask_snapshots(Instant now, Outbox& out);
   void retry_snapshot(Index index, Instant now, Outbox& out);
   void look_for_snapshots(Instant now, Outbox& out);
-  Socket* socket_of(ConnectionId connection);
-  Socket* socket_of_stream(StreamId stream);
   std::optional<StreamId> stream_of(Index index, DataType type) const;
   Snapshot& snapshot_of(Index index);
 
@@ -113,11 +78,9 @@ class Conversation {
   std::string depth_channel_;
   int snapshot_limit_ = 1000;
 
-  std::vector<Socket> sockets_;
-  std::uint32_t next_slot_ = 0;
-  std::uint64_t next_request_id_ = 1;
-  std::vector<Stream> streams_;  // by ledger id
-  SubscriptionLedger ledger_;
+  BinanceDialect dialect_;
+  Wake wake_;
+  SubscribedSockets sockets_{dialect_, wake_};
   std::vector<StreamId> trade_stream_by_index_;  // kNoStream where there is none
   std::vector<StreamId> depth_stream_by_index_;
 
@@ -132,9 +95,6 @@ class Conversation {
   MonoTime info_asked_at_;
   std::optional<MonoTime> next_info_;
   bool told_no_symbols_ = false;
-
-  std::optional<MonoTime> wake_at_;
-  std::vector<SubscriptionLedger::Finding> findings_;
 };
 
 }  // namespace mp::binance

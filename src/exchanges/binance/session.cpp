@@ -131,11 +131,11 @@ class BinanceSession final : public Session {
     switch (frame.kind) {
       case Frame::Kind::trade:
         if (const auto index = publisher_.trade(connection, frame, raw, now.wall, out.events); index && conversation_)
-          conversation_->data(*index, DataType::trade, now, out);
+          conversation_->data(connection, *index, DataType::trade, now, out);
         return;
       case Frame::Kind::depth:
         if (const auto index = publisher_.depth(connection, frame, raw, now.wall, out.events); index && conversation_)
-          conversation_->data(*index, DataType::orderbook_delta, now, out);
+          conversation_->data(connection, *index, DataType::orderbook_delta, now, out);
         return;
       case Frame::Kind::answer:
         if (conversation_ && frame.request_id) conversation_->answered(*frame.request_id, now, out);

@@ -22,11 +22,11 @@ struct Ledger {
 TEST(SubscriptionLedger, FromRequestOverAnswerToData) {
   Ledger l;
   EXPECT_EQ(l.ledger.state(l.stream), StreamState::waiting);
-  l.ledger.requested(l.stream, 7, l.start);
+  l.ledger.requested(l.stream, l.start);
   EXPECT_EQ(l.ledger.state(l.stream), StreamState::subscribing);
-  EXPECT_FALSE(l.ledger.acked(8, l.start + 1s));
-  EXPECT_TRUE(l.ledger.acked(7, l.start + 1s));
-  EXPECT_FALSE(l.ledger.acked(7, l.start + 1s)) << "answered already";
+  l.ledger.confirmed(l.stream, l.start + 1s);
+  EXPECT_EQ(l.ledger.state(l.stream), StreamState::subscribing) << "an answer is no data";
+  EXPECT_EQ(l.ledger.confirmed_at(l.stream), l.start + 1s);
   l.ledger.data(l.stream, l.start + 2s);
   EXPECT_EQ(l.ledger.state(l.stream), StreamState::live);
   EXPECT_TRUE(l.overdue(15s).empty());
@@ -34,7 +34,7 @@ TEST(SubscriptionLedger, FromRequestOverAnswerToData) {
 
 TEST(SubscriptionLedger, NoAnswerIsFoundThenAskedAboutMoreSlowly) {
   Ledger l;
-  l.ledger.requested(l.stream, 1, l.start);
+  l.ledger.requested(l.stream, l.start);
   EXPECT_TRUE(l.overdue(9s).empty());
   ASSERT_EQ(l.overdue(10s).size(), 1u);
   EXPECT_TRUE(l.overdue(19s).empty());
@@ -44,8 +44,8 @@ TEST(SubscriptionLedger, NoAnswerIsFoundThenAskedAboutMoreSlowly) {
 
 TEST(SubscriptionLedger, AConfirmedStreamWithoutDataIsFound) {
   Ledger l;
-  l.ledger.requested(l.stream, 1, l.start);
-  l.ledger.acked(1, l.start + 1s);
+  l.ledger.requested(l.stream, l.start);
+  l.ledger.confirmed(l.stream, l.start + 1s);
   EXPECT_TRUE(l.overdue(30s).empty());
   const auto found = l.overdue(31s);
   ASSERT_EQ(found.size(), 1u);
@@ -82,14 +82,39 @@ TEST(SubscriptionLedger, TheRateSurvivesAReconnectTheStateDoesNot) {
   EXPECT_TRUE(l.overdue(100h).empty()) << "not subscribed, so not overdue";
 }
 
-TEST(SubscriptionLedger, ARefusedRequestNamesItsStreams) {
+TEST(SubscriptionLedger, ARefusedStreamIsNotWaitedFor) {
   Ledger l;
   const auto other = l.ledger.add({});
-  l.ledger.requested(l.stream, 3, l.start);
-  l.ledger.requested(other, 4, l.start);
-  EXPECT_EQ(l.ledger.refused(3), std::vector{l.stream});
+  l.ledger.requested(l.stream, l.start);
+  l.ledger.requested(other, l.start);
+  l.ledger.refused(l.stream);
   EXPECT_EQ(l.ledger.state(l.stream), StreamState::refused);
   EXPECT_EQ(l.ledger.state(other), StreamState::subscribing);
+  const auto found = l.overdue(1h);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].stream, other);
+}
+
+TEST(SubscriptionLedger, AStreamThatMayBeSilentIsLiveOnceConfirmedAndNeverOverdue) {
+  Ledger l;
+  const auto rare = l.ledger.add({.ack = 10s, .may_be_silent = true});
+  l.ledger.requested(rare, l.start);
+  EXPECT_EQ(l.overdue(10s).size(), 1u) << "its answer is waited for like any other's";
+  l.ledger.confirmed(rare, l.start + 11s);
+  EXPECT_EQ(l.ledger.state(rare), StreamState::live);
+  EXPECT_FALSE(l.ledger.has_data(rare));
+  EXPECT_TRUE(l.overdue(1000h).empty());
+  l.ledger.data(rare, l.start + 500h);
+  EXPECT_TRUE(l.ledger.has_data(rare));
+  EXPECT_TRUE(l.overdue(1000h).empty());
+}
+
+TEST(SubscriptionLedger, ARenewedNumberKnowsNothingOfTheOneBefore) {
+  Ledger l;
+  for (int i = 0; i < 100; ++i) l.ledger.data(l.stream, l.start + i * 10s);
+  l.ledger.renew(l.stream, {.silence_at_least = 7s});
+  EXPECT_EQ(l.ledger.state(l.stream), StreamState::waiting);
+  EXPECT_EQ(l.ledger.silence_limit(l.stream), 7s);
 }
 
 }  // namespace

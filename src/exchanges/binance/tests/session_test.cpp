@@ -303,7 +303,9 @@ TEST(Session, OneSilentStreamAmongLiveOnesIsSubscribedAgain) {
   auto& out = s.tick(41s);
   EXPECT_TRUE(out.closes.empty());
   ASSERT_EQ(out.frames.size(), 1u);
-  EXPECT_THAT(out.frames[0].text, HasSubstr(R"(["ethbtc@depth@100ms"])"));
+  EXPECT_EQ(out.frames[0].text, R"({"method":"UNSUBSCRIBE","params":["ethbtc@depth@100ms"],"id":2})");
+  ASSERT_TRUE(s.text(1, answer(2), 41'050ms).frames.empty()) << "300 ms between frames";
+  EXPECT_EQ(s.tick(41'350ms).frames.at(0).text, R"({"method":"SUBSCRIBE","params":["ethbtc@depth@100ms"],"id":3})");
 }
 
 TEST(Session, AStreamThatFallsSilentEndsItsConnection) {
