@@ -47,6 +47,9 @@ constexpr Names<DataSource, 4> kDataSources{{{DataSource::live, "live"},
                                              {DataSource::replay, "replay"}}};
 constexpr Names<Side, 2> kSides{{{Side::buy, "buy"}, {Side::sell, "sell"}}};
 constexpr Names<QuantityUnit, 2> kQuantityUnits{{{QuantityUnit::base, "base"}, {QuantityUnit::quote, "quote"}}};
+constexpr Names<TradeExecution, 3> kTradeExecutions{{{TradeExecution::book, "book"},
+                                                     {TradeExecution::block, "block"},
+                                                     {TradeExecution::combo, "combo"}}};
 constexpr Names<Coverage, 2> kCoverages{{{Coverage::complete, "complete"}, {Coverage::sampled, "sampled"}}};
 constexpr Names<OptionRight, 2> kOptionRights{{{OptionRight::call, "C"}, {OptionRight::put, "P"}}};
 constexpr Names<GapCause, 9> kGapCauses{{{GapCause::sequence, "sequence"},
@@ -66,6 +69,7 @@ const char* to_string(DataType v) { return name_of(kDataTypes, v); }
 const char* to_string(DataSource v) { return name_of(kDataSources, v); }
 const char* to_string(Side v) { return name_of(kSides, v); }
 const char* to_string(QuantityUnit v) { return name_of(kQuantityUnits, v); }
+const char* to_string(TradeExecution v) { return name_of(kTradeExecutions, v); }
 const char* to_string(Coverage v) { return name_of(kCoverages, v); }
 const char* to_string(OptionRight v) { return name_of(kOptionRights, v); }
 const char* to_string(GapCause v) { return name_of(kGapCauses, v); }
@@ -75,6 +79,7 @@ Result<DataType> data_type_from(std::string_view t) { return value_of(kDataTypes
 Result<DataSource> data_source_from(std::string_view t) { return value_of(kDataSources, "data_source", t); }
 Result<Side> side_from(std::string_view t) { return value_of(kSides, "side", t); }
 Result<QuantityUnit> quantity_unit_from(std::string_view t) { return value_of(kQuantityUnits, "quantity_unit", t); }
+Result<TradeExecution> trade_execution_from(std::string_view t) { return value_of(kTradeExecutions, "execution", t); }
 Result<Coverage> coverage_from(std::string_view t) { return value_of(kCoverages, "coverage", t); }
 Result<OptionRight> option_right_from(std::string_view t) { return value_of(kOptionRights, "option_right", t); }
 Result<GapCause> gap_cause_from(std::string_view t) { return value_of(kGapCauses, "cause", t); }

@@ -134,6 +134,7 @@ void read(FieldReader& f, Trade& e) {
   e.side = f.choice("side", side_from);
   e.first_trade_id = f.optional_text("first_trade_id");
   e.last_trade_id = f.optional_text("last_trade_id");
+  if (f.has("execution")) e.execution = f.choice("execution", trade_execution_from);
 }
 
 void read(FieldReader& f, FundingRate& e) {

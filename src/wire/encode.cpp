@@ -46,6 +46,7 @@ void write(JsonWriter& json, const Trade& e) {
   json.boolean("is_maker", e.is_maker());
   json.text_if("first_trade_id", e.first_trade_id);
   json.text_if("last_trade_id", e.last_trade_id);
+  if (e.execution != TradeExecution::book) json.text("execution", to_string(e.execution));
 }
 
 void write(JsonWriter& json, const FundingRate& e) {

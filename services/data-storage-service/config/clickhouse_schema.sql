@@ -97,6 +97,7 @@ CREATE TABLE IF NOT EXISTS marketprism_hot.trades
     is_aggregated  Bool,
     first_trade_id String CODEC(ZSTD(1)),
     last_trade_id  String CODEC(ZSTD(1)),
+    execution      LowCardinality(String) DEFAULT 'book',
     base_quantity  Decimal(38, 12) ALIAS if(quantity_unit = 'quote', quantity / price, quantity),
     bus_stream     DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
     bus_sequence   UInt64 CODEC(Delta, ZSTD(1)),
@@ -430,7 +431,8 @@ SELECT * FROM marketprism_hot.instruments FINAL
 ORDER BY exchange, market_type, symbol, valid_from DESC
 LIMIT 1 BY exchange, market_type, symbol;
 
--- Open, high, low, close and volume by minute. volume counts base units, quote_volume quote units.
+-- Open, high, low, close and volume by minute, of what was matched in the order book (no block trades, no legs of
+-- combos). volume counts base units, quote_volume units of the price.
 CREATE OR REPLACE VIEW marketprism_hot.ohlcv_1m AS
 SELECT
     exchange, market_type, symbol, is_aggregated,
@@ -444,6 +446,7 @@ SELECT
     sumIf(base_quantity, side = 'buy') AS buy_volume,
     count() AS trades
 FROM marketprism_hot.trades
+WHERE execution = 'book'
 GROUP BY exchange, market_type, symbol, is_aggregated, minute;
 
 -- The newest trade of each symbol.

@@ -7,7 +7,8 @@ std::vector<Column> trade_columns() {
           {"quantity", kMoney},        {"quantity_unit", kWord},
           {"contracts", kOptionalMoney}, {"side", kWord},
           {"is_maker", "Bool"},        {"is_aggregated", "Bool"},
-          {"first_trade_id", "String"}, {"last_trade_id", "String"}};
+          {"first_trade_id", "String"}, {"last_trade_id", "String"},
+          {"execution", kWord}};
 }
 
 void encode(RowWriter& row, const Trade& event) {
@@ -21,6 +22,7 @@ void encode(RowWriter& row, const Trade& event) {
   row.boolean(event.is_aggregated());
   row.text(event.first_trade_id.value_or(""));
   row.text(event.last_trade_id.value_or(""));
+  row.text(to_string(event.execution));
 }
 
 }  // namespace mp::sinks::clickhouse::rows

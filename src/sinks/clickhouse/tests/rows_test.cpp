@@ -115,6 +115,9 @@ TEST(Rows, TradeKeepsEveryDigit) {
   EXPECT_EQ("sell", row.at("side"));
   EXPECT_EQ("true", row.at("is_maker"));
   EXPECT_EQ("false", row.at("is_aggregated"));
+  EXPECT_EQ("book", row.at("execution"));
+  trade.execution = TradeExecution::block;
+  EXPECT_EQ("block", written(trade).at("execution"));
   EXPECT_EQ("2026-11-22T00:00:00.000000001Z", row.at("bus_stream"));
   EXPECT_EQ("18446744073709551615", row.at("bus_sequence"));
   EXPECT_EQ("7", row.at("bus_index"));
