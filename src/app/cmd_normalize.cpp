@@ -101,6 +101,7 @@ class Normalizer {
     const auto counters = session->counters();
     if (counters.duplicates > 0) fmt::print(stderr, "seen already, dropped: {}\n", counters.duplicates);
     for (const auto& [name, count] : counters.unmapped) fmt::print(stderr, "not mapped, {}: {}\n", name, count);
+    for (const auto& [name, count] : counters.unknown) fmt::print(stderr, "new to us, {}: {}\n", name, count);
   }
 
  private:

@@ -110,7 +110,8 @@ struct SessionCounters {
   std::uint64_t frames = 0;
   std::uint64_t duplicates = 0;            // events dropped because they had been seen
   std::uint64_t resyncs = 0;               // book snapshots asked for again
-  std::vector<std::pair<std::string, std::uint64_t>> unmapped;  // channels and endpoints we do not map
+  std::vector<std::pair<std::string, std::uint64_t>> unmapped{};  // channels and endpoints we do not map
+  std::vector<std::pair<std::string, std::uint64_t>> unknown{};   // fields and values of the venue that are new to us
 };
 
 class Session {

@@ -2,36 +2,37 @@
 
 namespace mp {
 
-// A late id inside a waiting hole: what is left of the hole stays.
-bool TradeIds::fills_hole(std::uint64_t id, WallTime timestamp) {
-  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+// Late ids inside waiting holes: what is left of the holes stays.
+bool TradeIds::fills_hole(IdRange ids, WallTime timestamp) {
+  bool filled = false;
+  for (std::size_t i = waiting_.size(); i-- > 0;) {
     auto& hole = waiting_[i].hole;
-    if (id <= hole.last_id || id >= hole.next_id) continue;
+    if (ids.last <= hole.last_id || ids.first >= hole.next_id) continue;
+    filled = true;
     Waiting above = waiting_[i];
-    above.hole.last_id = id;
+    above.hole.last_id = ids.last;
     above.hole.gap_start = timestamp;
-    hole.next_id = id;
+    hole.next_id = ids.first;
     hole.gap_end = timestamp;
-    if (above.hole.last_id + 1 != above.hole.next_id)
-      waiting_.insert(waiting_.begin() + static_cast<std::ptrdiff_t>(i) + 1, above);
-    if (waiting_[i].hole.last_id + 1 == waiting_[i].hole.next_id)
-      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
-    return true;
+    const bool left_below = hole.last_id + 1 < hole.next_id;
+    const auto at = waiting_.begin() + static_cast<std::ptrdiff_t>(i);
+    if (above.hole.last_id + 1 < above.hole.next_id) waiting_.insert(at + 1, above);
+    if (!left_below) waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  return false;
+  return filled;
 }
 
-TradeIds::Verdict TradeIds::observe(std::uint64_t id, WallTime timestamp, WallTime received_at, bool others_carry_it,
+TradeIds::Verdict TradeIds::observe(IdRange ids, WallTime timestamp, WallTime received_at, bool others_carry_it,
                                     std::vector<IdHole>& holes) {
   settle(received_at, holes);
   if (!others_carry_it) settle(std::nullopt, holes);
-  const bool begins_again = last_ && id <= *last_ && timestamp > last_timestamp_ + kResetAfter;
-  if (last_ && id <= *last_ && !begins_again)
-    return fills_hole(id, timestamp) ? Verdict::accept : Verdict::duplicate;
+  const bool begins_again = last_ && ids.last <= *last_ && timestamp > last_timestamp_ + kResetAfter;
+  if (last_ && ids.last <= *last_ && !begins_again)
+    return fills_hole(ids, timestamp) ? Verdict::accept : Verdict::duplicate;
 
-  const bool hole = last_ && (begins_again || id != *last_ + 1);
+  const bool hole = last_ && (begins_again || ids.first > *last_ + 1);
   if (hole) {
-    const IdHole found{*last_, id, last_timestamp_, timestamp, cause_};
+    const IdHole found{*last_, ids.first, last_timestamp_, timestamp, cause_};
     if (others_carry_it && !begins_again) {
       waiting_.push_back({found, received_at});
       if (waiting_.size() > kMaxWaiting) {
@@ -42,7 +43,7 @@ TradeIds::Verdict TradeIds::observe(std::uint64_t id, WallTime timestamp, WallTi
       holes.push_back(found);
     }
   }
-  last_ = id;
+  last_ = ids.last;
   last_timestamp_ = timestamp;
   cause_ = GapCause::sequence;
   return Verdict::accept;

@@ -15,6 +15,12 @@
 
 namespace mp {
 
+// The ids that one event covers: one of them, or several where a venue merges fills (OKX `trades`: count).
+struct IdRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;  // not below first
+};
+
 // Where an id series has a hole.
 struct IdHole {
   std::uint64_t last_id = 0;  // the last good one before it
@@ -33,10 +39,14 @@ class TradeIds {
   static constexpr Nanos kLongestWait = std::chrono::seconds{5};
 
   enum class Verdict { accept, duplicate };
-  // `id` with `timestamp` arrived. `others_carry_it`: another open connection
-  // delivers the same stream. Holes that are certain now are appended.
-  Verdict observe(std::uint64_t id, WallTime timestamp, WallTime received_at, bool others_carry_it,
+  // `ids` with `timestamp` arrived. `others_carry_it`: another open connection delivers the same stream. Holes that
+  // are certain now are appended. A range that is new in part is accepted whole.
+  Verdict observe(IdRange ids, WallTime timestamp, WallTime received_at, bool others_carry_it,
                   std::vector<IdHole>& holes);
+  Verdict observe(std::uint64_t id, WallTime timestamp, WallTime received_at, bool others_carry_it,
+                  std::vector<IdHole>& holes) {
+    return observe(IdRange{id, id}, timestamp, received_at, others_carry_it, holes);
+  }
   // The other connection is gone, or has had its time by `received_at`: what still waits is lost.
   void settle(std::optional<WallTime> received_at, std::vector<IdHole>& holes);
 
@@ -56,7 +66,7 @@ class TradeIds {
     IdHole hole;
     WallTime noticed_at;
   };
-  bool fills_hole(std::uint64_t id, WallTime timestamp);
+  bool fills_hole(IdRange ids, WallTime timestamp);
 
   std::optional<std::uint64_t> last_;
   WallTime last_timestamp_;

@@ -1,5 +1,6 @@
 // Any bytes as a frame, a depth answer, an instrument list.
 #include "exchanges/binance/catalogue.hpp"
+#include "feed/catalogue.hpp"
 #include "padded.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -10,8 +11,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto info = decoder.exchange_info(text.view());
   if (!info) return 0;
   for (const auto market : {mp::binance::Market::spot, mp::binance::Market::derivatives}) {
-    mp::binance::Catalogue catalogue(market, {});
-    for (const auto& each : info->symbols) catalogue.update(each, mp::wall_from_nanos(0));
+    mp::Catalogue catalogue("binance");
+    for (const auto& each : info->symbols)
+      if (const auto type = mp::binance::market_type_of(market, each))
+        catalogue.update(mp::binance::id_of(*type, each),
+                         mp::binance::definition_of(*type, each, mp::wall_from_nanos(0)));
   }
   return 0;
 }

@@ -49,6 +49,12 @@ void CollectorMetrics::update(const EventCounts& events, const IngestCounters& i
       with_channel["channel"] = channel;
       raise("marketprism_collector_unmapped_total", "Messages of channels that are not mapped", with_channel, count);
     }
+    for (const auto& [what, count] : counters.unknown) {
+      auto with_what = labels;
+      with_what["what"] = what;
+      raise("marketprism_collector_unknown_total", "Fields and values of the venue that are new to us", with_what,
+            count);
+    }
   }
   for (const auto& [source, driver] : drivers) {
     const telemetry::Labels labels{{"exchange", source.exchange}, {"market", source.market}};

@@ -106,7 +106,7 @@ void Conversation::begin(Instant now, Outbox& out) {
   next_snapshot_ = now.mono;
   info_under_way_ = false;
   info_attempt_ = 0;
-  if (publisher_.catalogue().chosen().empty() && !told_no_symbols_) {
+  if (publisher_.chosen().empty() && !told_no_symbols_) {
     told_no_symbols_ = true;
     notice(out, Notice::Level::error, "no symbols chosen: nothing is subscribed", "");
   }
@@ -139,11 +139,11 @@ void Conversation::exchange_info(bool readable, Instant now, Outbox& out) {
   info_under_way_ = false;
   info_attempt_ = 0;
   bool all_known = true;
-  for (const auto& name : publisher_.catalogue().chosen()) {
-    const auto index = publisher_.catalogue().find_chosen(name);
+  for (const auto& name : publisher_.chosen()) {
+    const auto index = publisher_.find_chosen(name);
     if (!index) {
       all_known = false;
-      const auto near = nearest(name, publisher_.catalogue().names());
+      const auto near = nearest(name, publisher_.names());
       notice(out, Notice::Level::error, "unknown symbol: nothing is collected for it",
              fmt::format("symbol={}{}", name, near.empty() ? "" : " did_you_mean=" + near));
     } else if (publisher_.catalogue().definition(*index).status != "TRADING") {
@@ -189,8 +189,8 @@ void Conversation::want_stream(Index index, DataType type, Instant now, Outbox& 
 void Conversation::open_chosen(Instant now, Outbox& out) {
   for (const auto type : {DataType::orderbook_delta, DataType::trade}) {
     if (type == DataType::trade ? !publisher_.publishes_trades() : !publisher_.publishes_books()) continue;
-    for (const auto& name : publisher_.catalogue().chosen())
-      if (const auto index = publisher_.catalogue().find_chosen(name); index && !stream_of(*index, type))
+    for (const auto& name : publisher_.chosen())
+      if (const auto index = publisher_.find_chosen(name); index && !stream_of(*index, type))
         want_stream(*index, type, now, out);
   }
 }

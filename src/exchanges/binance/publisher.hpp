@@ -2,15 +2,16 @@
 // What a Binance session publishes: catalogue, tapes and books. A function of the records alone; it knows of
 // connections only what the records tell, and asks for nothing (that is conversation.hpp).
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "exchanges/binance/catalogue.hpp"
 #include "exchanges/binance/depth_feed.hpp"
-#include "feed/trade_ids.hpp"
+#include "feed/catalogue.hpp"
+#include "feed/connections.hpp"
+#include "feed/reports.hpp"
+#include "feed/tape.hpp"
 
 namespace mp::binance {
 
@@ -40,10 +41,17 @@ class Publisher {
   bool exchange_info(const Result<ExchangeInfo>& reply, std::string_view raw, WallTime now,
                      std::vector<MarketEvent>& out);
   void unreadable(const Error& why, std::string_view raw, WallTime now, std::vector<MarketEvent>& out);
-  void unmapped(std::string_view name);
 
+  Reports& reports() { return reports_; }
+  const Reports& reports() const { return reports_; }
   std::optional<WallTime> next_due() const { return next_due_; }
   const Catalogue& catalogue() const { return catalogue_; }
+  // The symbols to collect, as configured; empty means all.
+  const std::vector<std::string>& chosen() const { return chosen_; }
+  // A chosen symbol in either spelling, once the venue has told it.
+  std::optional<Index> find_chosen(std::string_view name) const;
+  // Every name that the last exchangeInfo knew, for "did you mean"; grows with the list, not with time.
+  const std::vector<std::string>& names() const { return names_; }
   // nullptr while nothing of its book has come.
   const DepthFeed* depth_of(Index index) const { return entries_[index].depth.get(); }
   bool publishes_books() const { return books_wanted_; }
@@ -51,56 +59,45 @@ class Publisher {
   bool publishes_pictures() const { return !rules_.series.empty(); }
   bool publishes_deltas() const { return rules_.publish_deltas; }
   std::optional<WallTime> last_trade_at(Index index) const { return entries_[index].last_trade_at; }
-  std::uint64_t trade_gaps(Index index) const { return entries_[index].trade_gaps; }
+  std::uint64_t trade_gaps(Index index) const {
+    return entries_[index].aggregated.gaps() + entries_[index].single.gaps();
+  }
   std::uint64_t duplicates() const { return duplicates_; }
-  std::vector<std::pair<std::string, std::uint64_t>> unmapped_counts() const;
 
   void save(StateWriter& out) const;
   void restore(StateReader& in);
 
  private:
-  // One series of trade ids: aggregated and single ones are different series.
-  struct Tape {
-    TradeIds ids;
-    ConnectionId connection = 0;
-  };
   struct Entry {
-    Tape aggregated;
+    Tape aggregated;  // aggregated and single trades are different series of ids
     Tape single;
     ConnectionId depth_connection = 0;
     std::unique_ptr<DepthFeed> depth;
     std::optional<WallTime> last_trade_at;
-    std::uint64_t trade_gaps = 0;
   };
 
   DepthFeed& depth_feed(Index index);
   void grow();
-  bool is_open(ConnectionId connection) const;
-  void seen(ConnectionId connection);
-  bool others_carry(ConnectionId mine, ConnectionId last) const;
-  void tell_holes(Index index, WallTime now, std::vector<MarketEvent>& out);
-  void reject(std::optional<Index> index, std::optional<DataType> type, std::string reason, std::string_view raw,
-              WallTime now, std::vector<MarketEvent>& out) const;
-  std::optional<std::string> too_distant(WallTime timestamp, WallTime now) const;
+  TapeOwner owner(Index index) const { return {catalogue_.ref(index), data_source_}; }
+  bool is_chosen(const InstrumentId& id) const;
   bool foreign(const Frame& frame);
   void note_due(const DepthFeed& feed);
   void recompute_due();
 
   Market market_;
   DataSource data_source_;
-  std::chrono::hours max_clock_distance_;
   bool trades_wanted_ = false;
   bool books_wanted_ = false;
   DepthRules rules_;
+  std::vector<std::string> chosen_;
+  std::vector<std::string> names_;
   Catalogue catalogue_;
-  std::vector<Entry> entries_;          // by catalogue index
-  std::vector<ConnectionId> open_;      // connections that live, by the records
-  std::optional<WallTime> next_due_;    // the earliest deadline of a conflated picture
-  std::vector<IdHole> holes_;           // reused
-  DepthUpdate update_;                  // reused
-
+  std::vector<Entry> entries_;        // by catalogue index
+  Connections connections_;
+  std::optional<WallTime> next_due_;  // the earliest deadline of a conflated picture
+  DepthUpdate update_;                // reused
+  Reports reports_;
   std::uint64_t duplicates_ = 0;
-  std::map<std::string, std::uint64_t, std::less<>> unmapped_;
 };
 
 }  // namespace mp::binance

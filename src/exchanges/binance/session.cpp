@@ -9,7 +9,7 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 2;
+constexpr std::uint32_t kStateVersion = 3;
 
 class BinanceSession final : public Session {
  public:
@@ -59,7 +59,7 @@ class BinanceSession final : public Session {
     else if (path.ends_with("/exchangeInfo"))
       exchange_info_reply(reply, now, out);
     else
-      publisher_.unmapped("REST " + std::string(path.substr(path.rfind('/') + 1)));
+      publisher_.reports().unmapped("REST " + std::string(path.substr(path.rfind('/') + 1)));
     finish(out);
   }
 
@@ -95,7 +95,7 @@ class BinanceSession final : public Session {
   void describe(std::vector<StreamStatus>& out) const override {
     for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) {
       const auto* feed = publisher_.depth_of(index);
-      const bool chosen = !publisher_.catalogue().chosen().empty();
+      const bool chosen = !publisher_.chosen().empty();
       if (publisher_.publishes_trades() && (chosen || publisher_.last_trade_at(index)))
         out.push_back({publisher_.catalogue().ref(index), DataType::trade, state(index, DataType::trade),
                        publisher_.last_trade_at(index), publisher_.trade_gaps(index),
@@ -115,8 +115,9 @@ class BinanceSession final : public Session {
   }
 
   SessionCounters counters() const override {
-    return {frames_, publisher_.duplicates(), conversation_ ? conversation_->resyncs() : 0,
-            publisher_.unmapped_counts()};
+    SessionCounters out{frames_, publisher_.duplicates(), conversation_ ? conversation_->resyncs() : 0};
+    publisher_.reports().count(out);
+    return out;
   }
 
   void books(std::uint32_t depth, std::vector<OrderBook>& out) const override {
@@ -142,17 +143,17 @@ class BinanceSession final : public Session {
         return;
       case Frame::Kind::error:
         if (conversation_) return conversation_->error(connection, frame, now, out);
-        return publisher_.unmapped("error answer");
+        return publisher_.reports().unmapped("error answer");
       case Frame::Kind::shutdown:
         if (conversation_) conversation_->shutdown_announced(connection, now, out);
         return;
-      case Frame::Kind::unmapped: return publisher_.unmapped(frame.channel);
+      case Frame::Kind::unmapped: return publisher_.reports().unmapped(frame.channel);
     }
   }
 
   void depth_reply(const std::string& symbol, const RestReply& reply, Instant now, Outbox& out) {
     if (reply.status != 200) {
-      publisher_.unmapped(fmt::format("REST depth answered {}", reply.status));
+      publisher_.reports().unmapped(fmt::format("REST depth answered {}", reply.status));
       if (conversation_) conversation_->snapshot_failed(symbol, status_text(reply), now, out);
       return;
     }
@@ -162,7 +163,7 @@ class BinanceSession final : public Session {
 
   void exchange_info_reply(const RestReply& reply, Instant now, Outbox& out) {
     if (reply.status != 200) {
-      publisher_.unmapped(fmt::format("REST exchangeInfo answered {}", reply.status));
+      publisher_.reports().unmapped(fmt::format("REST exchangeInfo answered {}", reply.status));
       if (conversation_) conversation_->exchange_info_failed(status_text(reply), now, out);
       return;
     }
@@ -175,7 +176,10 @@ class BinanceSession final : public Session {
     return fmt::format("HTTP {} {}", reply.status, shortened(reply.body));
   }
 
-  void finish(Outbox& out) { out.flush_at = publisher_.next_due(); }
+  void finish(Outbox& out) {
+    publisher_.reports().tell(out.notices);
+    out.flush_at = publisher_.next_due();
+  }
 
   StreamState state(Catalogue::Index index, DataType type) const {
     const auto* feed = publisher_.depth_of(index);

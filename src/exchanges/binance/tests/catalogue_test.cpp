@@ -2,27 +2,28 @@
 
 #include <set>
 
+#include "feed/catalogue.hpp"
 #include "support.hpp"
 
 namespace mp::binance {
 namespace {
 
-Catalogue filled(Market market, const std::string& text, std::vector<std::string> chosen = {}) {
-  Catalogue catalogue(market, std::move(chosen));
+Catalogue filled(Market market, const std::string& text) {
+  Catalogue catalogue("binance");
   Decoder decoder;
   const auto info = decoder.exchange_info(Padded(text).view());
   EXPECT_TRUE(info);
-  for (const auto& each : info->symbols) catalogue.update(each, kStart);
+  for (const auto& each : info->symbols)
+    if (const auto type = market_type_of(market, each))
+      catalogue.update(id_of(*type, each), definition_of(*type, each, kStart));
   return catalogue;
 }
 
 void expect_one_to_one(const Catalogue& catalogue) {
-  std::set<std::string> venue, canonical;
+  std::set<std::string> canonical;
   for (Catalogue::Index i = 0; i < catalogue.size(); ++i) {
     const auto& id = *catalogue.ref(i);
-    EXPECT_TRUE(venue.insert(id.instrument).second) << id.instrument;
     EXPECT_TRUE(canonical.insert(std::string(to_string(id.market_type)) + " " + id.symbol).second) << id.symbol;
-    EXPECT_EQ(id.symbol.find_first_of(".*> \t"), std::string::npos) << id.symbol;
     EXPECT_EQ(catalogue.find(id.instrument), i);
   }
 }
@@ -57,35 +58,6 @@ TEST(Catalogue, FuturesContractsByTheirKind) {
   EXPECT_EQ(catalogue.ref(*catalogue.find("1000SHIBUSDT"))->symbol, "1000SHIB-USDT");
   EXPECT_EQ(catalogue.definition(*catalogue.find("XAUUSDT")).settlement_asset, "USDT");
   expect_one_to_one(catalogue);
-}
-
-TEST(Catalogue, OnlyNewOrChangedDefinitionsAreTold) {
-  Catalogue catalogue(Market::spot, {});
-  SymbolInfo info{.symbol = "BTCUSDT", .status = "TRADING", .base_asset = "BTC", .quote_asset = "USDT"};
-  EXPECT_TRUE(catalogue.update(info, kStart));
-  EXPECT_FALSE(catalogue.update(info, kStart + 1h));
-  info.status = "BREAK";
-  EXPECT_EQ(catalogue.update(info, kStart + 2h), 0u);
-  EXPECT_FALSE(catalogue.update(info, kStart + 3h));
-  EXPECT_EQ(catalogue.definition(0).meta.timestamp, kStart + 2h);
-}
-
-TEST(Catalogue, TwoSymbolsOfTheSameAssetsStayTwo) {
-  Catalogue catalogue(Market::spot, {});
-  catalogue.update({.symbol = "ABC", .base_asset = "A", .quote_asset = "BC"}, kStart);
-  catalogue.update({.symbol = "ABCX", .base_asset = "A", .quote_asset = "BC"}, kStart);
-  catalogue.update({.symbol = "D.EF", .base_asset = "D.E", .quote_asset = "F"}, kStart);
-  ASSERT_EQ(catalogue.size(), 3u);
-  expect_one_to_one(catalogue);
-}
-
-TEST(Catalogue, ChosenInEitherSpelling) {
-  const auto catalogue =
-      filled(Market::derivatives, fixture("usdm_rest_exchange_info.json"), {"BTC-USDT-20261225", "XAUUSDT", "NOPE"});
-  EXPECT_EQ(catalogue.size(), 2u);
-  EXPECT_TRUE(catalogue.find_chosen("BTC-USDT-20261225"));
-  EXPECT_TRUE(catalogue.find_chosen("XAUUSDT"));
-  EXPECT_FALSE(catalogue.find_chosen("NOPE"));
 }
 
 }  // namespace

@@ -1,0 +1,48 @@
+#include "feed/tape.hpp"
+
+namespace mp {
+
+Tape::Verdict Tape::observe(IdRange ids, const TapeArrival& arrival, const Connections& connections,
+                            const TapeOwner& owner, std::vector<MarketEvent>& out) {
+  std::vector<IdHole> holes;  // allocates only when there are any
+  const bool others_carry_it = connections.others_carry(arrival.connection, connection_);
+  const auto verdict = ids_.observe(ids, arrival.timestamp, arrival.received_at, others_carry_it, holes);
+  tell(holes, arrival.received_at, owner, out);
+  if (verdict == Verdict::accept) connection_ = arrival.connection;
+  return verdict;
+}
+
+void Tape::closed(ConnectionId connection, WallTime now, const TapeOwner& owner, std::vector<MarketEvent>& out) {
+  std::vector<IdHole> holes;
+  ids_.settle(std::nullopt, holes);
+  tell(holes, now, owner, out);
+  if (connection_ == connection) ids_.interrupted(GapCause::disconnected);
+}
+
+void Tape::tell(const std::vector<IdHole>& holes, WallTime now, const TapeOwner& owner,
+                std::vector<MarketEvent>& out) {
+  for (const auto& hole : holes) {
+    ++gaps_;
+    Gap event;
+    event.meta = {owner.instrument, now, now, owner.data_source};
+    event.data_type = DataType::trade;
+    event.cause = hole.cause;
+    event.gap_start = hole.gap_start;
+    event.gap_end = hole.gap_end;
+    event.last_id = std::to_string(hole.last_id);
+    event.next_id = std::to_string(hole.next_id);
+    out.emplace_back(std::move(event));
+  }
+}
+
+void Tape::save(StateWriter& out) const {
+  out.put(std::uint64_t{connection_});
+  ids_.save(out);
+}
+
+void Tape::restore(StateReader& in) {
+  connection_ = static_cast<ConnectionId>(in.number());
+  ids_.restore(in);
+}
+
+}  // namespace mp
