@@ -21,16 +21,11 @@ Publisher::Publisher(const SessionOptions& options, Market market)
     : market_(market),
       data_source_(options.data_source),
       trades_wanted_(wants(options, DataType::trade)),
+      books_wanted_(wants(options, DataType::orderbook) || wants(options, DataType::orderbook_delta)),
+      rules_(book_rules(options)),
       chosen_(options.symbols),
       catalogue_("binance"),
-      reports_(options, market == Market::spot ? MarketType::spot : MarketType::perpetual) {
-  const bool pictures = wants(options, DataType::orderbook);
-  rules_.market = market;
-  rules_.data_source = options.data_source;
-  rules_.publish_deltas = wants(options, DataType::orderbook_delta);
-  if (pictures) rules_.series = options.book_series;
-  books_wanted_ = pictures || rules_.publish_deltas;
-}
+      reports_(options, market == Market::spot ? MarketType::spot : MarketType::perpetual) {}
 
 // ---- time -----------------------------------------------------------------------------------------------------
 
@@ -124,7 +119,7 @@ std::optional<Publisher::Index> Publisher::trade(ConnectionId connection, Frame&
 
 DepthFeed& Publisher::depth_feed(Index index) {
   auto& slot = entries_[index].depth;
-  if (!slot) slot = std::make_unique<DepthFeed>(catalogue_.ref(index), rules_);
+  if (!slot) slot = std::make_unique<DepthFeed>(catalogue_.ref(index), market_, rules_);
   return *slot;
 }
 

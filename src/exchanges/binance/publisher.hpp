@@ -88,14 +88,14 @@ class Publisher {
   DataSource data_source_;
   bool trades_wanted_ = false;
   bool books_wanted_ = false;
-  DepthRules rules_;
+  BookRules rules_;
   std::vector<std::string> chosen_;
   std::vector<std::string> names_;
   Catalogue catalogue_;
   std::vector<Entry> entries_;        // by catalogue index
   Connections connections_;
   std::optional<WallTime> next_due_;  // the earliest deadline of a conflated picture
-  DepthUpdate update_;                // reused
+  BookUpdate update_;                 // reused
   Reports reports_;
   std::uint64_t duplicates_ = 0;
 };

@@ -9,7 +9,7 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 3;
+constexpr std::uint32_t kStateVersion = 4;
 
 class BinanceSession final : public Session {
  public:
@@ -102,15 +102,15 @@ class BinanceSession final : public Session {
                        conversation_ ? conversation_->reconnects(index, DataType::trade) : 0});
       if (!publisher_.publishes_books() || (!chosen && !feed)) continue;
       const auto book_state = state(index, DataType::orderbook_delta);
-      const auto gaps = feed ? feed->gaps() : 0;
+      const auto gaps = feed ? feed->kept().gaps() : 0;
       const auto reconnects = conversation_ ? conversation_->reconnects(index, DataType::orderbook_delta) : 0;
-      const auto at = [&](auto member) { return feed ? (feed->*member)() : std::nullopt; };
+      const auto at = [&](auto member) { return feed ? (feed->kept().*member)() : std::nullopt; };
       if (publisher_.publishes_deltas())
         out.push_back({publisher_.catalogue().ref(index), DataType::orderbook_delta, book_state,
-                       at(&DepthFeed::last_delta_at), gaps, reconnects});
+                       at(&KeptBook::last_delta_at), gaps, reconnects});
       if (publisher_.publishes_pictures())
         out.push_back({publisher_.catalogue().ref(index), DataType::orderbook, book_state,
-                       at(&DepthFeed::last_picture_at), gaps, reconnects});
+                       at(&KeptBook::last_picture_at), gaps, reconnects});
     }
   }
 
@@ -123,7 +123,7 @@ class BinanceSession final : public Session {
   void books(std::uint32_t depth, std::vector<OrderBook>& out) const override {
     for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) {
       const auto* feed = publisher_.depth_of(index);
-      if (feed && feed->good()) out.push_back(feed->picture(depth));
+      if (feed && feed->good()) out.push_back(feed->kept().picture(depth));
     }
   }
 
