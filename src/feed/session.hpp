@@ -6,6 +6,7 @@
 // begin, opened, closed, text, rest and flush with their receive times. The live driver and every replay of the
 // journal therefore publish the same. tick() and rest_failed() may ask for I/O, never publish.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,15 +32,27 @@ enum class CloseReason {
 };
 const char* to_string(CloseReason reason);
 
+// What one request (or attempt to connect) costs of one of a venue's limits. It may count against several.
+struct BudgetCharge {
+  // Limits of one name are one limit, whoever asks: "binance.spot", "okx /api/v5/market/books". All that a venue counts
+  // for one address has one name in all its sessions.
+  std::string budget;
+  int units = 1;  // the venue's own: weight, credits, requests, attempts
+  int limit = 0;  // units that the venue allows in each `window`; 0: not known, nothing is held back
+  std::chrono::milliseconds window{60'000};
+  // The answer's header with the venue's own count of the units that this address has used in the present window, which
+  // is then one of the wall clock (Binance: whole minutes); "" if the venue tells none: any `window` long is one.
+  std::string used_header{};
+};
+
 // GET requests only: market data needs no other.
 struct RestRequest {
-  std::string url;       // whole
-  int weight = 1;        // in the venue's own units, of the budget `budget`
-  std::string budget;    // limits are per budget: "binance.spot", "binance.derivatives"
-  int priority = 0;      // higher first: book snapshots before statistics
-  // The answer's header with the venue's own count of what this address has used in this minute; "" if it tells none.
-  std::string used_weight_header{};
-  int budget_per_minute = 0;  // what the venue allows on `budget`; 0: not known (then 1200)
+  std::string url{};                  // whole
+  std::vector<BudgetCharge> charges{};  // none: the request is made at once
+  int priority = 0;                   // higher first: book snapshots before statistics
+  // This request may fill each of its budgets up to this much of the limit; the rest is left to requests that matter
+  // more, and to others at our address.
+  int percent_at_most = 80;
 };
 
 struct RestReply {
@@ -52,6 +65,7 @@ struct RestReply {
 struct OpenSocket {
   std::uint32_t slot = 0;  // the session's own number for it; never used twice for two addresses
   std::string url;
+  std::vector<BudgetCharge> charges{};  // of each attempt to connect
 };
 struct SendFrame {
   ConnectionId connection = 0;

@@ -122,7 +122,7 @@ SubscribedSockets::Socket& SubscribedSockets::add_socket(std::string url, std::u
   socket.url = std::move(url);
   socket.group = group;
   socket.replaces = replaces;
-  out.opens.push_back({socket.slot, socket.url});
+  out.opens.push_back({socket.slot, socket.url, limits_.connecting});
   return socket;
 }
 

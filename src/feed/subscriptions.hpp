@@ -45,6 +45,8 @@ class Dialect {
     // When nothing has come for this long, ping() is sent; when nothing has come for as long again, the connection is
     // given up. 0: no pings of ours (websocket pings are answered by the driver).
     std::chrono::seconds idle_ping{};
+    // What each attempt to connect costs, where the venue limits them.
+    std::vector<BudgetCharge> connecting{};
   };
 
   virtual ~Dialect() = default;

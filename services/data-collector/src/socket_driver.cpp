@@ -1,7 +1,6 @@
 #include "socket_driver.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <random>
 
 #include "base/log.hpp"
@@ -17,19 +16,7 @@ double random_jitter() {
   return std::uniform_real_distribution<double>(0, 1)(random);
 }
 
-std::optional<int> whole_number(std::optional<std::string_view> text) {
-  int value = 0;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc{}) return std::nullopt;
-  return value;
-}
-
 }  // namespace
-
-RestBudget& RestBudgets::get(const RestRequest& request) {
-  auto [found, is_new] = budgets_.try_emplace(request.budget, RestBudget::Limits{});
-  if (request.budget_per_minute > 0) found->second.set_limit(request.budget_per_minute);
-  return found->second;
-}
 
 struct SocketDriver::Socket {
   Socket(net::Loop& loop, OpenSocket w) : wish(std::move(w)), retry(loop) {}
@@ -49,6 +36,7 @@ SocketDriver::SocketDriver(Source source, DriverOptions options, net::Loop& loop
       http_(http),
       budgets_(budgets),
       callbacks_(std::move(callbacks)),
+      waiting_(budgets, options_.max_requests_waiting),
       wake_timer_(loop),
       request_timer_(loop) {}
 
@@ -70,11 +58,8 @@ void SocketDriver::carry_out(Outbox& wishes) {
     socket->ws->close(wish.reason);
   }
   for (auto& request : wishes.requests) {
-    if (waiting_.size() >= options_.max_requests_waiting) {
-      record(RecordKind::rest_failed, 0, net::now(), request.url, "too many requests are waiting");
-      continue;
-    }
-    waiting_.push_back({std::move(request), request_number_++});
+    if (waiting_.push(request)) continue;
+    record(RecordKind::rest_failed, 0, net::now(), request.url, "too many requests are waiting");
   }
   if (!wishes.requests.empty()) send_waiting_requests();
   if (wishes.wake_at) wake_timer_.set(*wishes.wake_at, [this] { callbacks_.tick(net::now()); });
@@ -95,6 +80,12 @@ void SocketDriver::open(OpenSocket wish) {
 }
 
 void SocketDriver::connect(Socket& socket) {
+  // Nothing is of more importance than a connection: attempts may use the whole of what the venue allows.
+  if (const auto wait = budgets_.take(socket.wish.charges, 100, net::now())) {
+    log::info("waiting to connect: the venue limits attempts", {{"source", source_.text()}, {"budget", wait->budget}});
+    socket.retry.set(wait->until, [this, &socket] { connect(socket); });
+    return;
+  }
   net::WebSocketOptions options;
   options.url = socket.wish.url;
   options.ca_file = options_.ca_file;
@@ -151,21 +142,13 @@ bool SocketDriver::is_connected() const {
   });
 }
 
-// Highest priority first, then first come; what the budget does not allow now waits.
 void SocketDriver::send_waiting_requests() {
-  std::ranges::sort(waiting_, [](const Waiting& a, const Waiting& b) {
-    return std::tuple(-a.request.priority, a.number) < std::tuple(-b.request.priority, b.number);
-  });
-  while (!waiting_.empty()) {
-    const auto& request = waiting_.front().request;
-    if (const auto wait_until = budgets_.get(request).take(request.weight, net::now())) {
-      request_timer_.set(*wait_until, [this] { send_waiting_requests(); });
-      return;
-    }
-    const auto next = request;
-    waiting_.erase(waiting_.begin());
-    if (!start_request(next)) record(RecordKind::rest_failed, 0, net::now(), next.url, "no worker is free");
+  while (under_way_ < options_.max_requests_under_way) {
+    const auto next = waiting_.pop(net::now());
+    if (!next) break;
+    if (!start_request(*next)) record(RecordKind::rest_failed, 0, net::now(), next->url, "no worker is free");
   }
+  if (const auto at = waiting_.next_at()) request_timer_.set(*at, [this] { send_waiting_requests(); });
 }
 
 bool SocketDriver::start_request(const RestRequest& request) {
@@ -179,18 +162,18 @@ bool SocketDriver::start_request(const RestRequest& request) {
           if (*alive) answered(request, std::move(answer), at);
         });
       });
+  if (started) ++under_way_;
   return started.has_value();
 }
 
 void SocketDriver::answered(const RestRequest& request, Result<net::HttpResponse> answer, Instant received_at) {
+  --under_way_;
   if (!answer) {
     ++counters_.requests_failed;
     record(RecordKind::rest_failed, 0, received_at, request.url, answer.error().text());
-    return;
+    return send_waiting_requests();
   }
-  const auto used =
-      request.used_weight_header.empty() ? std::nullopt : whole_number(answer->header(request.used_weight_header));
-  budgets_.get(request).answered(answer->status, used, answer->header("Retry-After").value_or(""), received_at);
+  budgets_.answered(request, answer->status, [&](std::string_view name) { return answer->header(name); }, received_at);
   if (answer->status >= 400) {
     ++counters_.requests_refused;
     log::warn("REST request refused",
@@ -198,6 +181,7 @@ void SocketDriver::answered(const RestRequest& request, Result<net::HttpResponse
                {"answer", shortened(answer->body)}});
   }
   record(RecordKind::rest, 0, received_at, request.url, answer->body, answer->status);
+  send_waiting_requests();
 }
 
 void SocketDriver::record(RecordKind kind, ConnectionId connection, Instant at, std::string_view url,

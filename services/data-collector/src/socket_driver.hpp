@@ -19,19 +19,12 @@
 
 namespace mp::collector {
 
-// The budgets of all venues, shared by all drivers: limits are per address, not per connection.
-class RestBudgets {
- public:
-  RestBudget& get(const RestRequest& request);
-
- private:
-  std::map<std::string, RestBudget> budgets_;
-};
-
 struct DriverOptions {
   std::string ca_file;
   bool compression = true;  // offer permessage-deflate
   std::size_t max_requests_waiting = 4096;
+  // Few, so that what matters more does not stand behind what matters less.
+  std::size_t max_requests_under_way = 4;
 };
 
 struct DriverCounters {
@@ -70,10 +63,6 @@ class SocketDriver {
 
  private:
   struct Socket;
-  struct Waiting {
-    RestRequest request;
-    std::uint64_t number;  // first come, first served among equals
-  };
 
   void open(OpenSocket wish);
   void connect(Socket& socket);
@@ -94,8 +83,8 @@ class SocketDriver {
   RestBudgets& budgets_;
   Callbacks callbacks_;
   std::map<std::uint32_t, std::unique_ptr<Socket>> sockets_;  // by slot
-  std::vector<Waiting> waiting_;
-  std::uint64_t request_number_ = 0;
+  RestQueue waiting_;
+  std::size_t under_way_ = 0;
   net::Timer wake_timer_;
   net::Timer request_timer_;
   DriverCounters counters_;

@@ -16,8 +16,9 @@ using Patience = SubscribedSockets::Patience;
 constexpr SubscribedSockets::StreamId kNoStream = UINT32_MAX;
 constexpr auto kHousekeeping = 1s;
 constexpr auto kRequestTimeout = 60s;  // the driver answers or fails each request; this is for one that does not
-constexpr auto kInfoEvery = 24h;
-constexpr auto kInfoEveryWhileUnknown = 10min;
+constexpr const char* kInfoPoll = "exchangeInfo";
+constexpr std::chrono::seconds kInfoEvery = 24h;
+constexpr std::chrono::seconds kInfoEveryWhileUnknown = 10min;
 // A snapshot is asked for once updates flow, so that it can be aligned; a quiet symbol's after this.
 constexpr auto kSnapshotWithoutData = 3s;
 constexpr auto kGoodAgainAfter = 60s;
@@ -104,40 +105,27 @@ void Conversation::begin(Instant now, Outbox& out) {
   wanted_.clear();
   under_way_ = 0;
   next_snapshot_ = now.mono;
-  info_under_way_ = false;
-  info_attempt_ = 0;
+  polls_.begin();
   if (publisher_.chosen().empty() && !told_no_symbols_) {
     told_no_symbols_ = true;
     notice(out, Notice::Level::error, "no symbols chosen: nothing is subscribed", "");
   }
-  ask_exchange_info(now, out);
+  polls_.add({.key = kInfoPoll,
+              .url = [this](Instant) { return rest_base_ + facts(market_).exchange_info_path; },
+              .period = kInfoEvery,
+              .first_within = 0s,
+              .charges = {weight_charge(market_, facts(market_).exchange_info_weight)},
+              .priority = kInfoPriority},
+             now, out);
+  polls_.tick(now, out);
   // What an earlier run knew need not wait for the answer.
   open_chosen(now, out);
   wake_.wish(now.mono + kHousekeeping, out);
 }
 
-void Conversation::ask(std::string url, int weight, int priority, Outbox& out) const {
-  RestRequest request;
-  request.url = std::move(url);
-  request.weight = weight;
-  request.budget = facts(market_).budget;
-  request.priority = priority;
-  request.used_weight_header = kUsedWeightHeader;
-  request.budget_per_minute = facts(market_).weight_per_minute;
-  out.requests.push_back(std::move(request));
-}
-
-void Conversation::ask_exchange_info(Instant now, Outbox& out) {
-  info_under_way_ = true;
-  info_asked_at_ = now.mono;
-  next_info_.reset();
-  ask(rest_base_ + facts(market_).exchange_info_path, facts(market_).exchange_info_weight, kInfoPriority, out);
-}
-
-void Conversation::exchange_info(bool readable, Instant now, Outbox& out) {
-  if (!readable) return exchange_info_failed("unreadable answer", now, out);
-  info_under_way_ = false;
-  info_attempt_ = 0;
+void Conversation::exchange_info(std::string_view url, bool readable, Instant now, Outbox& out) {
+  if (!readable) return polls_.failed(url, "unreadable answer", now, out);
+  polls_.answered(url, now, out);
   bool all_known = true;
   for (const auto& name : publisher_.chosen()) {
     const auto index = publisher_.find_chosen(name);
@@ -151,17 +139,12 @@ void Conversation::exchange_info(bool readable, Instant now, Outbox& out) {
              fmt::format("symbol={} status={}", name, publisher_.catalogue().definition(*index).status));
     }
   }
-  next_info_ = now.mono + (all_known ? std::chrono::nanoseconds{kInfoEvery} : kInfoEveryWhileUnknown);
+  polls_.set_period(kInfoPoll, all_known ? kInfoEvery : kInfoEveryWhileUnknown, now, out);
   open_chosen(now, out);
 }
 
-void Conversation::exchange_info_failed(std::string_view reason, Instant now, Outbox& out) {
-  info_under_way_ = false;
-  ++info_attempt_;
-  next_info_ = now.mono + backoff(kRestBackoff, info_attempt_, 0);
-  notice(out, Notice::Level::warning, "the list of instruments could not be read",
-         fmt::format("reason=\"{}\" attempt={}", reason, info_attempt_));
-  wake_.wish(*next_info_, out);
+void Conversation::poll_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) {
+  polls_.failed(url, reason, now, out);
 }
 
 // ---- sockets and subscriptions --------------------------------------------------------------------------------
@@ -262,9 +245,10 @@ void Conversation::ask_snapshots(Instant now, Outbox& out) {
     ++under_way_;
     next_snapshot_ = now.mono + kSnapshotSpacing;
     const auto& symbol = publisher_.catalogue().ref(index)->instrument;
-    ask(fmt::format("{}{}?symbol={}&limit={}", rest_base_, facts(market_).depth_path, percent_encoded(symbol),
-                    snapshot_limit_),
-        depth_weight(market_, snapshot_limit_), kSnapshotPriority, out);
+    out.requests.push_back({.url = fmt::format("{}{}?symbol={}&limit={}", rest_base_, facts(market_).depth_path,
+                                               percent_encoded(symbol), snapshot_limit_),
+                            .charges = {weight_charge(market_, depth_weight(market_, snapshot_limit_))},
+                            .priority = kSnapshotPriority});
   }
 }
 
@@ -342,8 +326,7 @@ void Conversation::look_for_snapshots(Instant now, Outbox& out) {
 
 void Conversation::tick(Instant now, Outbox& out) {
   wake_.woken();
-  if (info_under_way_ && now.mono - info_asked_at_ > kRequestTimeout) exchange_info_failed("no answer", now, out);
-  if (next_info_ && now.mono >= *next_info_) ask_exchange_info(now, out);
+  polls_.tick(now, out);
   sockets_.tick(now, out);
   look_for_snapshots(now, out);
   wake_.wish(now.mono + kHousekeeping, out);

@@ -10,6 +10,7 @@
 
 #include "exchanges/binance/dialect.hpp"
 #include "exchanges/binance/publisher.hpp"
+#include "feed/polls.hpp"
 #include "feed/subscriptions.hpp"
 #include "feed/wake.hpp"
 
@@ -34,8 +35,9 @@ class Conversation {
   void answered(std::uint64_t request_id, Instant now, Outbox& out);
   void error(ConnectionId connection, const Frame& frame, Instant now, Outbox& out);
   void shutdown_announced(ConnectionId connection, Instant now, Outbox& out);
-  void exchange_info(bool readable, Instant now, Outbox& out);
-  void exchange_info_failed(std::string_view reason, Instant now, Outbox& out);
+  void exchange_info(std::string_view url, bool readable, Instant now, Outbox& out);
+  // Of a request that is no depth request.
+  void poll_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out);
   void snapshot_done(std::string_view venue_symbol, Publisher::SnapshotResult result, Instant now, Outbox& out);
   void snapshot_failed(std::string_view venue_symbol, std::string_view reason, Instant now, Outbox& out);
   void tick(Instant now, Outbox& out);
@@ -58,8 +60,6 @@ class Conversation {
     std::optional<MonoTime> good_since;
   };
 
-  void ask(std::string url, int weight, int priority, Outbox& out) const;
-  void ask_exchange_info(Instant now, Outbox& out);
   void open_chosen(Instant now, Outbox& out);
   void want_stream(Index index, DataType type, Instant now, Outbox& out);
   void want_snapshot(Index index, Instant now, Outbox& out);
@@ -78,9 +78,10 @@ class Conversation {
   std::string depth_channel_;
   int snapshot_limit_ = 1000;
 
-  BinanceDialect dialect_;
+  BinanceDialect dialect_{market_};
   Wake wake_;
   SubscribedSockets sockets_{dialect_, wake_};
+  PollSchedule polls_{wake_};
   std::vector<StreamId> trade_stream_by_index_;  // kNoStream where there is none
   std::vector<StreamId> depth_stream_by_index_;
 
@@ -90,10 +91,6 @@ class Conversation {
   MonoTime next_snapshot_;
   std::uint64_t resyncs_ = 0;
 
-  bool info_under_way_ = false;
-  int info_attempt_ = 0;
-  MonoTime info_asked_at_;
-  std::optional<MonoTime> next_info_;
   bool told_no_symbols_ = false;
 };
 

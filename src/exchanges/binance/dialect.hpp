@@ -2,12 +2,14 @@
 // How Binance is spoken to over its websockets, spot and derivatives alike.
 // Source: binance-spot-api-docs, web-socket-streams.md (2026-07-21), and the derivatives pages (2026-07-24); README.md.
 
+#include "exchanges/binance/market.hpp"
 #include "feed/subscriptions.hpp"
 
 namespace mp::binance {
 
 class BinanceDialect final : public Dialect {
  public:
+  explicit BinanceDialect(Market market) : market_(market) {}
   Limits limits() const override {
     using namespace std::chrono_literals;
     return {
@@ -19,9 +21,13 @@ class BinanceDialect final : public Dialect {
         .frame_spacing = 300ms,
         // A connection lives 24 h at most.
         .connection_life = 23h + 50min,
+        .connecting = {connect_charge(market_)},
     };
   }
   std::string request(Operation operation, std::string_view streams, std::uint64_t id) const override;
+
+ private:
+  Market market_;
 };
 
 }  // namespace mp::binance

@@ -37,6 +37,21 @@ std::optional<Market> market_from(std::string_view name) {
 
 const MarketFacts& facts(Market market) { return market == Market::spot ? kSpot : kDerivatives; }
 
+BudgetCharge weight_charge(Market market, int weight) {
+  return {.budget = facts(market).budget,
+          .units = weight,
+          .limit = facts(market).weight_per_minute,
+          .window = std::chrono::minutes{1},
+          .used_header = "X-MBX-USED-WEIGHT-1M"};
+}
+
+BudgetCharge connect_charge(Market market) {
+  return {.budget = std::string(facts(market).budget) + " connections",
+          .units = 1,
+          .limit = 300,
+          .window = std::chrono::minutes{5}};
+}
+
 int depth_weight(Market market, int limit) {
   if (market == Market::spot) return limit <= 100 ? 5 : limit <= 500 ? 25 : limit <= 1000 ? 50 : 250;
   return limit <= 50 ? 2 : limit <= 100 ? 5 : limit <= 500 ? 10 : 20;

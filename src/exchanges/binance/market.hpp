@@ -27,8 +27,10 @@ struct MarketFacts {
 };
 const MarketFacts& facts(Market market);
 
-// The answers' header with what our address has used in this minute.
-inline constexpr const char* kUsedWeightHeader = "X-MBX-USED-WEIGHT-1M";
+// A request of this weight, on the budget of the market's REST host. Answers tell what our address has used of it.
+BudgetCharge weight_charge(Market market, int weight);
+// One attempt to connect: 300 in 5 minutes, for spot and derivatives each.
+BudgetCharge connect_charge(Market market);
 
 // Of GET depth with this limit.
 int depth_weight(Market market, int limit);

@@ -68,7 +68,7 @@ class BinanceSession final : public Session {
     if (const auto symbol = Conversation::symbol_of_depth_url(url))
       conversation_->snapshot_failed(*symbol, reason, now, out);
     else
-      conversation_->exchange_info_failed(reason, now, out);
+      conversation_->poll_failed(url, reason, now, out);
   }
 
   void flush(Instant now, Outbox& out) override {
@@ -164,12 +164,12 @@ class BinanceSession final : public Session {
   void exchange_info_reply(const RestReply& reply, Instant now, Outbox& out) {
     if (reply.status != 200) {
       publisher_.reports().unmapped(fmt::format("REST exchangeInfo answered {}", reply.status));
-      if (conversation_) conversation_->exchange_info_failed(status_text(reply), now, out);
+      if (conversation_) conversation_->poll_failed(reply.url, status_text(reply), now, out);
       return;
     }
     const bool readable =
         publisher_.exchange_info(decoder_.exchange_info(reply.body), reply.body, now.wall, out.events);
-    if (conversation_) conversation_->exchange_info(readable, now, out);
+    if (conversation_) conversation_->exchange_info(reply.url, readable, now, out);
   }
 
   static std::string status_text(const RestReply& reply) {

@@ -41,9 +41,10 @@ TEST(Session, AsksForTheInstrumentsFirst) {
   auto& out = s.begin(0s);
   ASSERT_EQ(out.requests.size(), 1u);
   EXPECT_EQ(out.requests[0].url, kSpotInfoUrl);
-  EXPECT_EQ(out.requests[0].weight, 20);
-  EXPECT_EQ(out.requests[0].budget, "binance.spot");
-  EXPECT_EQ(out.requests[0].budget_per_minute, 6000);
+  ASSERT_EQ(out.requests[0].charges.size(), 1u);
+  EXPECT_EQ(out.requests[0].charges[0].units, 20);
+  EXPECT_EQ(out.requests[0].charges[0].budget, "binance.spot");
+  EXPECT_EQ(out.requests[0].charges[0].limit, 6000);
   EXPECT_TRUE(out.opens.empty());
   EXPECT_TRUE(out.wake_at);
 }
@@ -63,7 +64,7 @@ TEST(Session, OpensItsSocketSubscribesAndAsksForASnapshotWhenDataFlows) {
   s.text(5, spot_update(101, 105, 400), 400ms);
   ASSERT_EQ(s.out.requests.size(), 1u);
   EXPECT_EQ(s.out.requests[0].url, kSpotDepthUrl);
-  EXPECT_EQ(s.out.requests[0].weight, 50);
+  EXPECT_EQ(s.out.requests[0].charges.at(0).units, 50);
   s.text(5, spot_update(106, 110, 500), 500ms);
   EXPECT_TRUE(s.out.requests.empty()) << "one is under way";
   s.rest(kSpotDepthUrl, depth_reply(104), 600ms);
