@@ -186,7 +186,8 @@ struct Lease::Impl {
       seen_revision = (*entry)->revision;
       seen_since = asked_at;
     }
-    if (asked_at - seen_since >= options.ttl) {
+    const bool is_orphan = options.is_dead && options.is_dead(JsonAnswer((*entry)->value).text("/owner"));
+    if (is_orphan || asked_at - seen_since >= options.ttl) {
       if (auto taken = bucket.update(options.key, value(), seen_revision)) hold(*taken, asked_at);
       return;
     }
@@ -237,7 +238,9 @@ std::optional<std::uint64_t> Lease::held() const {
 
 bool Lease::wait_held(std::chrono::milliseconds timeout) const {
   std::unique_lock lock(impl_->mutex);
-  return impl_->changed.wait_for(lock, timeout, [this] { return impl_->fencing_number.has_value(); });
+  // Not the number alone: it stays until a renewal that hangs has given up, long after the lease has run out.
+  const auto is_held = [this] { return impl_->fencing_number && Clock::now() < impl_->held_until; };
+  return impl_->changed.wait_for(lock, timeout, is_held);
 }
 
 }  // namespace mp::nats

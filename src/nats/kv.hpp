@@ -54,7 +54,8 @@ class KeyValue {
 // At most one holder of `key` at a time, each with a fencing number that only rises. A holder renews the
 // key every ttl/3; another one may take it when it has seen it unchanged for a whole ttl by its own
 // monotonic clock (no two clocks are compared). A holder that could not renew for 2/3 of the ttl counts
-// as having lost it, before anybody else can take it.
+// as having lost it, before anybody else can take it. A holder that is known to be dead need not be waited for
+// (Options::is_dead).
 //
 // Runs on: a thread of its own for renewing; callbacks run on it: post and return.
 class Lease {
@@ -63,6 +64,9 @@ class Lease {
     std::string key;       // e.g. "lease.storage.trade"
     std::string owner;     // who holds it, for people: host, process id
     std::chrono::milliseconds ttl{10'000};
+    // Whether the holder that calls itself `owner` can never work again: then the lease is taken at once. Must say
+    // false when in doubt. Asked on the lease's thread while somebody else holds it; none: nobody is known to be dead.
+    std::function<bool(std::string_view owner)> is_dead = {};
   };
   struct Callbacks {
     std::function<void(std::uint64_t fencing_number)> acquired;
@@ -78,7 +82,7 @@ class Lease {
 
   // The fencing number while it is held (by this process's clock), else nullopt. Any thread.
   std::optional<std::uint64_t> held() const;
-  // Waits until it is held; false when `timeout` passed.
+  // Waits until it is held, as held() says; false when `timeout` passed.
   bool wait_held(std::chrono::milliseconds timeout) const;
 
  private:

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "data-storage-service/src/process_identity.hpp"
 #include "net/clock.hpp"
 #include "sinks/jetstream/trim_note.hpp"
 #include "wire/subject.hpp"
@@ -23,11 +24,22 @@ constexpr auto kLookForStop = 250ms;  // how late a stop may be noticed while wa
 constexpr auto kLongestFetch = 1'000ms;  // and while the bus is quiet: each fetch is a request to the server
 constexpr auto kAckTimeout = 5'000ms;
 constexpr auto kWorkingEvery = 60s;
+constexpr auto kStable = 10s;  // a session that went well for so long: what went wrong before is forgotten
 
+// How this process calls itself in a lease.
 std::string owner() {
+  if (const auto own = own_identity()) return own->text();
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   return fmt::format("{}/{}", host.data(), ::getpid());
+}
+
+bool is_dead(std::string_view owner) {
+  const auto own = own_identity();
+  const auto other = ProcessIdentity::parse(owner);
+  if (!own || !other || !is_known_dead(*own, *other)) return false;
+  log::info("the lease's holder does not run any more: not waiting for it", {{"holder", owner}});
+  return true;
 }
 
 sinks::clickhouse::SinkOptions sink_options(const StorageOptions& o, DataType type) {
@@ -44,24 +56,6 @@ std::string told_key(DataType type, const std::string& database, WallTime stream
 }
 
 }  // namespace
-
-const char* to_string(WorkerState state) {
-  switch (state) {
-    case WorkerState::waiting_for_nats:
-      return "waiting_for_nats";
-    case WorkerState::waiting_for_lease:
-      return "waiting_for_lease";
-    case WorkerState::waiting_for_clickhouse:
-      return "waiting_for_clickhouse";
-    case WorkerState::running:
-      return "running";
-    case WorkerState::failing:
-      return "failing";
-    case WorkerState::stopped:
-      return "stopped";
-  }
-  return "?";
-}
 
 std::string consumer_name(const std::string& database, DataType type) { return fmt::format("storage-{}-{}", database, to_string(type)); }
 
@@ -176,19 +170,28 @@ WorkerStatus Worker::status() const {
 }
 
 void Worker::set_state(WorkerState state, const std::string& trouble) {
+  std::optional<StateLog::Line> line;
   {
     const std::lock_guard lock{mutex_};
-    if (status_.state == state && status_.trouble == trouble) return;
     status_.state = state;
     status_.trouble = trouble;
+    line = state_log_.see(state, trouble, net::now().mono);
   }
+  if (line) tell(*line, state, trouble);
+}
+
+void Worker::tell(const StateLog::Line& line, WorkerState state, const std::string& trouble) {
   const char* type = to_string(type_);
+  const auto unsaid = line.unsaid == 0 ? "" : fmt::format(" (and {} changes before that are not told)", line.unsaid);
+  const auto reason = trouble + unsaid;
+  // Waiting at the beginning is how it begins; what had worked and does not any more is not expected.
+  const bool worked = line.before == WorkerState::running || line.before == WorkerState::failing;
   switch (state) {
     case WorkerState::running:
       log::info("storing", {{"data_type", type}});
       break;
     case WorkerState::failing:
-      log::warn("inserts fail, trying again", {{"data_type", type}, {"trouble", trouble}});
+      log::warn("inserts fail, trying again", {{"data_type", type}, {"trouble", reason}});
       break;
     case WorkerState::stopped:
       log::debug("stopped", {{"data_type", type}});
@@ -196,7 +199,8 @@ void Worker::set_state(WorkerState state, const std::string& trouble) {
     case WorkerState::waiting_for_nats:
     case WorkerState::waiting_for_lease:
     case WorkerState::waiting_for_clickhouse:
-      log::info(to_string(state), {{"data_type", type}, {"reason", trouble}});
+      log::write(worked ? log::Level::warn : log::Level::info, to_string(state),
+                 {{"data_type", type}, {"reason", reason}});
       break;
   }
 }
@@ -229,10 +233,14 @@ void Worker::serve_connection(nats::Connection& connection, std::stop_token stop
   if (!bucket) return set_state(WorkerState::waiting_for_nats, bucket.error().text());
   nats::Lease::Callbacks callbacks;
   callbacks.waiting = [this](const std::string& holder) { set_state(WorkerState::waiting_for_lease, "held by " + holder); };
-  nats::Lease lease{*bucket, {.key = "lease." + name_, .owner = owner(), .ttl = options_.lease_ttl}, callbacks};
+  nats::Lease lease{*bucket,
+                    {.key = "lease." + name_, .owner = owner(), .ttl = options_.lease_ttl, .is_dead = is_dead},
+                    callbacks};
   while (!stop.stop_requested() && !connection.closed()) {
     if (!lease.wait_held(kLookForStop)) {
+      const auto now = status();
       if (!connection.connected()) set_state(WorkerState::waiting_for_nats, "no connection to " + options_.nats.urls.front());
+      else set_state(now.state, now.trouble);  // the same again: what the log has not been told yet
       continue;
     }
     const auto ended = serve_consumer(connection, *bucket, lease, stop);
@@ -241,16 +249,22 @@ void Worker::serve_connection(nats::Connection& connection, std::stop_token stop
       failures_ = 0;
       continue;
     }
+    if (!lease.held()) lease_lost("lost to another storage process, or NATS did not renew it in time");
     interrupted(ended.error());
     if (!pause(backoff(kTryAgain, ++failures_, jitter()), stop)) return;
   }
 }
 
 void Worker::interrupted(const Error& why) {
-  const auto state = status().state;
   // The other states have been told by what led to them.
-  if (state != WorkerState::running && state != WorkerState::failing) return;
-  log::warn("storing is interrupted, beginning anew", {{"data_type", to_string(type_)}, {"reason", why}});
+  if (status().state != WorkerState::running) return;
+  set_state(WorkerState::waiting_for_nats, "interrupted, beginning anew: " + why.text());
+}
+
+// Inserts that fail are not better for it.
+void Worker::lease_lost(const std::string& reason) {
+  const auto earlier = insert_trouble_.empty() ? "" : "; before that inserts failed: " + insert_trouble_;
+  set_state(WorkerState::waiting_for_lease, reason + earlier);
 }
 
 // One consumer from its ack floor on, until something forces a new beginning. What was taken and not stored by then is
@@ -341,6 +355,7 @@ class Worker::Session {
       const auto rows = static_cast<double>(insert.piece->rows.size());
       worker_.meters_->batch_rows.observe(rows);
       (insert.piece->target == sinks::clickhouse::Target::rejected ? worker_.meters_->rejected : worker_.meters_->rows).add(rows);
+      worker_.insert_trouble_.clear();
       note_insert(*insert.piece, end);
     } else {
       failed(outcome);
@@ -383,7 +398,8 @@ class Worker::Session {
 
   void failed(const sinks::clickhouse::Outcome& outcome) {
     worker_.meters_->failure(outcome.verdict);
-    worker_.set_state(WorkerState::failing, fmt::format("{}: {}", sinks::clickhouse::to_string(outcome.verdict), outcome.text));
+    worker_.insert_trouble_ = fmt::format("{}: {}", sinks::clickhouse::to_string(outcome.verdict), outcome.text);
+    worker_.set_working();
     // The tables may have been dropped: the next beginning makes them again, or says what differs.
     if (outcome.verdict == Verdict::schema_mismatch) {
       worker_.schema_.forget();
@@ -415,7 +431,9 @@ class Worker::Session {
       const std::lock_guard lock{worker_.mutex_};
       worker_.status_.rows_held = batcher_.rows_held();
     }
-    if (batcher_.trouble() == Verdict::ok && fetch_failures_ == 0) worker_.set_state(WorkerState::running);
+    if (counters.batches > batches_) worker_.insert_trouble_.clear();
+    batches_ = counters.batches;
+    if (fetch_failures_ == 0) worker_.set_working();
   }
 
   static constexpr int kPatience = 20;
@@ -432,7 +450,12 @@ class Worker::Session {
   int fetch_failures_ = 0;
   int ack_failures_ = 0;
   std::uint64_t skipped_ = 0;
+  std::uint64_t batches_ = 0;
 };
+
+void Worker::set_working() {
+  set_state(insert_trouble_.empty() ? WorkerState::running : WorkerState::failing, insert_trouble_);
+}
 
 Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop) {
   if (auto fit = schema_.ensure(stop); !fit) {
@@ -468,9 +491,13 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
                                                 options_.stream.name, stream->last_sequence, highest.sequence));
     return Error{Errc::conflict, "stream " + options_.stream.name, "ends before what is stored"};
   }
-  set_state(WorkerState::running);
-  failures_ = 0;
-  return Session{*this, **consumer, lease, stream->created, std::max(highest.sequence, info.delivered_stream_sequence)}.run(stop);
+  if (info.pending == 0 && info.unacknowledged == 0) insert_trouble_.clear();  // another process has stored it
+  set_working();
+  const auto begun = net::now().mono;
+  const auto doubt_through = std::max(highest.sequence, info.delivered_stream_sequence);
+  auto ended = Session{*this, **consumer, lease, stream->created, doubt_through}.run(stop);
+  if (net::now().mono - begun >= kStable) failures_ = 0;
+  return ended;
 }
 
 // Messages that left the stream before they were stored, otherwise than by our trimming, are a gap.

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "data-storage-service/src/options.hpp"
+#include "data-storage-service/src/state_log.hpp"
 #include "nats/consumer.hpp"
 #include "nats/kv.hpp"
 #include "sinks/clickhouse/message_rows.hpp"
@@ -19,16 +20,6 @@
 #include "telemetry/metrics.hpp"
 
 namespace mp::storage {
-
-enum class WorkerState {
-  waiting_for_nats,
-  waiting_for_lease,       // another storage process serves this data type
-  waiting_for_clickhouse,  // not there, or its tables are not fit yet
-  running,
-  failing,  // inserts fail; they are tried again
-  stopped,
-};
-const char* to_string(WorkerState state);
 
 // For /health.
 struct WorkerStatus {
@@ -103,7 +94,10 @@ class Worker {
   Result<void> report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
                                 const nats::ConsumerInfo& consumer);
   void interrupted(const Error& why);
+  void lease_lost(const std::string& reason);
+  void set_working();  // running, or failing while inserts fail
   void set_state(WorkerState state, const std::string& trouble = "");
+  void tell(const StateLog::Line& line, WorkerState state, const std::string& trouble);
   // False when stopped meanwhile.
   bool pause(std::chrono::milliseconds time, std::stop_token stop);
   double jitter() { return std::uniform_real_distribution<>{0, 1}(random_); }
@@ -117,10 +111,14 @@ class Worker {
   sinks::clickhouse::ClickHouseSink sink_;
   std::minstd_rand random_;
   int failures_ = 0;
+  // Why inserts fail, from the first that failed until one succeeds or nothing waits: it outlives the lease and the
+  // session, so that a new beginning does not look like an end of the trouble.
+  std::string insert_trouble_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   WorkerStatus status_;
+  StateLog state_log_;
 };
 
 }  // namespace mp::storage

@@ -11,6 +11,7 @@
 #include <functional>
 #include <thread>
 
+#include "base/log.hpp"
 #include "clickhouse/client.hpp"
 #include "data-storage-service/src/keeper.hpp"
 #include "data-storage-service/src/worker.hpp"
@@ -370,7 +371,7 @@ TEST_F(StorageService, NotesWhatACollectorHasNotReadBackBeforeItTrims) {
 // Between storage and ClickHouse: does what a test wants done at an insert.
 class Between {
  public:
-  enum class Fault { none, kill_before, kill_after, hang_up_before, hang_up_after };
+  enum class Fault { none, kill_before, kill_after, hang_up_before, hang_up_after, refuse };
 
   Between(std::string target, std::function<void()> kill) : target_(std::move(target)), kill_(std::move(kill)) {
     server_ = net::HttpServer::start({}, [this](auto& request, auto& response) { handle(request, response); }).value();
@@ -383,8 +384,14 @@ class Between {
   void handle(net::HttpServerRequest& request, net::HttpServerResponse& response) {
     const auto body = request.body->read_all(64u << 20).value();
     const bool is_insert = request.target.find("INSERT%20INTO%20marketprism_sim_hot.trades") != std::string::npos;
-    const auto fault = is_insert ? fault_.exchange(Fault::none) : Fault::none;
+    const auto fault = is_insert ? fault_.load() : Fault::none;
+    if (fault != Fault::refuse && is_insert) fault_ = Fault::none;
     if (fault != Fault::none) ++faults_;
+    if (fault == Fault::refuse) {  // until it is told otherwise, as with a full disk
+      response.set_header("X-ClickHouse-Exception-Code", "243");
+      response.send(500, "text/plain", "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)");
+      return;
+    }
     if (fault == Fault::kill_before) kill_();
     if (fault == Fault::kill_before || fault == Fault::hang_up_before) return response.abort();
     net::HttpClient client;
@@ -404,6 +411,47 @@ class Between {
   std::unique_ptr<net::HttpServer> server_;
 };
 
+// Log lines since the last look, as a sink that may be called from many threads.
+std::atomic<int> log_lines = 0;
+void count_log_line(log::Level level, std::string_view, log::Fields) {
+  if (level != log::Level::debug) ++log_lines;
+}
+
+TEST_F(StorageService, IsNotHealthyWhileInsertsFailOrTheLeaseIsLostAndSaysSoInFewLines) {
+  ensure_stream();
+  Between between(clickhouse_->url(), [] {});
+  auto o = options();
+  o.clickhouse.url = between.url();
+  o.lease_ttl = 900ms;
+  auto storage = start(o);
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
+  between.next_insert(Between::Fault::refuse);
+  publish({trade(1)});
+  ASSERT_TRUE(eventually([&] { return between.faults() > 0; }));
+  EXPECT_TRUE(eventually([&] { return !storage->health().healthy; }, 2s));
+  EXPECT_THAT(storage->health().json, HasSubstr(R"("trade":{"state":"failing","trouble":"retry: )"));
+  EXPECT_THAT(storage->health().json, HasSubstr("not enough space"));
+
+  // The bus stands still for longer than the lease holds; from now on until space is free nothing is well.
+  log_lines = 0;
+  const auto sink_before = log::set_sink(count_log_line);
+  for (int round = 0; round < 3; ++round) {
+    nats_->pause();
+    EXPECT_TRUE(eventually([&] { return storage->health().json.find(R"("liquidation":{"state":"waiting_for_)") != std::string::npos; }, 10s));
+    nats_->resume();
+    EXPECT_TRUE(eventually([&] {
+      const auto json = storage->health().json;
+      EXPECT_THAT(json, Not(HasSubstr(R"("trade":{"state":"running")")));
+      return json.find(R"("trade":{"state":"failing")") != std::string::npos;
+    }));
+  }
+  log::set_sink(sink_before);
+  EXPECT_LE(log_lines, 12 * static_cast<int>(StateLog::kLines) + 10) << "and what the connection itself has to say";
+  between.next_insert(Between::Fault::none);
+  EXPECT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  EXPECT_EQ("1", value("SELECT count() FROM marketprism_sim_hot.trades"));
+}
+
 class StorageThatDies : public StorageService {
  protected:
   void SetUp() override {
@@ -412,11 +460,14 @@ class StorageThatDies : public StorageService {
     ensure_stream();
     directory_ = test::temporary_directory("storage");
     between_ = std::make_unique<Between>(clickhouse_->url(), [this] { ::kill(pid_of_storage_, SIGKILL); });
+    write_config("1500ms");
+  }
+  void write_config(const std::string& lease_ttl) {
     const std::string config = directory_.string() + "/storage.yaml";
     std::FILE* file = std::fopen(config.c_str(), "w");
-    fmt::print(file, "nats: {{url: [\"{}\"]}}\nclickhouse: {{url: \"{}\"}}\nstorage: {{data_source: simulated, lease_ttl: 1500ms}}\n"
+    fmt::print(file, "nats: {{url: [\"{}\"]}}\nclickhouse: {{url: \"{}\"}}\nstorage: {{data_source: simulated, lease_ttl: {}}}\n"
                "health: {{listen: \"127.0.0.1:0\"}}\nmetrics: {{listen: \"127.0.0.1:0\"}}\nbatches: {{trades: {{timeout: 0.1}}}}\n",
-               nats_->url(), between_->url());
+               nats_->url(), between_->url(), lease_ttl);
     std::fclose(file);
   }
   void TearDown() override {
@@ -470,6 +521,17 @@ TEST_F(StorageThatDies, StoresEachRowOnceWhenKilledBetweenInsertAndAcknowledgeme
   EXPECT_EQ(2, between_->faults());
   storage_->signal(SIGTERM);
   EXPECT_EQ(0, storage_->wait(30s));
+}
+
+TEST_F(StorageThatDies, DoesNotWaitForTheLeaseOfAProcessThatIsDead) {
+  write_config("120s");
+  start_process();
+  publish_trades(5);
+  ASSERT_TRUE(eventually([&] { return stored() == 10; }));
+  storage_->kill_hard();
+  publish_trades(5);
+  start_process();
+  EXPECT_TRUE(eventually([&] { return stored() == 20; }, 30s)) << "long before the lease's time is over";
 }
 
 TEST_F(StorageThatDies, StoresEachRowOnceWhenTheAnswerIsLost) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "nats/connection.hpp"
@@ -353,6 +354,26 @@ TEST_P(Nats, ALeasePassesOnWhenItsHolderDiesOrGivesItBack) {
   EXPECT_EQ(lost, 0);
 }
 
+TEST_P(Nats, ALeaseOfAHolderThatIsKnownToBeDeadIsTakenAtOnce) {
+  auto connection = connect();
+  auto bucket = KeyValue::open(*connection, "MARKETPRISM");
+  ASSERT_TRUE(bucket->put("lease.trade", R"({"owner":"gone \"1\"","ttl_ms":60000})"));
+  std::mutex mutex;
+  std::vector<std::string> asked;
+  std::atomic<bool> is_dead = false;
+  Lease lease(*bucket, Lease::Options{"lease.trade", "b", 1'200ms, [&](std::string_view owner) {
+                const std::lock_guard lock(mutex);
+                asked.emplace_back(owner);
+                return is_dead.load();
+              }},
+              {});
+  EXPECT_FALSE(lease.wait_held(500ms)) << "in doubt it waits";
+  is_dead = true;
+  ASSERT_TRUE(lease.wait_held(500ms)) << "long before the time to live is over";
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(asked.front(), "gone \"1\"");
+}
+
 TEST_P(Nats, AHolderThatCannotRenewLosesItsLeaseBeforeAnotherOneTakesIt) {
   auto connection = connect();
   auto bucket = KeyValue::open(*connection, "MARKETPRISM", 300ms);
@@ -362,6 +383,7 @@ TEST_P(Nats, AHolderThatCannotRenewLosesItsLeaseBeforeAnotherOneTakesIt) {
   ASSERT_TRUE(lease.wait_held(5s));
   server().pause();
   EXPECT_TRUE(eventually([&] { return !lease.held(); }, 700ms));
+  EXPECT_FALSE(lease.wait_held(1ms)) << "not while its last renewal still hangs";
   EXPECT_TRUE(eventually([&] { return lost == 1; }, 2s));
   server().resume();
   EXPECT_TRUE(eventually([&] { return lease.held().has_value(); }, 5s));

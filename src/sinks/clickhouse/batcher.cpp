@@ -125,6 +125,7 @@ void Batcher::acknowledged(bool confirmed, MonoTime now, double jitter) {
     return;
   }
   ++counters_.batches;
+  trouble_ = Verdict::ok;  // all rows are there, perhaps by an insert whose answer was lost
   batch_.clear();
   stored_.clear();
   pieces_.clear();

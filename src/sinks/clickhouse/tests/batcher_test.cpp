@@ -145,6 +145,9 @@ TEST(Batcher, ALostAnswerOfAnInsertThatSucceededIsOnlyAcknowledged) {
   expect<ReadBack>(batcher.next(now));
   batcher.read_back({{1, 0}}, now);
   expect<Acknowledge>(batcher.next(now));
+  EXPECT_EQ(Verdict::unreachable, batcher.trouble());
+  batcher.acknowledged(true, now, 0);
+  EXPECT_EQ(Verdict::ok, batcher.trouble()) << "nothing is the matter any more, though no insert has succeeded since";
 }
 
 TEST(Batcher, WaitsLongerEachTimeTheReadBackFails) {
