@@ -18,6 +18,8 @@ const std::string kExamples =
     "  marketprism collector --config collector.yaml --nats nats://10.0.0.5:4222 --health 0.0.0.0:8086\n"
     "  marketprism collector --data-source replay --capture monday.jsonl --speed 10 --exit-when-done\n"
     "      play a recording ten times as fast as it was, and end when it is stored in the stream\n"
+    "  marketprism collector --config collector.yaml --check\n"
+    "      say what is wrong with the configuration, and do nothing else\n"
     "  kill -TERM PID\n"
     "      ends in order: what was received is published, the rest waits in the journal\n";
 
@@ -27,6 +29,8 @@ struct Options {
   double speed = 1;
   bool exit_when_done = false;
   std::string final_books;
+  std::string end_report;
+  bool check = false;
   std::map<std::string, std::string> flags;  // option -> value, only those given
 };
 
@@ -55,6 +59,9 @@ void add_options(CLI::App& cli, Options& options) {
   cli.add_option("--speed", options.speed, "of the play-back: 1 is the recording's own pace, 0 as fast as it goes");
   cli.add_flag("--exit-when-done", options.exit_when_done, "end when the recording is stored in the stream");
   cli.add_option("--final-books", options.final_books, "at the end write every book held to this file, as JSON lines");
+  cli.add_option("--end-report", options.end_report,
+                 "at the end write how many events the bus had not taken to this file, as JSON");
+  cli.add_flag("--check", options.check, "read and check the configuration only; exit status 2 when it cannot work");
   for (const auto& key : kKeyOptions) cli.add_option(key.option, options.flags[key.option], key.help);
 }
 
@@ -79,6 +86,7 @@ Result<collector::Settings> settings_of(const CLI::App& cli, const Options& opti
   settings->options.playback = {options.captures, options.speed};
   settings->options.exit_when_done = options.exit_when_done;
   settings->options.final_books_file = options.final_books;
+  settings->options.end_report_file = options.end_report;
   return settings;
 }
 
@@ -119,12 +127,13 @@ int run_collector(int argc, char** argv) {
   const auto settings = settings_of(*cli, options);
   if (!settings) {
     fail("collector", settings.error().text());
-    return settings.error().code == Errc::usage ? 2 : 1;
+    return 2;  // also a file that cannot be read: what was named is wrong
   }
   if (const auto ok = check(settings->options); !ok) {
     fail("collector", ok.error().text());
     return 2;
   }
+  if (options.check) return 0;
   if (const auto started = telemetry::start_logging(logging_of(settings->log)); !started)
     return fail("collector", started.error().text());
   const auto done = collector::run_collector(settings->options);

@@ -209,6 +209,17 @@ Result<LaunchOptions> understand(const CLI::App& cli, const Options& o) {
   return launch;
 }
 
+// By the collector itself, so that both say the same: before anything runs. It tells what is wrong on standard error.
+int check_collector(const launcher::Plan& plan) {
+  auto arguments = plan.parts[plan.collector].argv;
+  arguments.push_back("--check");
+  std::vector<char*> argv;
+  for (std::size_t i = 1; i < arguments.size(); ++i) argv.push_back(arguments[i].data());
+  const int count = static_cast<int>(argv.size());
+  argv.push_back(nullptr);
+  return run_collector(count, argv.data());
+}
+
 Result<int> start(const LaunchOptions& launch) {
   const auto tools = launcher::find_tools();
   if (!tools) return tools.error();
@@ -220,6 +231,7 @@ Result<int> start(const LaunchOptions& launch) {
   if (!lock) return lock.error();
   if (auto ok = launcher::check_ports(plan.ports); !ok) return ok.error();
   if (auto ok = launcher::make_folders_and_files(plan); !ok) return ok.error();
+  if (const int refused = check_collector(plan); refused != 0) return refused;
   return launcher::run(plan, {.mode = launch.mode, .data = launch.data, .run_for = launch.run_for, .exit_when_done = launch.exit_when_done});
 }
 

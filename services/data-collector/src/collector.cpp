@@ -1,5 +1,6 @@
 #include "collector.hpp"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@ using namespace std::chrono_literals;
 constexpr auto kHousekeeping = 200ms;
 constexpr auto kFlushCheck = 20ms;  // how late a conflated book of a quiet market may be
 constexpr auto kRetention = 10s;
+constexpr auto kCountUnpublished = 3000ms;  // at the end, at most
 
 SessionOptions for_catch_up(SessionOptions options) {
   options.conversing = false;
@@ -62,6 +64,7 @@ class Collector {
   void drain();
   void finish();
   void write_final_books();
+  void write_end_report();
   RawRecord control_record(RecordKind kind) const;
 
   const CollectorOptions& options_;
@@ -331,8 +334,7 @@ void Collector::drain() {
   *check = [this, deadline, weak = std::weak_ptr(check)] {
     if (is_drained()) return finish();
     if (net::now().mono >= deadline) {
-      log::warn("the bus has not taken everything; the rest stays in the journal and is published at the next start",
-                {{"outstanding", sink_->status().outstanding}});
+      log::warn("the bus has not taken everything in time", {{"outstanding", sink_->status().outstanding}});
       return finish();
     }
     drain_timer_.set_after(5ms, [again = weak.lock()] { (*again)(); });
@@ -344,11 +346,26 @@ void Collector::finish() {
   write_final_books();
   publish_health();
   sink_->stop();
+  write_end_report();
   journal_->set_acknowledged(sink_->acked_through());
   if (const auto closed = journal_->close(); !closed)
     log::error("the journal could not be closed in order", {{"error", closed.error()}});
   log::info("stopped", {{"events", counts_.total()}});
   loop_.stop();
+}
+
+void Collector::write_end_report() {
+  const auto left = ingest_->count_unpublished(kCountUnpublished);
+  if (left.events > 0 || !left.all_counted) {
+    log::warn("not everything is published; the rest stays in the journal and is published at the next start",
+              {{"events", left.events}, {"gaps", left.gaps}, {"all_counted", left.all_counted}});
+  }
+  if (options_.end_report_file.empty()) return;
+  std::ofstream file(options_.end_report_file, std::ios::trunc);
+  file << fmt::format(R"({{"unpublished_events":{},"unpublished_gaps":{},"all_counted":{}}})", left.events, left.gaps,
+                      left.all_counted)
+       << '\n';
+  if (!file.flush()) log::warn("the report of the end could not be written", {{"file", options_.end_report_file}});
 }
 
 void Collector::write_final_books() {

@@ -219,6 +219,43 @@ std::optional<RecordPosition> Ingest::behind_from() const {
   return std::nullopt;
 }
 
+namespace {
+
+// Takes everything, publishes nothing.
+class CountingSink final : public EventSink {
+ public:
+  Unpublished counted;
+
+  void set_callbacks(Callbacks) override {}
+  Offer offer(std::string_view subject, EventPosition, std::string_view) override {
+    ++counted.events;
+    if (subject.starts_with(kGapSubjects)) ++counted.gaps;
+    return Offer::taken;
+  }
+  void offered_through(RecordPosition) override {}
+  RecordPosition acked_through() const override { return {}; }
+  SinkStatus status() const override { return {}; }
+  void stop() override {}
+
+ private:
+  static constexpr std::string_view kGapSubjects = "gap-data.";
+};
+
+}  // namespace
+
+Unpublished Ingest::count_unpublished(std::chrono::milliseconds limit) const {
+  CountingSink sink;
+  const auto acknowledged = sink_.acked_through();
+  if (acknowledged >= head_) return sink.counted;
+  const RecordPosition next{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)};
+  CatchUp reader(journal_, catch_up_options_, {next, 0}, sink);
+  const auto end = net::now().mono + limit;
+  auto progress = CatchUp::Progress::more;
+  while (progress == CatchUp::Progress::more && net::now().mono < end) progress = reader.step(kCatchUpSlice);
+  sink.counted.all_counted = progress == CatchUp::Progress::at_head;
+  return sink.counted;
+}
+
 void Ingest::fall_behind(CatchUpStart from) {
   catch_up_.reset();
   behind_ = from;

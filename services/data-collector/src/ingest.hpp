@@ -32,6 +32,13 @@ struct IngestCounters {
   std::uint64_t times_behind = 0;
 };
 
+// Events in the journal that the bus is not known to have.
+struct Unpublished {
+  std::uint64_t events = 0;  // gaps included
+  std::uint64_t gaps = 0;
+  bool all_counted = true;   // false: there was not the time, or a part of the journal could not be read
+};
+
 class Ingest {
  public:
   struct Callbacks {
@@ -69,6 +76,8 @@ class Ingest {
   bool is_caught_up() const { return pending_.empty() && !behind_; }
   std::optional<RecordPosition> behind_from() const;
   const IngestCounters& counters() const { return counters_; }
+  // What the bus has not acknowledged, by reading the journal again. At the end only: it takes up to `limit`.
+  Unpublished count_unpublished(std::chrono::milliseconds limit) const;
   bool journal_is_failing() const { return failing_; }
 
  private:

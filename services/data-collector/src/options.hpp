@@ -46,6 +46,7 @@ struct CollectorOptions {
   bool compression = true;
   bool exit_when_done = false;      // play-back only: end when everything is acknowledged
   std::string final_books_file;     // at the end every book held is written here, all levels, as JSON lines
+  std::string end_report_file;      // at the end what the bus had not taken is written here, as JSON; "": nowhere
   std::chrono::seconds drain_timeout{20};  // at the end: how long to wait for the bus
 };
 

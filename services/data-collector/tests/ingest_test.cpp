@@ -213,6 +213,24 @@ TEST_F(IngestTest, AFullBusIsServedFromTheJournalLater) {
   EXPECT_EQ(stored_trades(), numbers(1, 31));
 }
 
+TEST_F(IngestTest, WhatTheBusHasNotTakenIsCountedFromTheJournal) {
+  instruments();
+  EXPECT_EQ(ingest_->count_unpublished(std::chrono::seconds(10)).events, 0u);
+  sink_->room = 5;
+  for (int id = 1; id <= 20; ++id) trade(id);
+  trade(25);  // with a gap
+  run();
+  const auto left = ingest_->count_unpublished(std::chrono::seconds(10));
+  EXPECT_EQ(left.events, 15u + 2u);
+  EXPECT_EQ(left.gaps, 1u);
+  EXPECT_TRUE(left.all_counted);
+  EXPECT_EQ(stored_trades(), numbers(1, 5)) << "counting publishes nothing";
+  EXPECT_FALSE(ingest_->count_unpublished(std::chrono::seconds(0)).all_counted);
+  sink_->make_room(SIZE_MAX);
+  run();
+  EXPECT_EQ(ingest_->count_unpublished(std::chrono::seconds(10)).events, 0u);
+}
+
 TEST_F(IngestTest, AfterDyingAnywhereTheRestIsPublishedAndNothingIsDoubtful) {
   for (const bool small : {false, true}) {
     for (int died_after = 0; died_after <= 12; ++died_after) {

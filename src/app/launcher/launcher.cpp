@@ -14,8 +14,10 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "app/launcher/log_file.hpp"
@@ -35,6 +37,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kMissingLookedAt = 10'000;  // more than that missing is a loss, whatever they told
 constexpr std::size_t kGapsAskedAtOnce = 500;     // so that the query stays far below ClickHouse's max_query_size
+constexpr auto kDiskToldEvery = 60s;
 
 sigset_t watched_signals() {
   sigset_t set;
@@ -168,6 +171,7 @@ class Launcher {
     switch (action.kind) {
       case Action::Kind::start: start(action.part); break;
       case Action::Kind::terminate:
+        if (action.part == plan_.bus) tell_waiting();
         screen_.say(fmt::format("stopping {}", name(action.part)));
         if (child.process) child.process->signal(SIGTERM);
         break;
@@ -177,12 +181,59 @@ class Launcher {
         if (child.process) child.process->signal(SIGKILL);
         break;
       case Action::Kind::check: check(); break;
+      case Action::Kind::mend: mend(action.part); break;
     }
+  }
+
+  // It lives and is not well: started again, unless there is no room on the disk, which no start mends.
+  void mend(std::size_t part) {
+    const auto& problem = children_[part].seen.problem;
+    const auto [folder, free] = least_free();
+    if (free < options_.full_below_bytes) {
+      supervisor_.on_mend_refused(part, net::now().mono);
+      const auto now = net::now().mono;
+      if (disk_told_ && now - *disk_told_ < kDiskToldEvery) return;
+      disk_told_ = now;
+      screen_.say(fmt::format("the disk of {} is full ({} MB free), and {} is not well: {}. Make room: until then nothing "
+                              "is stored, and what does not fit into the journal either is lost. {} is started again "
+                              "as soon as there is room",
+                              folder, free >> 20, name(part), shortened(problem, 200), name(part)));
+      return;
+    }
+    disk_told_.reset();
+    screen_.say(fmt::format("{} lives but has not been well for long ({}): starting it again; the others wait for it and "
+                            "lose nothing",
+                            name(part), problem.empty() ? "no reason told" : shortened(problem, 200)));
+    if (children_[part].process) children_[part].process->signal(SIGTERM);
+  }
+
+  // The folder on whose disk there is the least room, and how many bytes. (The bus may have a disk of its own.)
+  std::pair<std::string, std::uint64_t> least_free() const {
+    std::pair<std::string, std::uint64_t> least{options_.data, std::numeric_limits<std::uint64_t>::max()};
+    auto folders = plan_.folders;
+    folders.push_back(options_.data);
+    for (const auto& folder : folders) {
+      std::error_code error;
+      const auto space = std::filesystem::space(folder, error);
+      if (!error && space.available < least.second) least = {folder, space.available};
+    }
+    return least;
+  }
+
+  // Before the bus ends: what it holds for storage, when nothing else has told it.
+  void tell_waiting() {
+    if (proved_) return;
+    const auto bus = ask_bus_state(client_, plan_.nats_http_url, options_.stream);
+    if (!bus || !*bus || (*bus)->waiting == 0) return;
+    screen_.say(fmt::format("{} messages wait on the bus and are not known to be in ClickHouse: they are stored at the "
+                            "next start",
+                            (*bus)->waiting));
   }
 
   void start(std::size_t part) {
     auto& child = children_[part];
     if (part == plan_.collector && !range_) note_beginning();
+    if (part == plan_.collector && !plan_.end_report.empty()) std::remove(plan_.end_report.c_str());
     auto process = Process::start(plan_.parts[part].argv, plan_.parts[part].environment);
     if (!process) {
       screen_.say(process.error().text());
@@ -246,10 +297,16 @@ class Launcher {
       const auto size = ::read(child.process->output(), buffer.data(), buffer.size());
       if (size <= 0) return;
       child.log->append({buffer.data(), static_cast<std::size_t>(size)}, [&](const std::string& line) {
-        // A part that starts may complain that it is not ready; if it fails its last lines are shown anyway.
-        if (is_alarming(line) && supervisor_.view(part).was_ready && supervisor_.view(part).state != PartState::stopping) screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
+        if (!is_alarming(line) || !is_to_be_shown(part)) return;
+        screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
       });
     }
+  }
+  // A part that starts may complain that it is not ready, and that others are not yet; if it fails its last lines are
+  // shown anyway. One that ends complains of what ended before it.
+  bool is_to_be_shown(std::size_t part) const {
+    const auto view = supervisor_.view(part);
+    return view.was_ready && view.state != PartState::stopping;
   }
   void read_outputs() {
     for (std::size_t i = 0; i < children_.size(); ++i) read_output(i);
@@ -309,6 +366,7 @@ class Launcher {
                                 std::chrono::duration<double>(now - child.started).count()));
         supervisor_.on_ready(probe.part, now);
       }
+      if (probe.seen.answers) supervisor_.on_health(probe.part, probe.ready, now);
       if (probe.part == plan_.storage) supervisor_.on_drained(probe.part, drained(probe));
       if (probe.part == plan_.collector) events_.add(probe.seen.events, now);
       if (probe.part == plan_.storage) rows_.add(probe.seen.rows, now);
@@ -433,7 +491,17 @@ class Launcher {
     const auto gaps = query(sql_gaps(plan_.database, range, since));
     if (!gaps) return gaps.error();
     read_gaps(*gaps, findings);
+    findings.unpublished = unpublished();
     return judge(findings, range, deaths_);
+  }
+
+  // What the collector left in its journal, in its own words. (A run without it has ended badly and says so elsewhere.)
+  std::optional<Unpublished> unpublished() const {
+    if (plan_.end_report.empty()) return std::nullopt;
+    std::ifstream file(plan_.end_report);
+    std::stringstream text;
+    text << file.rdbuf();
+    return read_end_report(text.str());
   }
 
   void check() {
@@ -442,8 +510,11 @@ class Launcher {
     checked_ = true;
     if (!verdict) {
       screen_.say("cannot tell whether everything was stored: " + verdict.error().text());
+      const auto left = unpublished();
+      if (const auto text = left ? unpublished_text(*left) : ""; !text.empty()) screen_.say(text);
       return;
     }
+    proved_ = true;
     good_ = verdict->good;
     for (const auto& line : verdict->lines) screen_.say(line);
   }
@@ -501,6 +572,8 @@ class Launcher {
   bool unclean_ = false;
   bool failure_told_ = false;
   bool checked_ = false;
+  bool proved_ = false;  // the verdict tells what is not stored
+  std::optional<MonoTime> disk_told_;
   bool good_ = false;
   int deaths_ = 0;
   Prober prober_;  // last: its thread ends before what it uses

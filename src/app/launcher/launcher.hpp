@@ -3,6 +3,7 @@
 // everything arrived. One thread (plus the prober's); all waiting is in one poll().
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,7 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> run_for;  // from the moment that everything is ready
   bool exit_when_done = false;
   std::string stream = "MARKET_DATA";
+  std::uint64_t full_below_bytes = 64u << 20;  // a disk with less room than this counts as full
 };
 
 // SIGINT, SIGTERM and SIGHUP are blocked for this thread and all that it starts afterwards; run() reads them. To be

@@ -60,12 +60,16 @@ std::optional<BusState> bus_state(const dom::element& stream) {
   const auto created = parse_iso(text(stream, "created"));
   if (!created || stream["state"].get(state) != simdjson::SUCCESS) return std::nullopt;
   const auto undelivered = sum_over_consumers(stream, "num_pending");
+  dom::array consumers;
+  // Nobody has ever stored from this stream: nothing of it is stored.
+  const bool is_unserved = stream["consumer_detail"].get(consumers) != simdjson::SUCCESS || consumers.size() == 0;
   return BusState{*created,
                   number(state, "first_seq").value_or(0),
                   number(state, "last_seq").value_or(0),
                   number(state, "bytes").value_or(0),
                   undelivered,
-                  undelivered + sum_over_consumers(stream, "num_ack_pending")};
+                  is_unserved ? number(state, "messages").value_or(0)
+                              : undelivered + sum_over_consumers(stream, "num_ack_pending")};
 }
 
 }  // namespace
@@ -79,6 +83,7 @@ Observation read_health(std::string_view body, int http_status, MonoTime at) {
   dom::element health;
   if (parser.parse(body.data(), body.size()).get(health) != simdjson::SUCCESS) return observation;
   observation.problem = text(health, "problem");
+  if (observation.problem.empty()) observation.problem = text(health, "error");  // nats-server's word for it
   observation.drained = yes(health, "drained");
   observation.events = number(health, "events");
   observation.rows = number(health, "rows");
@@ -89,6 +94,16 @@ Observation read_health(std::string_view body, int http_status, MonoTime at) {
   count_streams(health, observation);
   add_data_types(health, observation);
   return observation;
+}
+
+std::optional<Unpublished> read_end_report(std::string_view json) {
+  dom::parser parser;
+  dom::element report;
+  if (parser.parse(json.data(), json.size()).get(report) != simdjson::SUCCESS) return std::nullopt;
+  const auto events = number(report, "unpublished_events");
+  const auto gaps = number(report, "unpublished_gaps");
+  if (!events || !gaps) return std::nullopt;
+  return Unpublished{*events, *gaps, yes(report, "all_counted")};
 }
 
 std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream) {

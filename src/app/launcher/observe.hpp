@@ -28,6 +28,14 @@ struct Observation {
 // The body of a /health answer; what cannot be read stays empty.
 Observation read_health(std::string_view body, int http_status, MonoTime at);
 
+// What the collector left in its journal when it ended (its --end-report): the bus had not taken it.
+struct Unpublished {
+  std::uint64_t events = 0;  // gaps included
+  std::uint64_t gaps = 0;
+  bool all_counted = true;   // otherwise there are more: counting took too long
+};
+std::optional<Unpublished> read_end_report(std::string_view json);
+
 // The stream as NATS' /jsz shows it.
 struct BusState {
   WallTime created;
@@ -35,7 +43,7 @@ struct BusState {
   std::uint64_t last_sequence = 0;
   std::uint64_t bytes = 0;
   std::uint64_t undelivered = 0;  // messages that a consumer has not been given, of all consumers
-  std::uint64_t waiting = 0;      // these and those that are not acknowledged
+  std::uint64_t waiting = 0;      // these and those that are not acknowledged; without any consumer all there are
 };
 // Nothing when there is no such stream (yet).
 std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream);

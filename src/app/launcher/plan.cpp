@@ -18,6 +18,7 @@ std::string local(std::uint16_t port) { return fmt::format("127.0.0.1:{}", port)
 std::string nats_folder(const LaunchOptions& o) { return fmt::format("{}/nats/{}", o.data, to_string(o.mode)); }
 std::string nats_file(const LaunchOptions& o) { return fmt::format("{}/run/nats-server.conf", o.data); }
 std::string collector_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-{}.yaml", o.data, to_string(o.mode)); }
+std::string end_report_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-end.json", o.data); }
 std::string journal_folder(const LaunchOptions& o) {
   // A play-back's journal is named by its recordings' content; the collector does that itself.
   return o.data + "/journal" + (o.mode == Mode::replay ? "" : std::string("/") + to_string(o.mode));
@@ -35,6 +36,9 @@ std::string database_of(const LaunchOptions& o) {
 PartPlan nats_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"nats", 120s};  // it reads its whole store first
+  // A write error stays with nats-server until it is started again, also when the disk has room again; it lives on and
+  // /healthz says 503 (tried: 2.15.1, its store on a full tmpfs). The others reconnect; the collector's journal goes on.
+  part.rules.mend_after = 15s;
   part.argv = {tools.nats_server, "-c", nats_file(o)};
   part.health_url = "http://" + local(o.ports.nats_http) + "/healthz";
   return part;
@@ -85,7 +89,8 @@ PartPlan collector_part(const LaunchOptions& o, const Tools& tools) {
                "--nats",    "nats://" + local(o.ports.nats),
                "--stream",  "MARKET_DATA",
                "--health",  local(o.ports.collector_health),
-               "--metrics", local(o.ports.collector_metrics)};
+               "--metrics", local(o.ports.collector_metrics),
+               "--end-report", end_report_file(o)};
   if (o.mode == Mode::replay) {
     for (const auto& file : o.captures) part.argv.insert(part.argv.end(), {"--capture", file});
     part.argv.insert(part.argv.end(), {"--speed", fmt::format("{}", o.speed)});
@@ -159,6 +164,7 @@ Plan make_plan(const LaunchOptions& o, const Tools& tools) {
   plan.nats_http_url = "http://" + local(o.ports.nats_http);
   plan.ports = port_uses(o);
   plan.folders = {o.data + "/run", o.data + "/logs", o.data + "/clickhouse", nats_folder(o), o.data + "/journal"};
+  plan.end_report = end_report_file(o);
   plan.files = {{nats_file(o), nats_configuration(o, tools.nats_minor)}};
   if (!o.markets.empty()) plan.files.push_back({collector_file(o), collector_configuration(o)});
 

@@ -92,7 +92,9 @@ struct Plan {
   std::string clickhouse_url;
   std::string nats_url;
   std::string nats_http_url;
-  std::size_t storage = 0;    // its number in `parts`
+  std::string end_report;     // the collector writes here at its end what it did not publish; "": it does not
+  std::size_t bus = 0;        // its number in `parts`
+  std::size_t storage = 0;
   std::size_t collector = 0;
 };
 

@@ -36,6 +36,12 @@ void Supervisor::give_up(std::size_t part, Failure::Kind kind, MonoTime now) {
 void Supervisor::on_exit(std::size_t index, bool success, bool bad_usage, MonoTime now) {
   auto& part = parts_[index];
   part.drained = false;
+  if (part.told_to_mend) ++part.mends;
+  part.unwell_since.reset();
+  part.well_since.reset();
+  part.told_to_mend.reset();
+  part.mend_not_before.reset();
+  if (!stopping_) part.killed = false;
   if (part.state == PartState::stopping) {
     enter(part, PartState::ended, now);
     return;
@@ -59,6 +65,25 @@ void Supervisor::on_ready(std::size_t index, MonoTime now) {
   if (part.state != PartState::starting) return;
   part.was_ready = true;
   enter(part, PartState::running, now);
+}
+
+void Supervisor::on_health(std::size_t index, bool well, MonoTime now) {
+  auto& part = parts_[index];
+  if (!part.was_ready) return;  // its first start has a limit of its own
+  if (well) {
+    part.unwell_since.reset();
+    if (!part.well_since) part.well_since = now;
+    if (now - *part.well_since >= rules_.stable_after) part.mends = 0;
+  } else {
+    part.well_since.reset();
+    if (!part.unwell_since) part.unwell_since = now;
+  }
+}
+
+void Supervisor::on_mend_refused(std::size_t index, MonoTime now) {
+  auto& part = parts_[index];
+  part.told_to_mend.reset();
+  part.mend_not_before = now + rules_.mend_ask_again;
 }
 
 void Supervisor::on_drained(std::size_t part, bool drained) { parts_[part].drained = drained; }
@@ -126,6 +151,35 @@ void Supervisor::watch_first_starts(MonoTime now) {
   }
 }
 
+// When a part that is not well is to be started again, if it stays so; nothing: not at all.
+std::optional<MonoTime> Supervisor::mend_at(std::size_t index) const {
+  constexpr int kMostDoublings = 4;
+  const auto& part = parts_[index];
+  const auto& rules = rules_.parts[index];
+  const bool lives = part.state == PartState::running || part.state == PartState::starting;
+  if (!rules.mend_after || !part.unwell_since || !lives || stopping_) return std::nullopt;
+  auto limit = *rules.mend_after * (1 << std::min(part.mends, kMostDoublings));
+  // It may have much to read before it is well again.
+  if (part.state == PartState::starting) limit = std::max(limit, rules.start_timeout);
+  const auto due = *part.unwell_since + limit;
+  return part.mend_not_before ? std::max(due, *part.mend_not_before) : due;
+}
+
+void Supervisor::mend_the_unwell(MonoTime now, std::vector<Action>& actions) {
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    auto& part = parts_[i];
+    const auto due = mend_at(i);
+    if (!due || now < *due) continue;
+    if (!part.told_to_mend) {
+      part.told_to_mend = now;
+      actions.push_back({Action::Kind::mend, i});
+    } else if (now - *part.told_to_mend >= rules_.mend_stop_limit && !part.killed) {
+      part.killed = true;
+      actions.push_back({Action::Kind::kill, i});
+    }
+  }
+}
+
 // True when the stop may go on to the next step.
 bool Supervisor::step_done(const StopStep& step, MonoTime now, std::vector<Action>& actions) {
   auto& part = parts_[step.part];
@@ -185,6 +239,7 @@ std::vector<Action> Supervisor::next(MonoTime now) {
   }
   watch_first_starts(now);
   start_what_may(now, actions);
+  mend_the_unwell(now, actions);
   if (stopping_) walk_stop_steps(now, actions);
   return actions;
 }
@@ -198,6 +253,8 @@ std::optional<MonoTime> Supervisor::wake_at() const {
     const auto& part = parts_[i];
     if (part.state == PartState::backing_off && !told_to_end(i)) consider(part.again_at);
     if (part.state == PartState::starting && !part.was_ready) consider(part.since + rules_.parts[i].start_timeout);
+    const auto due = mend_at(i);
+    if (due && !part.killed) consider(part.told_to_mend ? *part.told_to_mend + rules_.mend_stop_limit : *due);
   }
   if (stopping_ && step_begun_ && step_ < rules_.stop.size()) consider(step_since_ + rules_.stop[step_].limit);
   return earliest;

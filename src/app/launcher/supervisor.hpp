@@ -5,6 +5,8 @@
 // Start: each part only when all before it are ready. A part that ends by itself is started again after a capped
 // back-off, for ever once it has been ready; before that three times, then the whole gives up. Stop: the steps of
 // Rules::stop one after another, each with its time limit; parts whose step has not come go on being supervised.
+// A part that lives and answers for long that it is not well is started again, if its rules say so and the driver finds
+// that this can help; each time it waits longer before the next.
 
 #include <chrono>
 #include <cstddef>
@@ -31,6 +33,8 @@ struct PartRules {
   std::string name;
   std::chrono::milliseconds start_timeout{60'000};  // to be ready, the first time
   bool may_finish = false;  // ending with status 0 is success (play-back), not a death
+  // Once it has run: not well for so long without a break, and it is to be started again; nothing: never.
+  std::optional<std::chrono::milliseconds> mend_after = std::nullopt;
 };
 
 struct StopStep {
@@ -50,10 +54,18 @@ struct Rules {
   BackoffPolicy backoff{std::chrono::milliseconds(250), std::chrono::milliseconds(10'000)};
   std::chrono::milliseconds stable_after{30'000};  // ready for this long: the back-off begins anew
   int first_start_attempts = 3;
+  std::chrono::milliseconds mend_stop_limit{10'000};   // to end when it is told to, for starting it again; then killed
+  std::chrono::milliseconds mend_ask_again{2'000};     // after the driver refused
 };
 
 struct Action {
-  enum class Kind { start, terminate, kill, check };
+  enum class Kind {
+    start,
+    terminate,
+    kill,
+    check,
+    mend,  // it is not well: the driver terminates it (it is started again then), or calls on_mend_refused()
+  };
   Kind kind;
   std::size_t part;
   friend bool operator==(const Action&, const Action&) = default;
@@ -73,6 +85,10 @@ class Supervisor {
   // What happened. Each is followed by a call of next().
   void on_exit(std::size_t part, bool success, bool bad_usage, MonoTime now);
   void on_ready(std::size_t part, MonoTime now);
+  // What the part says of itself, each time that it answered.
+  void on_health(std::size_t part, bool well, MonoTime now);
+  // After Action mend: starting it again cannot help now. Asked again a little later.
+  void on_mend_refused(std::size_t part, MonoTime now);
   void on_drained(std::size_t part, bool drained);
   void on_checked();
   void request_stop(MonoTime now);  // again: nothing more
@@ -109,6 +125,11 @@ class Supervisor {
     bool killed = false;
     MonoTime since{};  // of this state
     MonoTime again_at{};
+    std::optional<MonoTime> unwell_since;
+    std::optional<MonoTime> well_since;
+    std::optional<MonoTime> told_to_mend;
+    std::optional<MonoTime> mend_not_before;
+    int mends = 0;  // since it was last well for long
     friend class Supervisor;
   };
   bool runs(const Part& part) const;
@@ -117,6 +138,8 @@ class Supervisor {
   void give_up(std::size_t part, Failure::Kind kind, MonoTime now);
   void start_what_may(MonoTime now, std::vector<Action>& actions);
   void watch_first_starts(MonoTime now);
+  std::optional<MonoTime> mend_at(std::size_t part) const;
+  void mend_the_unwell(MonoTime now, std::vector<Action>& actions);
   void walk_stop_steps(MonoTime now, std::vector<Action>& actions);
   bool step_done(const StopStep& step, MonoTime now, std::vector<Action>& actions);
   bool told_to_end(std::size_t part) const;

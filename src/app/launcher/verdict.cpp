@@ -118,6 +118,12 @@ void read_gaps(std::string_view answer, Findings& findings) {
   }
 }
 
+std::string unpublished_text(const Unpublished& left) {
+  if (left.events == 0 && left.all_counted) return "";
+  return fmt::format("{}{} events ({} of them gaps) are not published yet: they wait in the journal for the next start",
+                     left.all_counted ? "" : "more than ", left.events, left.gaps);
+}
+
 Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   Verdict verdict;
   std::uint64_t doubled = 0;
@@ -147,6 +153,8 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   because(doubled > 0, "rows are there twice");
   because(findings.gap_count > 0, "data was lost (see data_gaps)");
   because(rejected > 0, "messages were rejected (see rejected_messages)");
+  const auto left = findings.unpublished ? unpublished_text(*findings.unpublished) : "";
+  because(!left.empty(), left.c_str());
   verdict.good = why.empty();
   verdict.lines.push_back(verdict.good ? "nothing of this run was lost" : "NOT GOOD: " + why);
   return verdict;

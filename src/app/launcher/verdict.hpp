@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/launcher/observe.hpp"
 #include "base/time.hpp"
 
 namespace mp::launcher {
@@ -31,7 +32,11 @@ struct Findings {
   std::uint64_t missing_messages = 0;  // without those that only told gaps which newer rows tell
   std::vector<std::string> gaps;  // one line each, at most a handful
   std::uint64_t gap_count = 0;
+  std::optional<Unpublished> unpublished;  // nothing: the collector did not say
 };
+
+// "12 events (3 of them gaps) are not published yet …"; "" when there are none.
+std::string unpublished_text(const Unpublished& unpublished);
 
 // One SELECT each; the answers are tab-separated lines.
 std::string sql_counts(const std::string& database, const BusRange& range);

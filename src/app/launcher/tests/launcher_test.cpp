@@ -172,6 +172,58 @@ TEST_F(LauncherTest, ASecondSignalEndsAtOnce) {
   EXPECT_THAT(said(), HasSubstr("stopping at once"));
 }
 
+// As nats-server after a full disk: the process lives and answers 503 until it is started again, whatever becomes of the disk.
+TEST_F(LauncherTest, ABusThatLivesAndStaysUnwellIsStartedAgainAloneAndNothingIsLost) {
+  const auto trouble = folder_ / "trouble";
+  habit(0, {"latch", trouble});
+  plan_.parts[0].rules.mend_after = 500ms;
+  std::jthread disk([&] {
+    await_everything();
+    std::ofstream(trouble) << "no space left on device\n";
+  });
+  EXPECT_EQ(run_for(4s), 0) << said();
+  EXPECT_THAT(said(), HasSubstr("nats lives but has not been well for long (no space left on device): starting it again"));
+  EXPECT_THAT(lines_of(trace_), testing::Contains("start nats").Times(2));
+  EXPECT_THAT(lines_of(trace_), testing::Contains("start storage").Times(1));
+  EXPECT_THAT(lines_of(trace_), testing::Contains("start collector").Times(1));
+}
+
+TEST_F(LauncherTest, ABusIsNotStartedAgainWhileItsDiskIsFullAndThatIsSaidOnce) {
+  const auto trouble = folder_ / "trouble";
+  habit(0, {"latch", trouble});
+  plan_.parts[0].rules.mend_after = 200ms;
+  std::jthread disk([&] {
+    await_everything();
+    std::ofstream(trouble) << "no space left on device\n";
+  });
+  // No disk has so much room: this one counts as full.
+  run(plan_, {.mode = Mode::simulated, .data = folder_, .run_for = 3s, .full_below_bytes = 1ull << 62});
+  const auto text = said();
+  const auto first = text.find("is full (");
+  EXPECT_NE(first, std::string::npos) << text;
+  EXPECT_EQ(text.find("is full (", first + 1), std::string::npos) << text;
+  EXPECT_THAT(lines_of(trace_), testing::Contains("start nats").Times(1));
+}
+
+TEST_F(LauncherTest, WhatTheCollectorDidNotPublishIsSaidAndIsNotSuccess) {
+  plan_.end_report = folder_ / "run/collector-end.json";
+  habit(3, {"report", plan_.end_report, R"({"unpublished_events":12,"unpublished_gaps":3,"all_counted":true})"});
+  EXPECT_EQ(run_for(100ms), 1) << said();
+  EXPECT_THAT(said(), HasSubstr("NOT GOOD: 12 events (3 of them gaps) are not published yet"));
+}
+
+TEST_F(LauncherTest, AStopBeforeStorageIsReadySaysHowManyMessagesWait) {
+  habit(0, {"waiting"});
+  habit(2, {"unready"});
+  const pid_t launcher = launch();
+  ASSERT_TRUE(await([&] { return fs::exists(trace_) && lines_of(trace_).back() == "start storage"; }));
+  ::kill(launcher, SIGINT);
+  int status = 0;
+  ::waitpid(launcher, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << said();
+  EXPECT_THAT(said(), HasSubstr("5 messages wait on the bus"));
+}
+
 TEST_F(LauncherTest, TheDeathOfTheLauncherLeavesNoPartBehind) {
   const pid_t launcher = launch();
   ASSERT_TRUE(await_everything()) << said();

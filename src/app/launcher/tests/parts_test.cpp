@@ -48,6 +48,20 @@ TEST(Health, SumsWhatStorageCountsByType) {
   EXPECT_EQ(seen.problem, "orderbook: ClickHouse does not answer");
 }
 
+TEST(Health, ReadsWhatNatsSaysIsTheMatter) {
+  const auto seen = read_health(R"({"status":"unavailable","status_code":503,"error":"JetStream is not current"})", 503, MonoTime{1s});
+  EXPECT_EQ(seen.problem, "JetStream is not current");
+}
+
+TEST(EndReport, IsReadOrNotThere) {
+  const auto left = read_end_report(R"({"unpublished_events":12,"unpublished_gaps":3,"all_counted":true})");
+  ASSERT_TRUE(left);
+  EXPECT_EQ(unpublished_text(*left), "12 events (3 of them gaps) are not published yet: they wait in the journal for the next start");
+  EXPECT_EQ(unpublished_text({0, 0, true}), "");
+  EXPECT_THAT(unpublished_text({0, 0, false}), HasSubstr("more than 0 events"));
+  for (const auto* text : {"", "{}", R"({"unpublished_events":1})", R"({"unpublished_events":-1,"unpublished_gaps":0})"}) EXPECT_FALSE(read_end_report(text)) << text;
+}
+
 TEST(Health, AnythingElseIsAnAnswerWithoutNumbers) {
   for (const auto* body : {"Ok.\n", "", "[1]", "{\"events\":-1}", "{\"problem\":3,\"streams\":7}"}) {
     const auto seen = read_health(body, 200, MonoTime{1s});
@@ -66,6 +80,9 @@ TEST(Bus, ReadsTheStreamByName) {
   EXPECT_EQ(bus->undelivered, 6u);
   EXPECT_EQ(bus->waiting, 7u);
   EXPECT_FALSE(read_bus(page, "OTHER"));
+  const auto* unserved = R"({"account_details":[{"stream_detail":[{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
+                         R"("state":{"messages":7,"first_seq":3,"last_seq":9}}]}]})";
+  EXPECT_EQ(read_bus(unserved, "MARKET_DATA")->waiting, 7u) << "nobody has ever stored any of it";
   EXPECT_FALSE(read_bus("{}", "MARKET_DATA"));
 }
 
@@ -110,6 +127,7 @@ TEST(Verdict, EachLossIsNamed) {
     EXPECT_FALSE(verdict.good);
     return verdict.lines.back();
   };
+  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{5, 2, true}; }), HasSubstr("5 events (2 of them gaps) are not published yet"));
   EXPECT_THAT(why([](Findings& f) { f.tables.clear(); }), HasSubstr("no market data"));
   EXPECT_THAT(why([](Findings& f) { read_missing("2\n", f); }), HasSubstr("not in ClickHouse"));
   EXPECT_THAT(why([](Findings& f) { read_counts("trades\t6\t5\n", f); }), HasSubstr("twice"));
@@ -230,6 +248,7 @@ TEST(Logs, WarningsOfOursAndOfNatsAreAlarming) {
   EXPECT_TRUE(is_alarming("[12] 2026/11/23 04:00:00.0 [ERR] disk"));
   EXPECT_TRUE(is_alarming("marketprism storage: conflict: x"));
   EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO storage: started"));
+  EXPECT_FALSE(is_alarming("[12] 2026/11/23 04:00:00.0 [WRN] Healthcheck failed: \"JetStream stream '$G > KV_MARKETPRISM' could not be recovered\""));
   EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO collector: a symbol of a long message that goes on and on and names some ERROR here"));
 }
 

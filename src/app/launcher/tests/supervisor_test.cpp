@@ -216,6 +216,99 @@ TEST(Supervisor, AFinishingPartThatFailsIsStartedAgain) {
   EXPECT_THAT(story.after(250ms), ElementsAre(Action{Kind::start, kSource}));
 }
 
+struct Sick : Story {
+  static Rules rules() {
+    auto rules = three_parts();
+    rules.parts[kBus].mend_after = 15s;
+    return rules;
+  }
+  Sick() : Story(rules()) { all_run(); }
+  std::vector<Action> is_well(bool well) {
+    for (const auto part : {kBus, kStore, kSource}) supervisor.on_health(part, well, now);
+    return next();
+  }
+};
+
+TEST(Supervisor, APartThatLivesAndIsNotWellForLongIsStartedAgain) {
+  Sick story;
+  EXPECT_THAT(story.is_well(false), IsEmpty());
+  EXPECT_EQ(story.supervisor.wake_at(), story.now + 15s);
+  EXPECT_THAT(story.after(14'999ms), IsEmpty());
+  EXPECT_THAT(story.after(1ms), ElementsAre(Action{Kind::mend, kBus})) << "and only that one: the others have no such rule";
+  EXPECT_THAT(story.is_well(false), IsEmpty()) << "it is ending";
+  story.dies(kBus);
+  EXPECT_THAT(story.after(250ms), ElementsAre(Action{Kind::start, kBus}));
+  EXPECT_EQ(story.state(kStore), PartState::running);
+  EXPECT_FALSE(story.supervisor.failure());
+}
+
+TEST(Supervisor, APartThatIsNotWellForAMomentIsLeftAlone) {
+  Sick story;
+  for (int i = 0; i < 5; ++i) {
+    story.is_well(false);
+    EXPECT_THAT(story.after(14s), IsEmpty());
+    story.is_well(true);
+    EXPECT_THAT(story.after(14s), IsEmpty());
+  }
+}
+
+TEST(Supervisor, StartingAgainInVainIsTriedLessAndLessOftenUntilItIsWellForLong) {
+  Sick story;
+  const auto mend = [&](std::chrono::milliseconds limit) {
+    story.is_well(false);
+    EXPECT_THAT(story.after(limit - 1ms), IsEmpty());
+    EXPECT_THAT(story.after(1ms), ElementsAre(Action{Kind::mend, kBus}));
+    story.dies(kBus);
+    EXPECT_THAT(story.after(10s), ElementsAre(Action{Kind::start, kBus}));
+    story.ready(kBus);
+  };
+  for (const auto limit : {15s, 30s, 60s, 120s, 240s, 240s}) mend(limit);
+  story.is_well(true);
+  story.after(30s);
+  story.is_well(true);
+  mend(15s);
+}
+
+TEST(Supervisor, AMendThatIsRefusedIsAskedForAgain) {
+  Sick story;
+  story.is_well(false);
+  EXPECT_THAT(story.after(15s), ElementsAre(Action{Kind::mend, kBus}));
+  story.supervisor.on_mend_refused(kBus, story.now);
+  EXPECT_EQ(story.supervisor.wake_at(), story.now + 2s);
+  EXPECT_THAT(story.after(1'999ms), IsEmpty());
+  EXPECT_THAT(story.after(1ms), ElementsAre(Action{Kind::mend, kBus}));
+}
+
+TEST(Supervisor, APartThatDoesNotEndForItsMendIsKilledOnce) {
+  Sick story;
+  story.is_well(false);
+  story.after(15s);
+  EXPECT_EQ(story.supervisor.wake_at(), story.now + 10s);
+  EXPECT_THAT(story.after(10s), ElementsAre(Action{Kind::kill, kBus}));
+  EXPECT_THAT(story.after(10s), IsEmpty());
+  EXPECT_EQ(story.supervisor.wake_at(), std::nullopt);
+  story.dies(kBus);
+  EXPECT_THAT(story.after(250ms), ElementsAre(Action{Kind::start, kBus}));
+}
+
+TEST(Supervisor, WhatIsReadAtItsStartMayTakeAsLongAsTheFirstTime) {
+  Sick story;
+  story.dies(kBus);
+  story.after(250ms);
+  story.is_well(false);
+  EXPECT_THAT(story.after(59s), IsEmpty());
+  EXPECT_THAT(story.after(1s), ElementsAre(Action{Kind::mend, kBus}));
+}
+
+TEST(Supervisor, NothingIsMendedWhileEverythingStops) {
+  Sick story;
+  story.is_well(false);
+  story.stop();
+  EXPECT_THAT(story.after(9s), IsEmpty());
+  story.dies(kSource);
+  EXPECT_THAT(story.after(15s), IsEmpty());
+}
+
 // Whatever happens in whatever order: it ends, and nothing is started after the end.
 TEST(Supervisor, AlwaysComesToAnEnd) {
   std::uint64_t random = 1;
@@ -224,7 +317,9 @@ TEST(Supervisor, AlwaysComesToAnEnd) {
     return (random >> 33) % n;
   };
   for (int round = 0; round < 2000; ++round) {
-    Story story;
+    auto rules = three_parts();
+    rules.parts[kBus].mend_after = 1s;
+    Story story(rules);
     std::vector<bool> runs(3, false);
     const auto carry_out = [&](const std::vector<Action>& actions) {
       for (const auto& action : actions) {
@@ -237,6 +332,7 @@ TEST(Supervisor, AlwaysComesToAnEnd) {
           story.supervisor.on_exit(action.part, false, false, story.now);
         }
         if (action.kind == Kind::check && below(2) == 0) story.supervisor.on_checked();
+        if (action.kind == Kind::mend && below(2) == 0) story.supervisor.on_mend_refused(action.part, story.now);
       }
     };
     for (int i = 0; i < 30; ++i) {
@@ -246,6 +342,7 @@ TEST(Supervisor, AlwaysComesToAnEnd) {
         story.supervisor.on_exit(part, below(2) == 0, false, story.now);
       } else if (runs[part]) {
         story.supervisor.on_ready(part, story.now);
+        story.supervisor.on_health(part, below(2) == 0, story.now);
       }
       carry_out(story.after(std::chrono::milliseconds(below(3000))));
     }
