@@ -51,7 +51,8 @@ class Usage(unittest.TestCase):
         self.assertIn("--data", done.stderr)
 
     def test_values_that_make_no_sense(self):
-        for arguments in (["--stop-grace", "soon"], ["--log-level", "loud"], ["--password-file", "/nowhere/x"], ["--max-connections", "0"]):
+        for arguments in (["--stop-grace", "soon"], ["--log-level", "loud"], ["--password-file", "/nowhere/x"], ["--max-connections", "0"],
+                          ["--http", "foo"], ["--http", "127.0.0.1:70000"]):
             done = run("--data", "x", *arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(arguments[0], done.stderr)

@@ -58,6 +58,40 @@ class JournalCommand(unittest.TestCase):
         self.assertIn("records lost", told)
         self.run_journal("cat", journal, status=1)
 
+    def test_a_segment_without_its_closing_note_is_not_called_good(self):
+        journal = self.converted()
+        segment = next(journal.glob("*/*.mpj"))
+        whole = segment.read_bytes()
+        for cut in (1, 40, 48):  # inside the closing note, and all of it: nothing is left that could be wrong
+            segment.write_bytes(whole[:-cut])
+            told = self.run_journal("verify", journal).stdout
+            self.assertNotIn("all good", told)
+            self.assertIn("without a seal", told)
+            self.assertIn("no damage found", told)
+
+    def test_lists_what_is_sound_beside_what_is_not(self):
+        journal = self.converted()
+        segment = next(journal.glob("*/*.mpj"))
+        segment.with_name("00000099.mpj").write_bytes(b"not a segment" * 100)
+        done = self.run_journal("ls", journal, status=1)
+        self.assertIn("2 segments, 204 records", done.stdout)
+        self.assertIn("DAMAGED: ", done.stdout)
+        alone = self.run_journal("ls", segment.with_name("00000099.mpj"), status=1)
+        self.assertIn("DAMAGED: ", alone.stdout)
+
+    def test_an_unknown_exchange_is_told_before_anything_is_printed(self):
+        for name, told in (("nope", "no exchange of the name: nope"), ("binanse", "did you mean binance?")):
+            done = self.run_journal("cat", self.converted(name), "--exchange", name, status=2)
+            self.assertEqual(done.stdout, "")
+            self.assertIn(told, done.stderr)
+
+    def test_a_full_disk_is_named(self):
+        journal = self.converted()
+        done = self.run_journal("convert", "--to", "capture", journal, "-o", "/dev/full", status=1)
+        self.assertIn("cannot write /dev/full: No space left on device", done.stderr)
+        done = self.run_journal("convert", "--to", "capture", journal, "-o", self.path / "a.jsonl", status=1)
+        self.assertIn("is there already", done.stderr)
+
     def test_mistakes_are_named(self):
         (self.path / "empty").mkdir()
         for args, told in (

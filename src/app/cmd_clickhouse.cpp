@@ -14,6 +14,7 @@
 #include "app/commands.hpp"
 #include "base/log.hpp"
 #include "base/time.hpp"
+#include "config/config.hpp"
 #include "engine/clickhouse_server.hpp"
 #include "telemetry/logging.hpp"
 
@@ -102,6 +103,7 @@ Result<Plan> make_plan(const Options& o) {
   const auto level = log::parse_level(o.log_level);
   if (!level)
     return Error{Errc::usage, "--log-level must be debug, info, warn or error", o.log_level};
+  if (!config::parse_address(o.http)) return Error{Errc::usage, "--http must be ADDRESS:PORT, e.g. 127.0.0.1:8123", o.http};
   if (o.max_connections == 0)
     return Error{Errc::usage, "--max-connections must be at least 1", "0"};
   plan.logging = {.part = "clickhouse", .level = *level, .file = o.log_file};

@@ -92,7 +92,9 @@ int run_ls(const Settings& settings) {
       bytes += file.bytes;
       const auto summary = summarize(file);
       if (!summary) {
-        status = fail_with(summary.error());
+        status = 1;
+        fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6}  {:<24}  {:<24}  DAMAGED: {}\n", file.number, file.day, "-",
+                   human_bytes(file.bytes), "-", "-", "-", summary.error().text());
         continue;
       }
       records += summary->records;
@@ -128,6 +130,10 @@ Result<RecordSelection> selection_of(const Settings& settings) {
   };
   if (auto from = read("--from", settings.from, selection.from); !from) return from.error();
   if (auto to = read("--to", settings.to, selection.to); !to) return to.error();
+  for (const auto& name : settings.exchanges) {
+    if (const auto known = find_exchange(name); !known)
+      return Error{Errc::usage, "--exchange: " + known.error().where, known.error().seen};
+  }
   selection.exchanges = {settings.exchanges.begin(), settings.exchanges.end()};
   if (!settings.market.empty()) selection.market = settings.market;
   if (settings.segment != 0) selection.segment = settings.segment;
@@ -140,18 +146,9 @@ int tell_losses(const PrintedRecords& printed) {
   return printed.losses.empty() ? 0 : 1;
 }
 
-// A name that is no exchange's and selected nothing is a slip of the keyboard.
-std::optional<Error> mistyped_exchange(const RecordSelection& selection, std::uint64_t printed) {
-  if (printed > 0) return std::nullopt;
-  for (const auto& name : selection.exchanges)
-    if (const auto known = find_exchange(name); !known) return known.error();
-  return std::nullopt;
-}
-
 int print_to(std::FILE* out, const std::string& name, const std::vector<JournalFiles>& journals, const RecordSelection& selection) {
   int status = 0;
   int write_error = 0;
-  std::uint64_t records_printed = 0;
   for (const auto& journal : journals) {
     if (selection.segment && std::none_of(journal.segments.begin(), journal.segments.end(),
                                           [&](const auto& file) { return file.number == *selection.segment; }))
@@ -164,9 +161,7 @@ int print_to(std::FILE* out, const std::string& name, const std::vector<JournalF
     if (!printed) return fail_with(printed.error());
     if (write_error != 0) break;
     status = std::max(status, tell_losses(*printed));
-    records_printed += printed->printed_of_a_source;
   }
-  if (const auto mistyped = mistyped_exchange(selection, records_printed)) return refuse(*mistyped);
   if (write_error == 0 && std::fflush(out) != 0) write_error = errno;
   if (write_error == EPIPE) return status;  // the reader has seen enough
   if (write_error != 0) return fail("journal", fmt::format("cannot write {}: {}", name, std::strerror(write_error)));
@@ -191,7 +186,13 @@ int convert_to_capture(const Settings& settings) {
     journals.insert(journals.end(), found->begin(), found->end());
   }
   if (settings.output.empty() || settings.output == "-") return print_to(stdout, "standard output", journals, {});
-  std::FILE* out = std::fopen(settings.output.c_str(), "wbx");  // x: never over something that is there
+  std::error_code ignored;
+  const auto there = fs::status(settings.output, ignored);
+  const bool is_device = fs::is_character_file(there) || fs::is_fifo(there);
+  // x: never over a file that is there.
+  std::FILE* out = std::fopen(settings.output.c_str(), is_device ? "wb" : "wbx");
+  if (out == nullptr && errno == EEXIST)
+    return fail("journal", settings.output + " is there already and is not written over; name another file");
   if (out == nullptr)
     return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
   const int status = print_to(out, settings.output, journals, {});
@@ -248,7 +249,18 @@ int run_convert(const Settings& settings) {
 
 struct Totals {
   std::uint64_t segments = 0, records = 0, bytes = 0, lost = 0, damages = 0;
+  std::uint64_t unsealed = 0;  // last segments without a closing note: no later one says what they must hold
 };
+
+// "all good" only where it is known.
+std::string conclusion(const Totals& totals) {
+  if (totals.damages > 0) return fmt::format("{} damages, at least {} records lost", totals.damages, totals.lost);
+  if (totals.unsealed == 0) return "all good";
+  const auto which = totals.unsealed == 1 ? "the last segment ends" : fmt::format("{} last segments end", totals.unsealed);
+  return fmt::format("no damage found, but {} without a seal: being written, or the writer was killed, or the file was "
+                     "cut short (nothing that is there can tell which)",
+                     which);
+}
 
 void print_verdict(const SegmentVerdict& verdict, bool quiet) {
   const auto& summary = verdict.summary;
@@ -281,11 +293,12 @@ int run_verify(const Settings& settings) {
       totals.bytes += file.bytes;
       totals.lost += verdict.summary.lost_records;
       totals.damages += verdict.damages.size();
+      const bool is_last = file.number == journal.segments.back().number;
+      if (is_last && verdict.damages.empty() && !verdict.summary.closed) ++totals.unsealed;
     }
   }
   fmt::print("{} segments, {} records, {}: {}\n", totals.segments, totals.records, human_bytes(totals.bytes),
-             totals.damages == 0 ? "all good"
-                                 : fmt::format("{} damages, at least {} records lost", totals.damages, totals.lost));
+             conclusion(totals));
   return totals.damages == 0 ? 0 : 1;
 }
 

@@ -30,6 +30,9 @@ constexpr std::string_view kDescription =
     "told there with its file and number and skipped; the exit status is 1 only when no line could be read at all, or "
     "a file could not be opened.";
 
+// UTF-8's, which some editors put in front of a file.
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 struct Settings {
   std::string exchange;
   std::string market;
@@ -58,6 +61,7 @@ class Normalizer {
     std::uint64_t number = 0;
     while (std::getline(in, line_)) {
       ++number;
+      if (number == 1 && line_.starts_with(kByteOrderMark)) line_.erase(0, kByteOrderMark.size());
       if (!line_.empty() && line_.back() == '\r') line_.pop_back();
       if (line_.empty()) continue;
       const std::size_t size = line_.size();
@@ -116,7 +120,7 @@ class Normalizer {
   }
 
   void complain(const std::string& file, const Error& error) {
-    constexpr int kTold = 20;
+    constexpr std::uint64_t kTold = 10;
     if (++lines_refused_ <= kTold)
       fmt::print(stderr, "marketprism normalize: {}: {}\n", file == "-" ? "standard input" : file, error.text());
     else if (lines_refused_ == kTold + 1)

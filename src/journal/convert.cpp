@@ -119,7 +119,6 @@ class Printer {
     const auto& record = reader.record();
     if (!selects(record)) return true;
     ++result.printed;
-    if (record.source != nullptr) ++result.printed_of_a_source;
     const auto conn = record.connection == 0 ? std::string() : std::to_string(record.connection);
     append_capture_line(lines_, capture_line_of(record, reader.connection_url(), conn));
     return lines_.size() < kFlushBytes || flush();

@@ -45,7 +45,6 @@ using LineSink = std::function<bool(std::string_view lines)>;
 struct PrintedRecords {
   std::uint64_t records = 0;
   std::uint64_t printed = 0;
-  std::uint64_t printed_of_a_source = 0;  // without start and stop, which belong to none
   std::uint64_t lost_records = 0;
   std::vector<std::string> losses;
 };

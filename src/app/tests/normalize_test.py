@@ -199,6 +199,17 @@ class Manners(unittest.TestCase):
         self.assertIn(b"line 2", result.stderr)
         self.assertEqual([event["type"] for event in events_of(result)], ["instrument", "trade"])
 
+    def test_complaints_about_many_lines_are_few_and_then_a_count(self):
+        result = self.spot(stdin=text(INFO_LINE, *["{not json"] * 25, trade_line(1, 1790000001)))
+        self.assertEqual(result.stderr.count(b"standard input: "), 10)
+        self.assertIn(b"lines refused: 25", result.stderr)
+        self.assertEqual(result.returncode, 0)
+
+    def test_a_byte_order_mark_in_front_of_a_file_is_skipped(self):
+        result = self.spot(stdin=b"\xef\xbb\xbf" + text(INFO_LINE, trade_line(1, 1790000001)))
+        self.assertEqual([event["type"] for event in events_of(result)], ["instrument", "trade"], result.stderr)
+        self.assertNotIn(b"refused", result.stderr)
+
     def test_nothing_readable_is_a_failure(self):
         result = self.spot(stdin=b"nonsense\nmore\n")
         self.assertEqual(result.returncode, 1)
