@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <mutex>
 #include <set>
 
@@ -138,6 +139,18 @@ void add_process_metrics(Metrics& metrics, const std::string& part) {
     resident.set(resident_bytes());
     files.set(open_files());
     cpu.add(cpu_seconds() - cpu.value());
+  });
+}
+
+void add_disk_metrics(Metrics& metrics, const std::string& use, const std::string& directory) {
+  auto free = metrics.gauge("marketprism_disk_free_bytes", "What may still be written there", {{"use", use}});
+  auto size = metrics.gauge("marketprism_disk_size_bytes", "Size of the file system", {{"use", use}});
+  metrics.before_scrape([free, size, directory]() mutable {
+    std::error_code error;
+    const auto space = std::filesystem::space(directory, error);
+    const auto unknown = std::numeric_limits<double>::quiet_NaN();
+    free.set(error ? unknown : static_cast<double>(space.available));
+    size.set(error ? unknown : static_cast<double>(space.capacity));
   });
 }
 

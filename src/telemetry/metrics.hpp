@@ -82,4 +82,8 @@ const std::vector<double>& delay_bounds();
 // marketprism_build_info, by the names that dashboards expect.
 void add_process_metrics(Metrics& metrics, const std::string& part);
 
+// marketprism_disk_free_bytes (what this user may still write) and marketprism_disk_size_bytes of the file system that
+// holds `directory`, labelled with `use`; read at each scrape. NaN when it cannot be asked.
+void add_disk_metrics(Metrics& metrics, const std::string& use, const std::string& directory);
+
 }  // namespace mp::telemetry

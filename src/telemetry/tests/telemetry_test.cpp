@@ -81,6 +81,18 @@ TEST(Metrics, GaugesAreBroughtUpToDateBeforeAScrape) {
   EXPECT_THAT(text, Not(HasSubstr("process_resident_memory_bytes 0\n")));
 }
 
+TEST(Metrics, TheDiskIsAskedAtEachScrape) {
+  Metrics metrics;
+  const auto directory = std::filesystem::path(testing::TempDir()) / "mp_disk_metrics_test";
+  std::filesystem::create_directories(directory);
+  add_disk_metrics(metrics, "journal", directory.string());
+  EXPECT_THAT(metrics.text(), testing::ContainsRegex("marketprism_disk_free_bytes\\{use=\"journal\"\\} [1-9]"));
+  EXPECT_THAT(metrics.text(), testing::ContainsRegex("marketprism_disk_size_bytes\\{use=\"journal\"\\} [1-9]"));
+  std::filesystem::remove_all(directory);
+  // Gone, or unmounted: not known is neither full nor empty.
+  EXPECT_THAT(metrics.text(), HasSubstr("marketprism_disk_free_bytes{use=\"journal\"} Nan"));
+}
+
 TEST(Endpoints, HealthAnswers200Or503WithItsJson) {
   Metrics metrics;
   metrics.counter("marketprism_a_total", "A").add();
