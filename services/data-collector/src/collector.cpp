@@ -32,6 +32,7 @@ constexpr auto kHousekeeping = 200ms;
 constexpr auto kFlushCheck = 20ms;  // how late a conflated book of a quiet market may be
 constexpr auto kRetention = 10s;
 constexpr auto kCountUnpublished = 3000ms;  // at the end, at most
+constexpr auto kStreamMetrics = 1s;  // there may be hundreds of streams
 
 SessionOptions for_catch_up(SessionOptions options) {
   options.conversing = false;
@@ -85,7 +86,9 @@ class Collector {
   log::Sampler notices_;
   ConnectionId last_connection_ = 0;
   MonoTime started_ = net::now().mono;
+  UnpublishedAge unpublished_;
   MonoTime next_retention_{};
+  MonoTime next_stream_metrics_{};
   bool stopping_ = false;
   std::size_t drivers_to_stop_ = 0;
 
@@ -164,6 +167,7 @@ Result<void> Collector::open_journal() {
   auto opened = journal::Journal::open(std::move(journal));
   if (!opened) return opened.error();
   journal_ = std::move(*opened);
+  telemetry::add_disk_metrics(metrics_, "journal", journal_->directory().string());
   const auto& found = journal_->recovered();
   log::info("journal opened", {{"directory", journal_->directory().string()}, {"id", journal_->id().text()},
                                {"segments", found.segments}, {"closed_in_order", found.closed_in_order}});
@@ -208,6 +212,7 @@ void Collector::add_drivers() {
 
 void Collector::take_outbox(const Source& source, const RawRecord* record, Outbox& out) {
   counts_.add(source, out.events);
+  metrics_view_.released(source, out.events, net::now().mono);
   for (const auto& notice : out.notices) tell(source, notice);
   if (out.flush_at) flush_due_[source] = *out.flush_at;
   const auto driver = drivers_.find(source);
@@ -250,13 +255,20 @@ void Collector::keep_house() {
     log::error("the journal could not be forced to the disk", {{"error", *error}});
   if (now.mono >= next_retention_) {
     next_retention_ = now.mono + kRetention;
-    if (const auto kept = journal_->apply_retention(now.wall); !kept)
+    if (const auto kept = journal_->apply_retention(now.wall))
+      metrics_view_.update_journal(*kept);
+    else
       log::warn("old journal segments could not be removed", {{"error", kept.error()}});
   }
   ingest_->retry_catch_up();
   if (const auto seen = sink_->status().highest_seen) journal_->raise_floor(seen->segment);
   metrics_view_.update(counts_, ingest_->counters(), sink_->status(), journal_->counters(), drivers_,
                        ingest_->router(), ingest_->behind_from().has_value());
+  unpublished_.update(ingest_->head(), sink_->acked_through(), now.mono);
+  if (now.mono >= next_stream_metrics_) {
+    next_stream_metrics_ = now.mono + kStreamMetrics;
+    metrics_view_.update_times(streams(), unpublished_.value(now.mono), now.mono);
+  }
   publish_health();
   if (options_.exit_when_done && playback_ && playback_->is_done() && is_drained() && !stopping_) request_stop();
   housekeeping_.set_after(kHousekeeping, [this] { keep_house(); });

@@ -7,23 +7,11 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "feed/session.hpp"
 
 namespace mp::collector {
-
-struct StreamKey {
-  const InstrumentId* instrument;
-  DataType type;
-  friend bool operator==(const StreamKey&, const StreamKey&) = default;
-};
-struct StreamKeyHash {
-  std::size_t operator()(const StreamKey& key) const {
-    return std::hash<const void*>()(key.instrument) * 31 + static_cast<std::size_t>(key.type);
-  }
-};
 
 // Counts events by source and type.
 class EventCounts {

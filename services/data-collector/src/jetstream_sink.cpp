@@ -83,6 +83,8 @@ class JetStreamSink final : public EventSink {
     status.messages = counters.messages_acked;
     status.bytes = counters.bytes_sent;
     status.resent = counters.messages_resent;
+    status.refusals = counters.refusals;
+    status.left_out = counters.events_rejected;
     status.already_stored = counters.read_back_hits;
     if (const auto seen = sink_->highest_seen()) status.highest_seen = seen->record;
     return status;
