@@ -61,7 +61,18 @@ std::uint64_t sequence_for_fill(const nats::StreamInfo& stream, int low_percent)
 }
 
 Keeper::Keeper(const StorageOptions& options, Bus& bus, telemetry::Metrics& metrics, std::function<bool()> may_note)
-    : options_(options), bus_(bus), metrics_(metrics), may_note_(std::move(may_note)) {}
+    : options_(options), bus_(bus), metrics_(metrics), may_note_(std::move(may_note)) {
+  trimmed().add(0);
+  known().set(0);
+}
+
+telemetry::Counter Keeper::trimmed() {
+  return metrics_.counter("marketprism_storage_trimmed_messages_total", "Stored messages removed from the stream");
+}
+
+telemetry::Gauge Keeper::known() {
+  return metrics_.gauge("marketprism_storage_stream_known", "1 when NATS told the state of the stream and its consumers the last time it was asked");
+}
 
 Result<Backlog> Keeper::ask(nats::Connection& connection) {
   nats::JetStream jetstream{connection, kAnswerTimeout};
@@ -84,14 +95,19 @@ std::optional<Backlog> Keeper::backlog(std::chrono::milliseconds age) {
   if (last_ && now - last_asked_ <= age) return last_;
   last_.reset();
   const auto connection = bus_.get();
-  if (!connection || !connection->connected()) return std::nullopt;
+  if (!connection || !connection->connected()) {
+    known().set(0);
+    return std::nullopt;
+  }
   auto asked = ask(*connection);
   if (!asked) {
+    known().set(0);
     log::debug("backlog not known", {{"error", asked.error()}});
     return std::nullopt;
   }
   last_asked_ = now;
   last_ = std::move(*asked);
+  known().set(1);
   show(*last_);
   return last_;
 }
@@ -227,7 +243,7 @@ Result<void> Keeper::trim(nats::Connection& connection, const Backlog& backlog) 
   const auto removed = jetstream.purge_through(options_.stream.name, through);
   if (!removed) return removed.error();
   log::info("stream trimmed", {{"through", through}, {"messages", *removed}, {"was_full_percent", fill_percent(stream)}});
-  metrics_.counter("marketprism_storage_trimmed_messages_total", "Stored messages removed from the stream").add(static_cast<double>(*removed));
+  trimmed().add(static_cast<double>(*removed));
   return {};
 }
 

@@ -63,6 +63,8 @@ class Keeper {
  private:
   Result<Backlog> ask(nats::Connection& connection);
   void show(const Backlog& backlog);
+  telemetry::Counter trimmed();
+  telemetry::Gauge known();
   Result<void> note_stored(nats::Connection& connection, const Backlog& backlog);
   Result<void> trim(nats::Connection& connection, const Backlog& backlog);
   // Notes for each collector what it may not have read back yet and is about to leave the stream.

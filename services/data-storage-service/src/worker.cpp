@@ -25,6 +25,10 @@ constexpr auto kLongestFetch = 1'000ms;  // and while the bus is quiet: each fet
 constexpr auto kAckTimeout = 5'000ms;
 constexpr auto kWorkingEvery = 60s;
 constexpr auto kStable = 10s;  // a session that went well for so long: what went wrong before is forgotten
+constexpr WorkerState kWorkerStates[]{WorkerState::waiting_for_nats, WorkerState::waiting_for_lease, WorkerState::waiting_for_clickhouse,
+                                      WorkerState::running,          WorkerState::failing,           WorkerState::stopped};
+constexpr Verdict kFailures[]{Verdict::unreachable,         Verdict::retry,           Verdict::back_pressure, Verdict::session_locked,
+                              Verdict::too_many_partitions, Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data};
 
 // How this process calls itself in a lease.
 std::string owner() {
@@ -133,8 +137,9 @@ void Schema::forget() {
 struct Worker::Meters {
   telemetry::Metrics& metrics;
   std::string type;
-  telemetry::Counter rows, rejected, messages, duplicates, read_backs, batches;
-  telemetry::Histogram insert_seconds, batch_rows;
+  telemetry::Counter rows, rejected, messages, duplicates, read_backs, batches, lost, leases_lost;
+  telemetry::Histogram insert_seconds, batch_rows, bus_to_table_seconds;
+  std::map<WorkerState, telemetry::Gauge> states;
 
   Meters(telemetry::Metrics& m, const std::string& t)
       : metrics(m),
@@ -145,12 +150,36 @@ struct Worker::Meters {
         duplicates(m.counter("marketprism_storage_duplicates_skipped_total", "Rows and messages that came again and were not stored twice", {{"data_type", t}})),
         read_backs(m.counter("marketprism_storage_readbacks_total", "Times the table was read to learn what is stored", {{"data_type", t}})),
         batches(m.counter("marketprism_storage_batches_total", "Batches stored and acknowledged", {{"data_type", t}})),
+        lost(m.counter("marketprism_storage_lost_messages_total", "Messages that had left the stream before they were stored", {{"data_type", t}})),
+        leases_lost(m.counter("marketprism_storage_leases_lost_total", "Times that the lease was lost while storing", {{"data_type", t}})),
         insert_seconds(m.histogram("marketprism_storage_insert_duration_seconds", "Duration of inserts", telemetry::delay_bounds(), {{"data_type", t}})),
-        batch_rows(m.histogram("marketprism_storage_batch_rows", "Rows of one insert", {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5}, {{"data_type", t}})) {}
+        batch_rows(m.histogram("marketprism_storage_batch_rows", "Rows of one insert", {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5}, {{"data_type", t}})),
+        bus_to_table_seconds(m.histogram("marketprism_storage_bus_to_table_seconds",
+                                         "From the bus's storing of a batch's oldest message until the batch was stored and acknowledged",
+                                         bus_to_table_bounds(), {{"data_type", t}})) {
+    for (const auto state : kWorkerStates)
+      states.emplace(state, m.gauge("marketprism_storage_worker_state", "1 for the state that the data type's worker is in", {{"data_type", t}, {"state", to_string(state)}}));
+    entered(WorkerState::waiting_for_nats);
+    // All from the start: increase() does not see a series come into being at 1.
+    for (const auto verdict : kFailures) failures(verdict);
+  }
 
-  void failure(Verdict verdict) {
-    metrics.counter("marketprism_storage_insert_failures_total", "Inserts and read-backs that failed",
-                    {{"data_type", type}, {"verdict", sinks::clickhouse::to_string(verdict)}}).add();
+  void entered(WorkerState now) {
+    for (auto& [state, gauge] : states) gauge.set(state == now ? 1 : 0);
+  }
+
+  void failure(Verdict verdict) { failures(verdict).add(); }
+
+ private:
+  static std::vector<double> bus_to_table_bounds() {
+    auto bounds = telemetry::delay_bounds();
+    bounds.insert(bounds.end(), {60, 300, 1800, 7200});  // an outage of ClickHouse
+    return bounds;
+  }
+
+  telemetry::Counter failures(Verdict verdict) {
+    return metrics.counter("marketprism_storage_insert_failures_total", "Inserts and read-backs that failed",
+                    {{"data_type", type}, {"verdict", sinks::clickhouse::to_string(verdict)}});
   }
 };
 
@@ -173,6 +202,7 @@ void Worker::set_state(WorkerState state, const std::string& trouble) {
   std::optional<StateLog::Line> line;
   {
     const std::lock_guard lock{mutex_};
+    if (status_.state != state) meters_->entered(state);
     status_.state = state;
     status_.trouble = trouble;
     line = state_log_.see(state, trouble, net::now().mono);
@@ -295,7 +325,10 @@ class Worker::Session {
                   {{"data_type", to_string(worker_.type_)}, {"rows", batcher_.rows_held()}});
         return {};
       }
-      if (!lease_.held()) return Error{Errc::conflict, "lease", "lost to another storage process or to a silent NATS"};
+      if (!lease_.held()) {
+        worker_.meters_->leases_lost.add();
+        return Error{Errc::conflict, "lease", "lost to another storage process or to a silent NATS"};
+      }
       const auto step = batcher_.next(now);
       if (std::holds_alternative<sinks::clickhouse::Finished>(step)) return {};
       if (auto done = std::visit([&](const auto& s) { return carry_out(s, stop); }, step); !done) return done;
@@ -343,6 +376,7 @@ class Worker::Session {
     message.message.payload.clear();
     message.message.payload.shrink_to_fit();
     last_ = std::move(message);
+    if (!taken_) oldest_stored_at_ = last_.stored_at;
     taken_ = true;
   }
 
@@ -382,6 +416,7 @@ class Worker::Session {
     if (!acknowledged && ++ack_failures_ > kPatience) return acknowledged;
     if (acknowledged) {
       ack_failures_ = 0;
+      if (taken_) worker_.meters_->bus_to_table_seconds.observe(std::chrono::duration<double>(net::now().wall - oldest_stored_at_).count());
       taken_ = false;
       worker_.meters_->batches.add();
     }
@@ -445,7 +480,8 @@ class Worker::Session {
   Batcher batcher_;
   sinks::clickhouse::MessageEncoder encoder_;
   nats::Delivered last_;
-  bool taken_ = false;
+  bool taken_ = false;  // something, and not acknowledged it
+  WallTime oldest_stored_at_{};  // of what was taken, by the bus's clock
   MonoTime working_at_ = net::now().mono;
   int fetch_failures_ = 0;
   int ack_failures_ = 0;
@@ -545,6 +581,7 @@ Result<void> Worker::report_lost_part(nats::JetStream& jetstream, nats::KeyValue
   // Noted, so that the next beginning does not tell it again.
   const auto noted = bucket.put(told_key(type_, options_.database, stream.created), std::to_string(last_missing));
   if (!noted) return noted.error();
+  meters_->lost.add(static_cast<double>(last_missing - first_missing + 1));
   return {};
 }
 

@@ -18,6 +18,7 @@
 #include "nats/connection.hpp"
 #include "nats/jetstream.hpp"
 #include "net/clock.hpp"
+#include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "sinks/clickhouse/sink.hpp"
 #include "sinks/jetstream/trim_note.hpp"
@@ -125,6 +126,15 @@ class StorageService : public ::testing::Test {
     const auto got = rows(sql);
     return got.empty() ? "" : got.front().front();
   }
+  // The value of one series on /metrics as it stands there; "" when it is not there.
+  static std::string metric(const Storage& storage, const std::string& series) {
+    const auto answer = net::HttpClient().request({.url = "http://" + storage.metrics_address() + "/metrics"});
+    const auto& text = answer.value().body;
+    const auto at = text.find("\n" + series + " ");
+    if (at == std::string::npos) return "";
+    const auto begin = at + series.size() + 2;
+    return text.substr(begin, text.find('\n', begin) - begin);
+  }
 
   std::unique_ptr<test::NatsServer> nats_;
   std::unique_ptr<test::EmbeddedClickHouse> clickhouse_;
@@ -213,6 +223,12 @@ TEST_F(StorageService, StoresEveryTypeInItsTableAndAnswersTheViews) {
   EXPECT_EQ("BTC", value("SELECT base_asset FROM " + db + "current_instruments"));
   EXPECT_EQ("3/1", value("SELECT concat(toString(sum(rows)), '/', toString(sum(gaps))) FROM " + db + "coverage WHERE data_type = 'trade'"));
   EXPECT_EQ("3", value("SELECT uniqExact(bus_sequence, bus_index) FROM " + db + "trades"));
+  EXPECT_EQ("1", metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="running"})"));
+  EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="waiting_for_nats"})"));
+  EXPECT_EQ("1", metric(*storage, R"(marketprism_storage_bus_to_table_seconds_bucket{data_type="liquidation",le="30"})"));
+  EXPECT_EQ("1", metric(*storage, "marketprism_storage_stream_known"));
+  EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_insert_failures_total{data_type="trade",verdict="bad_data"})"))
+      << "there before the first one";
 }
 
 TEST_F(StorageService, PutsWhatCannotBeARowIntoRejectedMessagesAndGoesOn) {
@@ -277,7 +293,12 @@ TEST_F(StorageService, WaitsForBothAndStoresWhenTheyCome) {
   publish({trade(1)});
   ASSERT_TRUE(eventually([&] { return storage->health().json.find("waiting_for_clickhouse") != std::string::npos; }));
   EXPECT_FALSE(storage->health().healthy);
+  ASSERT_TRUE(eventually([&] {
+    return metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="waiting_for_clickhouse"})") == "1";
+  }));
+  EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="running"})"));
   nats_->kill_hard();
+  ASSERT_TRUE(eventually([&] { return metric(*storage, "marketprism_storage_stream_known") == "0"; }));
   clickhouse_->start();
   nats_->start();
   ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
@@ -298,10 +319,23 @@ TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
   EXPECT_EQ("6", value("SELECT count() FROM marketprism_sim_hot.trades"));
   const auto sql = "SELECT cause, last_id, next_id, state FROM marketprism_sim_hot.gaps WHERE data_type = 'trade'";
   EXPECT_THAT(rows(sql), ElementsAre(ElementsAre("stream_lost", "0", "5", "open")));
+  EXPECT_EQ("4", metric(*storage, R"(marketprism_storage_lost_messages_total{data_type="trade"})"));
   storage->stop();
   storage = start(options());
   ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
   EXPECT_EQ(1u, rows(sql).size()) << "told once";
+}
+
+TEST_F(StorageService, CountsALeaseThatSomebodyElseTook) {
+  ensure_stream();
+  auto storage = start(options());
+  const std::string lost = R"(marketprism_storage_leases_lost_total{data_type="trade"})";
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; })) << storage->health().json;
+  EXPECT_EQ("0", metric(*storage, lost));
+  auto bucket = nats::KeyValue::open(*connection_, jetstream::kBucket).value();
+  ASSERT_TRUE(bucket.put("lease." + consumer_name("marketprism_sim_hot", DataType::trade), "another host/1"));
+  ASSERT_TRUE(eventually([&] { return metric(*storage, lost) == "1"; })) << storage->health().json;
+  EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_leases_lost_total{data_type="orderbook"})"));
 }
 
 TEST_F(StorageService, RefusesAStreamThatEndsBeforeWhatIsStored) {
