@@ -138,8 +138,13 @@ int run_collector(int argc, char** argv) {
     return fail("collector", started.error().text());
   const auto done = collector::run_collector(settings->options);
   if (!done) log::error("the collector cannot run", {{"error", done.error()}});
+  const bool refused = done && done->why == collector::Ended::Why::refused;
+  if (refused) log::error("the configuration names what cannot be collected", {{"error", done->refusal}});
   telemetry::stop_logging();
-  return done ? 0 : fail("collector", done.error().text());
+  if (!done) return fail("collector", done.error().text());
+  if (!refused) return 0;
+  fail("collector", done->refusal.text());
+  return 2;
 }
 
 }  // namespace mp::app

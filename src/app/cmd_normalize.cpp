@@ -113,6 +113,7 @@ class Normalizer {
     SessionOptions out;
     out.source = source;
     out.data_source = DataSource::replay;
+    out.min_interval = {};
     out.max_clock_distance = std::chrono::hours{0};
     out.conversing = false;
     if (!orderbooks) std::erase(out.data_types, DataType::orderbook);

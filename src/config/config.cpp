@@ -317,6 +317,36 @@ std::vector<std::string> Section::texts(const std::string& key, const std::vecto
   return values;
 }
 
+std::vector<Item> Section::items(const std::string& key, const Key& about) {
+  std::vector<Item> items;
+  const auto found = find(key, about, "");
+  if (!found) return items;
+  if (found->node == nullptr) {
+    for (auto& value : split_list(found->text)) items.push_back({std::move(value), std::nullopt});
+    return items;
+  }
+  if (found->node->kind != Node::Kind::list) {
+    complain(*found, "a list, like [a, b]");
+    return items;
+  }
+  std::vector<std::string> shown;
+  for (std::size_t i = 0; i < found->node->items.size(); ++i) {
+    const auto& item = found->node->items[i];
+    const auto path = fmt::format("{}[{}]", path_of(key), i);
+    if (item.kind == Node::Kind::scalar) {
+      shown.push_back(item.scalar);
+      items.push_back({item.scalar, std::nullopt});
+    } else if (item.kind == Node::Kind::map) {
+      shown.push_back("{…}");
+      items.push_back({"", Section(*config_, &item, path, true)});
+    } else {
+      config_->problem(item.place, fmt::format("{}: expected a plain value or a mapping, saw {}", path, describe(item)));
+    }
+  }
+  config_->settings_[found->setting].value = fmt::format("{}", fmt::join(shown, ", "));
+  return items;
+}
+
 std::string Section::one_of(const std::string& key, const std::string& fallback, const std::vector<std::string>& choices,
                             const Key& about) {
   const auto found = find(key, about, fallback);

@@ -65,6 +65,7 @@ struct Key {
 };
 
 class Config;
+struct Item;
 
 // A mapping of the file, or its absence. A cheap handle; its Config must outlive it.
 class Section {
@@ -91,6 +92,8 @@ class Section {
   std::string address(const std::string& key, const std::string& fallback, const Key& about = {});
   // A list of plain values; in a variable or flag: separated by commas.
   std::vector<std::string> texts(const std::string& key, const std::vector<std::string>& fallback, const Key& about = {});
+  // A list of plain values and mappings, in its order; in a variable or flag: values, separated by commas.
+  std::vector<Item> items(const std::string& key, const Key& about = {});
   // One of `choices`; otherwise the nearest one is named.
   std::string one_of(const std::string& key, const std::string& fallback, const std::vector<std::string>& choices,
                      const Key& about = {});
@@ -115,6 +118,12 @@ class Section {
   std::string path_;
   bool in_list_;
   std::size_t record_;  // in Config: the keys that were asked for
+};
+
+// One of a list: a plain value, or a mapping.
+struct Item {
+  std::string value;               // "" when it is a mapping
+  std::optional<Section> mapping;
 };
 
 class Config {

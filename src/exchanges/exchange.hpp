@@ -15,9 +15,15 @@ namespace mp {
 struct Exchange {
   std::string name;                  // the folder's name, as in subjects and tables
   std::vector<std::string> markets;  // the `market` of its Sources; {""} when there is one protocol
+  // What each of them can deliver, by the index of `markets`; of what a collector can be asked for (orderbook …
+  // volatility_index). A configuration that asks for another one is refused by name.
+  std::vector<std::vector<DataType>> data_types;
   std::function<std::unique_ptr<Session>(const SessionOptions&)> make_session;
   // Whose address is this? The market, or nothing when the url is not this venue's. Used for captures.
   std::function<std::optional<std::string>(std::string_view url)> market_of_url;
+
+  // Empty when there is no such market.
+  std::vector<DataType> data_types_of(std::string_view market) const;
 };
 
 // All venues, in the order of registry.cpp. Lives as long as the process.

@@ -14,6 +14,12 @@ std::span<const Exchange> exchanges() {
   return all;
 }
 
+std::vector<DataType> Exchange::data_types_of(std::string_view market) const {
+  for (std::size_t i = 0; i < markets.size() && i < data_types.size(); ++i)
+    if (markets[i] == market) return data_types[i];
+  return {};
+}
+
 Result<const Exchange*> find_exchange(std::string_view name) {
   std::vector<std::string> names;
   for (const auto& exchange : exchanges()) {

@@ -23,7 +23,8 @@ class Catalogue {
 
   // Takes one entry of the venue's list over. `id`: its kind, the venue's spelling, and the canonical symbol that it
   // would have; `exchange` is filled in here. `definition`: the rest; its meta.instrument is set here.
-  // The index when it is new or has changed (then its definition is to be published), nothing when it is known as it is.
+  // The index when it is new or has changed (then its definition is to be published), nothing when it is known as it
+  // is.
   // Who an instrument is does not change while it is known: its events keep one InstrumentRef, whatever `id` says.
   std::optional<Index> update(InstrumentId id, Instrument definition);
 

@@ -1,7 +1,8 @@
 #pragma once
 // One instrument's book as every venue's feed keeps it: the levels, the place in the chain of updates, what is
 // published of it (every update of a proven chain, gaps, conflated pictures), saved and restored. Which update
-// continues which book is not decided here: chained_book.hpp (previous id -> id), Binance's depth_feed.hpp (REST snapshots).
+// continues which book is not decided here: chained_book.hpp (previous id -> id), Binance's depth_feed.hpp (REST
+// snapshots).
 // A function of records only.
 
 #include <optional>

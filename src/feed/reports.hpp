@@ -20,6 +20,7 @@ class Reports {
   // `kind`: the market type of what is refused before its instrument is known.
   Reports(const SessionOptions& options, MarketType kind);
 
+  MarketType kind() const { return kind_; }
   // Appends a Rejected. `instrument`: null when it is not known; `raw`: as received.
   void reject(InstrumentRef instrument, std::optional<DataType> type, std::string reason, std::string_view raw,
               WallTime now, std::vector<MarketEvent>& out) const;

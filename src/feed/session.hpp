@@ -92,6 +92,8 @@ struct Outbox {
   std::vector<RestRequest> requests;
   std::vector<Notice> notices;
   std::optional<MonoTime> wake_at;   // call tick() then; replaces an earlier wish
+  // What was chosen cannot be collected, ever: the collector ends with this error (Errc::usage, exit status 2).
+  std::optional<Error> refusal;
   std::optional<WallTime> flush_at;  // if no record has come by then, journal a flush record and call flush()
 
   void clear() {
@@ -102,6 +104,7 @@ struct Outbox {
     requests.clear();
     notices.clear();
     wake_at.reset();
+    refusal.reset();
     flush_at.reset();
   }
 };

@@ -1,6 +1,7 @@
 #pragma once
 // Values that a venue sends again and again: a changed one is written at once, an unchanged one again only after
-// min_interval, so that a table shows that it was still so. Runs on the records' receive times: a replay writes the same.
+// min_interval, so that a table shows that it was still so. Runs on the records' receive times: a replay writes the
+// same.
 
 #include <optional>
 

@@ -8,6 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const mp::Padded text(data, size);
   (void)decoder.frame(text.view());
   (void)decoder.depth(text.view());
+  (void)decoder.volumes(text.view());
   const auto info = decoder.exchange_info(text.view());
   if (!info) return 0;
   for (const auto market : {mp::binance::Market::spot, mp::binance::Market::derivatives}) {

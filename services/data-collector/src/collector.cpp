@@ -45,7 +45,7 @@ class Collector {
       : options_(options), housekeeping_(loop_), flush_check_(loop_), drain_timer_(loop_), metrics_view_(metrics_) {}
 
   Result<void> start();
-  Result<void> run();
+  Result<Ended> run();
 
  private:
   Result<void> open_journal();
@@ -90,6 +90,7 @@ class Collector {
   MonoTime next_retention_{};
   MonoTime next_stream_metrics_{};
   bool stopping_ = false;
+  std::optional<Error> refusal_;  // of the configuration, by a venue's own list
   std::size_t drivers_to_stop_ = 0;
 
   std::mutex health_mutex_;
@@ -214,6 +215,13 @@ void Collector::take_outbox(const Source& source, const RawRecord* record, Outbo
   counts_.add(source, out.events);
   metrics_view_.released(source, out.events, net::now().mono);
   for (const auto& notice : out.notices) tell(source, notice);
+  if (out.refusal && !refusal_) {
+    refusal_ = *out.refusal;
+    // After this record is through: what has been collected is kept in order.
+    drain_timer_.set_after(0ms, [this] {
+      if (!stopping_) request_stop();
+    });
+  }
   if (out.flush_at) flush_due_[source] = *out.flush_at;
   const auto driver = drivers_.find(source);
   if (driver == drivers_.end()) return;
@@ -394,16 +402,17 @@ void Collector::write_final_books() {
   if (!file.flush()) log::warn("the final books could not be written", {{"file", options_.final_books_file}});
 }
 
-Result<void> Collector::run() {
+Result<Ended> Collector::run() {
   loop_.run();
   endpoints_->stop();
   drivers_.clear();
-  return {};
+  if (refusal_) return Ended{Ended::Why::refused, *refusal_};
+  return Ended{};
 }
 
 }  // namespace
 
-Result<void> run_collector(const CollectorOptions& options) {
+Result<Ended> run_collector(const CollectorOptions& options) {
   Collector collector(options);
   if (auto started = collector.start(); !started) return started.error();
   return collector.run();

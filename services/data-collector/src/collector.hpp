@@ -10,8 +10,17 @@
 
 namespace mp::collector {
 
+struct Ended {
+  enum class Why {
+    finished,
+    refused,  // what was configured cannot be collected, as a venue's own lists show: a symbol that is not there
+  } why{};
+  Error refusal{};  // when refused
+};
+
 // Runs until SIGINT or SIGTERM, or, with exit_when_done, until the play-back has been stored.
+// Or until the configuration is refused.
 // Errors are those of starting up: a port that is taken, a journal that another process holds, …
-Result<void> run_collector(const CollectorOptions& options);
+Result<Ended> run_collector(const CollectorOptions& options);
 
 }  // namespace mp::collector

@@ -10,14 +10,6 @@ namespace {
 
 using config::Section;
 
-// What a collector can be asked for; the other types come as reports about these.
-std::vector<std::string> collectable_types() {
-  std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(DataType::volatility_index); ++i)
-    names.emplace_back(to_string(static_cast<DataType>(i)));
-  return names;
-}
-
 std::vector<std::string> exchange_names() {
   std::vector<std::string> names;
   for (const auto& exchange : exchanges()) names.push_back(exchange.name);
@@ -64,6 +56,41 @@ void read_series(Section item, SessionOptions& session) {
   }
 }
 
+SelectionRule read_rule(Section item) {
+  SelectionRule rule;
+  rule.symbol = item.text("symbol", "", {.help = "a symbol or a pattern: BTC-USDT, *-USDT"});
+  const auto kind =
+      item.one_of("kind", "", {"spot", "perpetual", "futures", "options"}, {.help = "the kind of market"});
+  if (const auto parsed = market_type_from(kind)) rule.kind = *parsed;
+  rule.base = item.text("base", "", {.help = "the base asset: BTC"});
+  rule.quote = item.text("quote", "", {.help = "the quote asset: USDT"});
+  rule.top = static_cast<std::uint32_t>(
+      item.integer("top", 0, 0, 10'000, {.help = "of those, so many of the highest volume in 24 h; 0: all"}));
+  if (rule == SelectionRule{})
+    item.refuse("symbol", "a rule without any condition; write '*' to collect everything that the venue lists");
+  return rule;
+}
+
+Selection read_symbols(Section& item) {
+  Selection selection;
+  for (auto& each : item.items("symbols", {.help = "symbols, patterns (*-USDT) and rules", .required = true}))
+    selection.rules.push_back(each.mapping ? read_rule(*each.mapping) : SelectionRule{.symbol = each.value});
+  if (selection.empty() && std::ranges::count(item.keys(), "symbols") > 0)
+    item.refuse("symbols", "name at least one symbol, such as BTC-USDT");
+  return selection;
+}
+
+// What this market can deliver; everything of it unless the file says less.
+std::vector<DataType> read_data_types(Section& item, const Exchange* exchange, const std::string& market) {
+  std::vector<std::string> names;
+  for (const auto type : exchange ? exchange->data_types_of(market) : collectable_types())
+    names.emplace_back(to_string(type));
+  std::vector<DataType> types;
+  for (const auto& name : item.some_of("data", names, names, {.help = "which data types; all that the market has"}))
+    if (const auto type = data_type_from(name)) types.push_back(*type);
+  return types;
+}
+
 SessionOptions read_source(Section& item, DataSource data_source) {
   SessionOptions session;
   session.data_source = data_source;
@@ -73,11 +100,11 @@ SessionOptions read_source(Section& item, DataSource data_source) {
   const auto markets = found ? (*found)->markets : std::vector<std::string>{};
   session.source.market = found ? item.one_of("market", markets.front(), markets, {.help = "which of its markets"})
                                 : item.text("market", "");
-  session.symbols = item.texts("symbols", {}, {.help = "canonical (BTC-USDT) or the venue's spelling", .required = true});
-  if (session.symbols.empty() && std::ranges::count(item.keys(), "symbols") > 0) item.refuse("symbols", "name at least one symbol, such as BTC-USDT");
-  session.data_types.clear();
-  for (const auto& name : item.some_of("data", {"orderbook", "orderbook_delta", "trade"}, collectable_types()))
-    if (const auto type = data_type_from(name)) session.data_types.push_back(*type);
+  session.symbols = read_symbols(item);
+  session.data_types = read_data_types(item, found ? *found : nullptr, session.source.market);
+  session.min_interval = item.duration(
+      "min_interval", session.min_interval,
+      {.help = "an unchanged funding rate or open interest is written again after this"});
   read_series(item, session);
   session.ws_base = item.text("ws_base", "", {.help = "instead of the venue's own address: ws://127.0.0.1:9443"});
   session.rest_base = item.text("rest_base", "", {.help = "likewise: http://127.0.0.1:9443"});

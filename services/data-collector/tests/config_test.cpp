@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "exchanges/exchange.hpp"
+
 namespace mp::collector {
 namespace {
 
@@ -43,6 +45,57 @@ TEST(CollectorConfig, MistakesAreNamedWithTheirLineAndTheNearestWord) {
   EXPECT_THAT(text, HasSubstr("collector.yaml:2: exchanges[0].name: expected one of binance, saw 'binnance'"));
   EXPECT_THAT(text, HasSubstr("collector.yaml:3: unknown key 'symbol' in 'exchanges[0]'; did you mean 'symbols'?"));
   EXPECT_THAT(text, HasSubstr("collector.yaml:4: unknown key 'journall'; did you mean 'journal'?"));
+}
+
+std::string exchange(const std::string& lines) { return "exchanges:\n  - name: binance\n" + lines; }
+
+TEST(CollectorConfig, SymbolsAreNamesPatternsAndRules) {
+  const auto settings = read(exchange(
+      "    market: derivatives\n"
+      "    symbols:\n"
+      "      - BTC-USDT\n"
+      "      - '*-USDC'\n"
+      "      - {kind: perpetual, quote: USDT, top: 50}\n"
+      "      - {symbol: ETH-*, kind: futures, base: ETH}\n"));
+  ASSERT_TRUE(settings) << settings.error().text();
+  const std::vector<SelectionRule> expected{{.symbol = "BTC-USDT"},
+                                            {.symbol = "*-USDC"},
+                                            {.kind = MarketType::perpetual, .quote = "USDT", .top = 50},
+                                            {.symbol = "ETH-*", .kind = MarketType::futures, .base = "ETH"}};
+  EXPECT_EQ(settings->options.sources.at(0).symbols.rules, expected);
+}
+
+TEST(CollectorConfig, RulesThatCannotBeMeantAreRefused) {
+  const auto text = read(exchange(
+                             "    symbols:\n"
+                             "      - {kind: perpetuals}\n"
+                             "      - {top: 0}\n"
+                             "      - {qoute: USDT}\n"
+                             "      - [BTC-USDT]\n"))
+                        .error()
+                        .text();
+  EXPECT_THAT(text, HasSubstr("collector.yaml:4: exchanges[0].symbols[0].kind: expected one of spot, perpetual, "
+                              "futures, options, saw 'perpetuals'"));
+  EXPECT_THAT(text, HasSubstr("exchanges[0].symbols[1].symbol: a rule without any condition"));
+  EXPECT_THAT(text, HasSubstr("collector.yaml:6: unknown key 'qoute' in 'exchanges[0].symbols[2]'; "
+                              "did you mean 'quote'?"));
+  EXPECT_THAT(text, HasSubstr("collector.yaml:7: exchanges[0].symbols[3]: expected a plain value or a mapping"));
+  EXPECT_THAT(read(exchange("    symbols: []\n")).error().text(), HasSubstr("name at least one symbol"));
+  EXPECT_THAT(read(exchange("")).error().text(), HasSubstr("exchanges[0].symbols is missing"));
+}
+
+TEST(CollectorConfig, DataTypesAreThoseOfTheMarket) {
+  const auto types = [](const std::string& market) {
+    const auto settings = read(exchange("    market: " + market + "\n    symbols: [BTC-USDT]\n"));
+    return settings ? settings->options.sources.at(0).data_types : std::vector<DataType>{};
+  };
+  const auto& venue = **find_exchange("binance");
+  EXPECT_EQ(types("spot"), venue.data_types_of("spot")) << "all of them by default";
+  EXPECT_EQ(types("derivatives"), venue.data_types_of("derivatives"));
+  EXPECT_THAT(read(exchange("    market: spot\n    symbols: [BTC-USDT]\n    data: [trade, volatility_index]\n"))
+                  .error()
+                  .text(),
+              HasSubstr("collector.yaml:5: exchanges[0].data"));
 }
 
 }  // namespace

@@ -346,7 +346,8 @@ class Launcher {
     }
     ++deaths_;
     screen_.say(fmt::format("{} (pid {}) ended: {}", name(part), pid, status.text()));
-    if (!supervisor_.view(part).was_ready) tell_last_lines(part);
+    const bool usage = status.exited && status.code == 2;
+    if (!supervisor_.view(part).was_ready || usage) tell_last_lines(part);
   }
 
   void tell_last_lines(std::size_t part) {
@@ -521,7 +522,9 @@ class Launcher {
 
   int finish() {
     tell_failure();
-    if (supervisor_.failure()) return 1;
+    // A mistake in what was asked for is told by its part, and by the exit status.
+    if (const auto& failure = supervisor_.failure())
+      return failure->kind == Supervisor::Failure::Kind::usage ? 2 : 1;
     if (supervisor_.forced()) return 1;
     const bool must_prove = options_.run_for || options_.exit_when_done;
     if (must_prove && !all_ready_since_ && !interrupted_) screen_.say("ended before everything ran");

@@ -51,12 +51,17 @@ void Supervisor::on_exit(std::size_t index, bool success, bool bad_usage, MonoTi
     enter(part, PartState::ended, now);
     return;
   }
-  if (part.state == PartState::running && now - part.since >= rules_.stable_after) part.attempts = 0;
+  if (part.state == PartState::running && now - part.since >= rules_.stable_after) {
+    part.attempts = 0;
+    part.was_stable = true;
+  }
   ++part.attempts;
   part.again_at = now + backoff(rules_.backoff, part.attempts, 0);
   enter(part, PartState::backing_off, now);
+  // Some mistakes show only after it is ready: a venue's list comes, and lacks a symbol that is to be collected. A part
+  // that has run for long is started again whatever it says.
+  if (bad_usage && !part.was_stable) give_up(index, Failure::Kind::usage, now);
   if (part.was_ready) return;
-  if (bad_usage) give_up(index, Failure::Kind::usage, now);
   if (part.attempts >= rules_.first_start_attempts) give_up(index, Failure::Kind::ended, now);
 }
 

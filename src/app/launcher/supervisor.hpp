@@ -120,6 +120,7 @@ class Supervisor {
     int restarts = 0;
     int attempts = 0;  // since it was last stable
     bool was_ready = false;
+    bool was_stable = false;  // has run for stable_after
     bool finished = false;
     bool drained = false;
     bool killed = false;

@@ -88,6 +88,33 @@ TEST(Config, ReadsNestedListsIntoAStruct) {
   EXPECT_THAT(settings.exchanges[1].data, ElementsAre("trade"));
 }
 
+TEST(Config, AListOfValuesAndMappings) {
+  Config config(yaml("symbols: [BTC-USDT, {quote: USDT, top: 5}, '*']"), environment({}));
+  auto items = config.root().items("symbols");
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(items[0].value, "BTC-USDT");
+  EXPECT_FALSE(items[0].mapping);
+  ASSERT_TRUE(items[1].mapping);
+  EXPECT_EQ(items[1].mapping->text("quote", ""), "USDT");
+  EXPECT_EQ(items[1].mapping->integer("top", 0), 5);
+  EXPECT_EQ(items[2].value, "*");
+  EXPECT_EQ(problems_of(config), "");
+  EXPECT_EQ(config.settings().at(0).value, "BTC-USDT, {…}, *");
+}
+
+TEST(Config, AListOfValuesAndMappingsRefusesTheRest) {
+  Config config(yaml("symbols: [[A]]\nothers: 7\n"), environment({}));
+  EXPECT_TRUE(config.root().items("symbols").empty());
+  EXPECT_TRUE(config.root().items("others").empty());
+  EXPECT_EQ(problems_of(config),
+            "test.yaml:1: symbols[0]: expected a plain value or a mapping, saw a list\n"
+            "test.yaml:2: others: expected a list, like [a, b], saw '7'");
+  Config variable(yaml(""), environment({{"MARKETPRISM_SYMBOLS", "A,B"}}));
+  auto items = variable.root().items("symbols");
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(items[1].value, "B");
+}
+
 TEST(Config, AnEmptyFileGivesTheDefaults) {
   Config config(yaml(""), environment({}));
   const auto settings = read(config);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/backoff.hpp"
 #include "base/text.hpp"
@@ -17,6 +18,7 @@ constexpr SubscribedSockets::StreamId kNoStream = UINT32_MAX;
 constexpr auto kHousekeeping = 1s;
 constexpr auto kRequestTimeout = 60s;  // the driver answers or fails each request; this is for one that does not
 constexpr const char* kInfoPoll = "exchangeInfo";
+constexpr const char* kVolumesPoll = "ticker/24hr";
 constexpr std::chrono::seconds kInfoEvery = 24h;
 constexpr std::chrono::seconds kInfoEveryWhileUnknown = 10min;
 // A snapshot is asked for once updates flow, so that it can be aligned; a quiet symbol's after this.
@@ -85,6 +87,7 @@ void notice(Outbox& out, Notice::Level level, const char* message, std::string d
 Conversation::Conversation(const SessionOptions& options, Market market, const Publisher& publisher)
     : publisher_(publisher),
       market_(market),
+      source_(options.source),
       ws_base_(options.ws_base.empty() ? facts(market).ws_base : options.ws_base),
       rest_base_(options.rest_base.empty() ? facts(market).rest_base : options.rest_base),
       ws_query_(extra(options, "time_unit", "ms") == "us" ? "?timeUnit=MICROSECOND" : ""),
@@ -106,10 +109,30 @@ void Conversation::begin(Instant now, Outbox& out) {
   under_way_ = 0;
   next_snapshot_ = now.mono;
   polls_.begin();
-  if (publisher_.chosen().empty() && !told_no_symbols_) {
+  at_start_ = true;
+  unresolved_.clear();
+  if (publisher_.chooser().selection().empty() && !told_no_symbols_) {
     told_no_symbols_ = true;
     notice(out, Notice::Level::error, "no symbols chosen: nothing is subscribed", "");
   }
+  // A choice by volume needs the volumes before the list.
+  if (publisher_.chooser().selection().by_volume())
+    polls_.add({.key = kVolumesPoll,
+                .url = [this](Instant) { return rest_base_ + facts(market_).ticker_path; },
+                .period = kInfoEvery,
+                .first_within = 0s,
+                .charges = {weight_charge(market_, facts(market_).ticker_weight)},
+                .priority = kInfoPriority},
+               now, out);
+  else
+    poll_list(now, out);
+  polls_.tick(now, out);
+  // What an earlier run knew need not wait for the answer.
+  open_chosen(now, out);
+  wake_.wish(now.mono + kHousekeeping, out);
+}
+
+void Conversation::poll_list(Instant now, Outbox& out) {
   polls_.add({.key = kInfoPoll,
               .url = [this](Instant) { return rest_base_ + facts(market_).exchange_info_path; },
               .period = kInfoEvery,
@@ -117,29 +140,31 @@ void Conversation::begin(Instant now, Outbox& out) {
               .charges = {weight_charge(market_, facts(market_).exchange_info_weight)},
               .priority = kInfoPriority},
              now, out);
+}
+
+void Conversation::volumes(std::string_view url, bool readable, Instant now, Outbox& out) {
+  if (!readable) return polls_.failed(url, "unreadable answer", now, out);
+  polls_.answered(url, now, out);
+  if (polls_.has(kInfoPoll))
+    polls_.hurry(kInfoPoll, now, out);
+  else
+    poll_list(now, out);
   polls_.tick(now, out);
-  // What an earlier run knew need not wait for the answer.
-  open_chosen(now, out);
-  wake_.wish(now.mono + kHousekeeping, out);
 }
 
 void Conversation::exchange_info(std::string_view url, bool readable, Instant now, Outbox& out) {
   if (!readable) return polls_.failed(url, "unreadable answer", now, out);
   polls_.answered(url, now, out);
-  bool all_known = true;
-  for (const auto& name : publisher_.chosen()) {
-    const auto index = publisher_.find_chosen(name);
-    if (!index) {
-      all_known = false;
-      const auto near = nearest(name, publisher_.names());
-      notice(out, Notice::Level::error, "unknown symbol: nothing is collected for it",
-             fmt::format("symbol={}{}", name, near.empty() ? "" : " did_you_mean=" + near));
-    } else if (publisher_.catalogue().definition(*index).status != "TRADING") {
+  const auto& chooser = publisher_.chooser();
+  unresolved_ = chooser.unresolved(publisher_.catalogue());
+  tell_unresolved(unresolved_, source_, std::exchange(at_start_, false), out);
+  for (const auto index : chooser.chosen()) {
+    const auto& definition = publisher_.catalogue().definition(index);
+    if (definition.status != "TRADING")
       notice(out, Notice::Level::warning, "symbol is not trading",
-             fmt::format("symbol={} status={}", name, publisher_.catalogue().definition(*index).status));
-    }
+             fmt::format("symbol={} status={}", definition.meta.instrument->symbol, definition.status));
   }
-  polls_.set_period(kInfoPoll, all_known ? kInfoEvery : kInfoEveryWhileUnknown, now, out);
+  polls_.set_period(kInfoPoll, unresolved_.empty() ? kInfoEvery : kInfoEveryWhileUnknown, now, out);
   open_chosen(now, out);
 }
 
@@ -172,9 +197,8 @@ void Conversation::want_stream(Index index, DataType type, Instant now, Outbox& 
 void Conversation::open_chosen(Instant now, Outbox& out) {
   for (const auto type : {DataType::orderbook_delta, DataType::trade}) {
     if (type == DataType::trade ? !publisher_.publishes_trades() : !publisher_.publishes_books()) continue;
-    for (const auto& name : publisher_.chosen())
-      if (const auto index = publisher_.find_chosen(name); index && !stream_of(*index, type))
-        want_stream(*index, type, now, out);
+    for (const auto index : publisher_.chooser().chosen())
+      if (!stream_of(index, type)) want_stream(index, type, now, out);
   }
 }
 

@@ -35,6 +35,8 @@ class Conversation {
   void answered(std::uint64_t request_id, Instant now, Outbox& out);
   void error(ConnectionId connection, const Frame& frame, Instant now, Outbox& out);
   void shutdown_announced(ConnectionId connection, Instant now, Outbox& out);
+  // The volumes have come, before the list.
+  void volumes(std::string_view url, bool readable, Instant now, Outbox& out);
   void exchange_info(std::string_view url, bool readable, Instant now, Outbox& out);
   // Of a request that is no depth request.
   void poll_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out);
@@ -48,6 +50,8 @@ class Conversation {
   StreamState state(Index index, DataType type) const;
   std::uint64_t reconnects(Index index, DataType type) const;
   std::uint64_t resyncs() const { return resyncs_; }
+  // The rules that chose nothing of the last list.
+  const std::vector<Unresolved>& unresolved() const { return unresolved_; }
 
  private:
   using StreamId = SubscribedSockets::StreamId;
@@ -60,6 +64,7 @@ class Conversation {
     std::optional<MonoTime> good_since;
   };
 
+  void poll_list(Instant now, Outbox& out);
   void open_chosen(Instant now, Outbox& out);
   void want_stream(Index index, DataType type, Instant now, Outbox& out);
   void want_snapshot(Index index, Instant now, Outbox& out);
@@ -71,6 +76,7 @@ class Conversation {
 
   const Publisher& publisher_;
   Market market_;
+  Source source_;
   std::string ws_base_;
   std::string rest_base_;
   std::string ws_query_;
@@ -92,6 +98,8 @@ class Conversation {
   std::uint64_t resyncs_ = 0;
 
   bool told_no_symbols_ = false;
+  bool at_start_ = true;  // no list has come since the collector began
+  std::vector<Unresolved> unresolved_;
 };
 
 }  // namespace mp::binance

@@ -505,6 +505,35 @@ Result<DepthReply> Decoder::depth(std::string_view padded) {
   return out;
 }
 
+Result<std::vector<InstrumentVolume>> Decoder::volumes(std::string_view padded) {
+  od::document document;
+  if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "ticker");
+  od::array list;
+  if (auto error = document.get_array().get(list)) return json_error(error, "ticker");
+  std::vector<InstrumentVolume> out;
+  for (auto entry : list) {
+    od::object object;
+    if (auto error = entry.get_object().get(object)) return json_error(error, "ticker");
+    std::string_view symbol, volume;
+    for (auto each : object) {
+      od::field field;
+      if (auto error = std::move(each).get(field)) return json_error(error, "ticker");
+      const auto key = key_of(field);
+      if (key == "symbol")
+        take_string(field.value(), symbol);
+      else if (key == "quoteVolume")
+        raw_string(field.value(), volume);
+    }
+    if (symbol.empty()) return missing("ticker", "symbol");
+    if (volume.empty()) return missing("ticker", "quoteVolume");
+    auto value = Decimal::parse(volume);
+    if (!value) return Error{Errc::bad_number, "ticker.quoteVolume", std::string(volume.substr(0, 60))};
+    out.push_back({std::string(symbol), *value});
+  }
+  if (auto done = at_end(document); !done) return done.error();
+  return out;
+}
+
 Result<ExchangeInfo> Decoder::exchange_info(std::string_view padded) {
   od::document document;
   if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "exchangeInfo");

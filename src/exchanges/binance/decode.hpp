@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "feed/selection.hpp"
 #include "model/order_book.hpp"
 
 namespace mp::binance {
@@ -95,6 +96,8 @@ class Decoder {
   // may be moved away, and is gone with the next call.
   Result<Frame*> frame(std::string_view padded);
   Result<DepthReply> depth(std::string_view padded);
+  // [{"symbol":"BTCUSDT","quoteVolume":"15245.10",…}]: what each symbol turned over in 24 hours, in quote units.
+  Result<std::vector<InstrumentVolume>> volumes(std::string_view padded);
   Result<ExchangeInfo> exchange_info(std::string_view padded);
 
  private:

@@ -21,6 +21,8 @@ struct MarketFacts {
   const char* trade_socket;  // path of the socket that serves aggTrade
   const char* exchange_info_path;
   int exchange_info_weight;
+  const char* ticker_path;  // statistics of 24 hours, all symbols
+  int ticker_weight;
   const char* depth_path;
   const char* budget;
   int weight_per_minute;

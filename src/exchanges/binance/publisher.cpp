@@ -23,8 +23,8 @@ Publisher::Publisher(const SessionOptions& options, Market market)
       trades_wanted_(wants(options, DataType::trade)),
       books_wanted_(wants(options, DataType::orderbook) || wants(options, DataType::orderbook_delta)),
       rules_(book_rules(options)),
-      chosen_(options.symbols),
       catalogue_("binance"),
+      chooser_(options.symbols),
       reports_(options, market == Market::spot ? MarketType::spot : MarketType::perpetual) {}
 
 // ---- time -----------------------------------------------------------------------------------------------------
@@ -52,6 +52,7 @@ void Publisher::recompute_due() {
 void Publisher::opened(ConnectionId connection) { connections_.seen(connection); }
 
 void Publisher::begin() {
+  chooser_.begin(catalogue_);
   connections_.clear();
   for (auto& entry : entries_) {
     entry.aggregated.begin();
@@ -150,7 +151,11 @@ std::optional<Publisher::Index> Publisher::depth(ConnectionId connection, Frame&
   // Swapped, not moved: the decoder gets the vectors of the update before back.
   update_.bids.swap(in.bids);
   update_.asks.swap(in.asks);
-  const auto taken = feed.update(update_, connections_.others_carry(connection, entry.depth_connection), out);
+  // A replacement may run several updates ahead: the book's own connection still brings what is before them.
+  const bool others_carry_it = connections_.others_carry(connection, entry.depth_connection) ||
+                               connections_.others_carry(connection, entry.book_connection);
+  const auto taken = feed.update(update_, others_carry_it, out);
+  if (taken == DepthFeed::Taken::applied) entry.book_connection = connection;
   if (taken == DepthFeed::Taken::old) {
     ++duplicates_;
   } else {
@@ -194,17 +199,6 @@ Publisher::SnapshotResult Publisher::snapshot(std::string_view venue_symbol, Res
 
 // ---- catalogue ------------------------------------------------------------------------------------------------
 
-bool Publisher::is_chosen(const InstrumentId& id) const {
-  return chosen_.empty() || std::ranges::any_of(chosen_, [&](const std::string& name) {
-           return name == id.instrument || name == id.symbol;
-         });
-}
-
-std::optional<Publisher::Index> Publisher::find_chosen(std::string_view name) const {
-  const auto found = catalogue_.find_named(name);
-  return found.empty() ? std::nullopt : std::optional{found.front()};
-}
-
 void Publisher::grow() {
   while (entries_.size() < catalogue_.size()) entries_.emplace_back();
 }
@@ -215,21 +209,29 @@ bool Publisher::exchange_info(const Result<ExchangeInfo>& reply, std::string_vie
     reports_.reject(nullptr, DataType::instrument, text_of(reply.error()), raw, now, out);
     return false;
   }
-  names_.clear();
-  for (const auto& info : reply->symbols) {
-    const auto type = market_type_of(market_, info);
-    if (!type) continue;
-    auto id = id_of(*type, info);
-    if (!chosen_.empty()) names_.insert(names_.end(), {id.instrument, id.symbol});
-    if (!is_chosen(id)) continue;
-    const auto index = catalogue_.update(std::move(id), definition_of(*type, info, now));
-    if (!index) continue;
-    grow();
-    auto& event = std::get<Instrument>(out.emplace_back(catalogue_.definition(*index)));
+  std::vector<ListedInstrument> list;
+  for (const auto& info : reply->symbols)
+    if (const auto type = market_type_of(market_, info))
+      list.push_back({id_of(*type, info), definition_of(*type, info, now)});
+  std::vector<Index> changed;
+  chooser_.take("", list, catalogue_, changed);
+  grow();
+  for (const auto index : changed) {
+    auto& event = std::get<Instrument>(out.emplace_back(catalogue_.definition(index)));
     event.meta.data_source = data_source_;
   }
   for (const auto& [why, text] : reply->unreadable)
     reports_.reject(nullptr, DataType::instrument, text_of(why), text, now, out);
+  return true;
+}
+
+bool Publisher::volumes(const Result<std::vector<InstrumentVolume>>& reply, std::string_view raw, WallTime now,
+                        std::vector<MarketEvent>& out) {
+  if (!reply) {
+    reports_.reject(nullptr, DataType::instrument, text_of(reply.error()), raw, now, out);
+    return false;
+  }
+  chooser_.volumes(*reply);
   return true;
 }
 
@@ -251,11 +253,13 @@ bool Publisher::foreign(const Frame& frame) {
 
 void Publisher::save(StateWriter& out) const {
   catalogue_.save(out);
+  chooser_.save(out);
   connections_.save(out);
   for (const auto& entry : entries_) {
     entry.aggregated.save(out);
     entry.single.save(out);
     out.put(std::uint64_t{entry.depth_connection});
+    out.put(std::uint64_t{entry.book_connection});
     out.put(entry.depth != nullptr);
     if (entry.depth) entry.depth->save(out);
   }
@@ -263,6 +267,7 @@ void Publisher::save(StateWriter& out) const {
 
 void Publisher::restore(StateReader& in) {
   catalogue_.restore(in);
+  chooser_.restore(in, catalogue_);
   connections_.restore(in);
   entries_.clear();
   grow();
@@ -271,6 +276,7 @@ void Publisher::restore(StateReader& in) {
     entry.aggregated.restore(in);
     entry.single.restore(in);
     entry.depth_connection = static_cast<ConnectionId>(in.number());
+    entry.book_connection = static_cast<ConnectionId>(in.number());
     if (in.flag() && in.ok()) depth_feed(index).restore(in);
   }
   recompute_due();

@@ -11,6 +11,7 @@
 #include "feed/catalogue.hpp"
 #include "feed/connections.hpp"
 #include "feed/reports.hpp"
+#include "feed/selection.hpp"
 #include "feed/tape.hpp"
 
 namespace mp::binance {
@@ -40,18 +41,17 @@ class Publisher {
   // False when the answer could not be read.
   bool exchange_info(const Result<ExchangeInfo>& reply, std::string_view raw, WallTime now,
                      std::vector<MarketEvent>& out);
+  // The venue's volumes of 24 hours; false when the answer could not be read.
+  bool volumes(const Result<std::vector<InstrumentVolume>>& reply, std::string_view raw, WallTime now,
+               std::vector<MarketEvent>& out);
   void unreadable(const Error& why, std::string_view raw, WallTime now, std::vector<MarketEvent>& out);
 
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   std::optional<WallTime> next_due() const { return next_due_; }
   const Catalogue& catalogue() const { return catalogue_; }
-  // The symbols to collect, as configured; empty means all.
-  const std::vector<std::string>& chosen() const { return chosen_; }
-  // A chosen symbol in either spelling, once the venue has told it.
-  std::optional<Index> find_chosen(std::string_view name) const;
-  // Every name that the last exchangeInfo knew, for "did you mean"; grows with the list, not with time.
-  const std::vector<std::string>& names() const { return names_; }
+  // What is collected, and what of it the venue has.
+  const Chooser& chooser() const { return chooser_; }
   // nullptr while nothing of its book has come.
   const DepthFeed* depth_of(Index index) const { return entries_[index].depth.get(); }
   bool publishes_books() const { return books_wanted_; }
@@ -71,7 +71,8 @@ class Publisher {
   struct Entry {
     Tape aggregated;  // aggregated and single trades are different series of ids
     Tape single;
-    ConnectionId depth_connection = 0;
+    ConnectionId depth_connection = 0;  // that brought the last new update, in the book or ahead of it
+    ConnectionId book_connection = 0;   // that brought the last one in the book
     std::unique_ptr<DepthFeed> depth;
     std::optional<WallTime> last_trade_at;
   };
@@ -79,7 +80,6 @@ class Publisher {
   DepthFeed& depth_feed(Index index);
   void grow();
   TapeOwner owner(Index index) const { return {catalogue_.ref(index), data_source_}; }
-  bool is_chosen(const InstrumentId& id) const;
   bool foreign(const Frame& frame);
   void note_due(const DepthFeed& feed);
   void recompute_due();
@@ -89,9 +89,8 @@ class Publisher {
   bool trades_wanted_ = false;
   bool books_wanted_ = false;
   BookRules rules_;
-  std::vector<std::string> chosen_;
-  std::vector<std::string> names_;
   Catalogue catalogue_;
+  Chooser chooser_;
   std::vector<Entry> entries_;        // by catalogue index
   Connections connections_;
   std::optional<WallTime> next_due_;  // the earliest deadline of a conflated picture

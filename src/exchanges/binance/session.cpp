@@ -9,12 +9,12 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 4;
+constexpr std::uint32_t kStateVersion = 5;
 
 class BinanceSession final : public Session {
  public:
   BinanceSession(const SessionOptions& options, Market market)
-      : state_kind_("binance." + options.source.market), publisher_(options, market) {
+      : source_(options.source), state_kind_("binance." + options.source.market), publisher_(options, market) {
     if (options.conversing) conversation_.emplace(options, market, publisher_);
   }
 
@@ -56,6 +56,8 @@ class BinanceSession final : public Session {
     const auto path = reply.url.substr(0, reply.url.find('?'));
     if (const auto symbol = Conversation::symbol_of_depth_url(reply.url))
       depth_reply(*symbol, reply, now, out);
+    else if (path.ends_with("/ticker/24hr") && publisher_.chooser().selection().by_volume())
+      volumes_reply(reply, now, out);
     else if (path.ends_with("/exchangeInfo"))
       exchange_info_reply(reply, now, out);
     else
@@ -93,9 +95,16 @@ class BinanceSession final : public Session {
   }
 
   void describe(std::vector<StreamStatus>& out) const override {
+    const auto& chooser = publisher_.chooser();
+    if (conversation_)
+      describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
+    std::vector<bool> is_chosen(publisher_.catalogue().size(), false);
+    for (const auto index : chooser.chosen()) is_chosen[index] = true;
     for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) {
       const auto* feed = publisher_.depth_of(index);
-      const bool chosen = !publisher_.chosen().empty();
+      const bool chosen = is_chosen[index];
+      // What an earlier run collected and this one does not.
+      if (!chosen && !chooser.selection().empty()) continue;
       if (publisher_.publishes_trades() && (chosen || publisher_.last_trade_at(index)))
         out.push_back({publisher_.catalogue().ref(index), DataType::trade, state(index, DataType::trade),
                        publisher_.last_trade_at(index), publisher_.trade_gaps(index),
@@ -161,6 +170,16 @@ class BinanceSession final : public Session {
     if (conversation_) conversation_->snapshot_done(symbol, result, now, out);
   }
 
+  void volumes_reply(const RestReply& reply, Instant now, Outbox& out) {
+    if (reply.status != 200) {
+      publisher_.reports().unmapped(fmt::format("REST ticker answered {}", reply.status));
+      if (conversation_) conversation_->poll_failed(reply.url, status_text(reply), now, out);
+      return;
+    }
+    const bool readable = publisher_.volumes(decoder_.volumes(reply.body), reply.body, now.wall, out.events);
+    if (conversation_) conversation_->volumes(reply.url, readable, now, out);
+  }
+
   void exchange_info_reply(const RestReply& reply, Instant now, Outbox& out) {
     if (reply.status != 200) {
       publisher_.reports().unmapped(fmt::format("REST exchangeInfo answered {}", reply.status));
@@ -190,6 +209,7 @@ class BinanceSession final : public Session {
     return spoken;
   }
 
+  Source source_;
   std::string state_kind_;
   std::uint64_t frames_ = 0;
   Decoder decoder_;
@@ -229,6 +249,8 @@ namespace mp {
 Exchange make_binance() {
   return {.name = "binance",
           .markets = {"spot", "derivatives"},
+          .data_types = {{DataType::orderbook, DataType::orderbook_delta, DataType::trade},
+                         {DataType::orderbook, DataType::orderbook_delta, DataType::trade}},
           .make_session =
               [](const SessionOptions& options) -> std::unique_ptr<Session> {
                 const auto market = binance::market_from(options.source.market);

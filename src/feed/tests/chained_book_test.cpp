@@ -366,8 +366,8 @@ TEST(ChainedBook, RestoredAtEveryPointItGoesOnTheSame) {
   }
 }
 
-// Random deliveries over two connections, with losses, repetitions, resets and reconnects: whenever the book is good, it
-// is the venue's book at that id, and its deltas are one chain from each snapshot on.
+// Random deliveries over two connections, with losses, repetitions, resets and reconnects: whenever the book is good,
+// it is the venue's book at that id, and its deltas are one chain from each snapshot on.
 TEST(ChainedBook, AGoodBookIsTheVenuesBook) {
   struct Message {
     std::uint64_t prev, id;

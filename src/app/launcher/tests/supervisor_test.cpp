@@ -117,6 +117,25 @@ TEST(Supervisor, WrongUsageIsNotTriedAgain) {
   EXPECT_TRUE(story.supervisor.over());
 }
 
+TEST(Supervisor, WrongUsageThatShowsSoonAfterTheStartIsNotTriedAgainEither) {
+  Story story;
+  story.all_run();
+  story.after(2s);
+  EXPECT_THAT(story.dies(kSource, false, true), ElementsAre(Action{Kind::terminate, kStore}));
+  EXPECT_EQ(story.supervisor.failure()->kind, Supervisor::Failure::Kind::usage);
+}
+
+TEST(Supervisor, APartThatHasRunForLongIsStartedAgainWhateverItSays) {
+  Story story;
+  story.all_run();
+  story.after(30s);
+  story.dies(kSource, false, true);
+  EXPECT_FALSE(story.supervisor.failure());
+  EXPECT_THAT(story.after(250ms), ElementsAre(Action{Kind::start, kSource}));
+  story.dies(kSource, false, true);
+  EXPECT_FALSE(story.supervisor.failure());
+}
+
 TEST(Supervisor, GivesUpOnAPartThatIsNeverReady) {
   Story story;
   story.next();

@@ -177,6 +177,22 @@ TEST(Decode, RandomDamageNeverCrashes) {
   }
 }
 
+TEST(Decode, VolumesOf24Hours) {
+  Decoder decoder;
+  const auto volumes = decoder.volumes(Padded(fixture("spot_rest_ticker_24hr.json")).view());
+  ASSERT_TRUE(volumes) << volumes.error().text();
+  ASSERT_EQ(volumes->size(), 3u);
+  EXPECT_EQ((*volumes)[0].instrument, "BTCUSDT");
+  EXPECT_EQ((*volumes)[0].volume.text(), "915318900.12345678");
+  EXPECT_EQ(decoder.volumes(Padded(R"([{"symbol":"A"}])").view()).error().text(),
+            "missing field: ticker.quoteVolume: absent or of another type");
+  EXPECT_EQ(decoder.volumes(Padded(R"([{"symbol":"A","quoteVolume":"1,5"}])").view()).error().code, Errc::bad_number);
+  EXPECT_FALSE(decoder.volumes(Padded(R"({"code":-1121})").view()));
+  const auto whole = fixture("spot_rest_ticker_24hr.json");
+  for (std::size_t cut = 0; cut < whole.size(); ++cut)
+    EXPECT_FALSE(decoder.volumes(Padded(whole.substr(0, cut)).view())) << cut;
+}
+
 TEST(Decode, RestDepthOfBothMarkets) {
   Decoder decoder;
   const auto spot = decoder.depth(Padded(fixture("spot_rest_depth.json")).view());

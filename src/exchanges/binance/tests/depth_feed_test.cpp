@@ -152,6 +152,19 @@ TEST(SpotBook, AReplacementRunningAheadIsNoGap) {
   EXPECT_EQ(summary(s.all), (Lines{"snapshot 3", "delta 5", "delta 7", "delta 9", "delta 10"}));
 }
 
+TEST(SpotBook, AReplacementRunningFarAheadIsNoGapEither) {
+  Spot s;
+  s.opened(1, "wss://stream.binance.com:9443/stream", 0s);
+  s.opened(2, "wss://stream.binance.com:9443/stream", 0s);
+  s.rest(kSpotDepthUrl, depth_reply(3), 10ms);
+  s.text(1, spot_update(4, 5, 20), 21ms);
+  s.text(2, spot_update(8, 9, 40), 41ms);
+  s.text(2, spot_update(10, 11, 50), 51ms);
+  s.text(2, spot_update(12, 12, 60), 61ms);
+  s.text(1, spot_update(6, 7, 30), 62ms);
+  EXPECT_EQ(summary(s.all), (Lines{"snapshot 3", "delta 5", "delta 7", "delta 9", "delta 11", "delta 12"}));
+}
+
 TEST(SpotBook, WhatTheOldConnectionDoesNotBringAnyMoreIsAGap) {
   Spot s;
   s.opened(1, "wss://stream.binance.com:9443/stream", 0s);

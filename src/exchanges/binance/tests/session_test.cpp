@@ -115,8 +115,78 @@ TEST(Session, AnUnknownSymbolIsToldWithTheNearestAndTheOthersGoOn) {
   EXPECT_THAT(messages(s.out),
               testing::Contains(HasSubstr("unknown symbol: nothing is collected for it | symbol=BTC-USTD "
                                           "did_you_mean=BTC-USDT")));
-  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr("symbol is not trading | symbol=ETHBTC status=BREAK")));
+  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr("symbol is not trading | symbol=ETH-BTC status=BREAK")));
   EXPECT_EQ(s.opens.size(), 1u);
+}
+
+constexpr const char* kSpotTickerUrl = "https://api.binance.com/api/v3/ticker/24hr";
+
+TEST(Session, ASymbolThatNeverWasIsRefusedAtStartOnly) {
+  Script s(options_for("spot", {"BTC-USTD", "ETHBTC"}));
+  s.begin(0s);
+  auto& first = s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 100ms);
+  ASSERT_TRUE(first.refusal);
+  EXPECT_EQ(first.refusal->code, Errc::usage);
+  EXPECT_EQ(first.refusal->where, "symbols of binance.spot");
+  EXPECT_THAT(first.refusal->seen, HasSubstr("no symbol 'BTC-USTD', did you mean BTC-USDT"));
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  ASSERT_FALSE(status.empty());
+  EXPECT_EQ(status[0].instrument->symbol, "BTC-USTD");
+  EXPECT_EQ(status[0].data_type, DataType::instrument);
+  EXPECT_EQ(status[0].state, StreamState::refused);
+  EXPECT_FALSE(s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 11min).refusal);
+}
+
+TEST(Session, ASymbolThatWasDelistedDoesNotStopTheOthers) {
+  Talking before({"BTC-USDT", "1000CATUSDT"});
+  std::string state;
+  before.session->save(state);
+  Script s(options_for("spot", {"BTC-USDT", "1000CATUSDT"}));
+  ASSERT_TRUE(s.session->restore(state));
+  EXPECT_EQ(s.begin(0s).opens.size(), 1u) << "known symbols need not wait for the list";
+  auto list = fixture("spot_rest_exchange_info.json");
+  for (auto at = list.find("1000CATUSDT"); at != std::string::npos; at = list.find("1000CATUSDT"))
+    list.replace(at, 11, "1000DOGUSDT");
+  for (auto at = list.find("1000CAT"); at != std::string::npos; at = list.find("1000CAT")) list.replace(at, 7, "1000DOG");
+  auto& out = s.rest(kSpotInfoUrl, list, 100ms);
+  EXPECT_FALSE(out.refusal);
+  EXPECT_THAT(messages(out),
+              testing::Contains(HasSubstr("a chosen symbol is not listed any more | symbol=1000CATUSDT")));
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  for (const auto& each : status) EXPECT_EQ(each.instrument->symbol, "BTC-USDT");
+}
+
+TEST(Session, TheTopByVolumeNeedsTheVolumesBeforeTheList) {
+  auto options = options_for("spot", {"BTC-USDT"});
+  options.symbols = std::vector<SelectionRule>{{.quote = "USDT", .top = 1}};
+  Script s(options);
+  auto& begun = s.begin(0s);
+  ASSERT_EQ(begun.requests.size(), 1u);
+  EXPECT_EQ(begun.requests[0].url, kSpotTickerUrl);
+  EXPECT_EQ(begun.requests[0].charges.at(0).units, 80);
+  s.rest_failed(kSpotTickerUrl, 1s);
+  auto& again = s.tick(3s);
+  ASSERT_EQ(again.requests.size(), 1u);
+  EXPECT_EQ(again.requests[0].url, kSpotTickerUrl);
+  EXPECT_EQ(s.rest(kSpotTickerUrl, fixture("spot_rest_ticker_24hr.json"), 4s).requests.at(0).url, kSpotInfoUrl);
+  auto& listed = s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 5s);
+  ASSERT_EQ(only<Instrument>(listed.events).size(), 1u);
+  EXPECT_EQ(only<Instrument>(listed.events)[0].meta.instrument->symbol, "BTC-USDT");
+  EXPECT_EQ(listed.opens.size(), 1u);
+  std::set<std::string> daily;
+  for (const auto& request : s.tick(49h).requests) daily.insert(request.url);
+  EXPECT_TRUE(daily.contains(kSpotTickerUrl)) << "read again daily";
+  EXPECT_TRUE(daily.contains(kSpotInfoUrl));
+  EXPECT_EQ(only<Rejected>(s.rest(kSpotTickerUrl, "[{}]", 50h).events).size(), 1u);
+}
+
+TEST(Session, ARecordedTickerIsNotMappedWhenNothingIsChosenByVolume) {
+  Script s(options_for("spot"));
+  s.rest(kSpotTickerUrl, fixture("spot_rest_ticker_24hr.json"), 0s);
+  EXPECT_TRUE(s.all.empty());
+  EXPECT_EQ(s.session->counters().unmapped.at(0).first, "REST 24hr");
 }
 
 TEST(Session, TheInstrumentListIsAskedForAgainUntilItComes) {
