@@ -18,6 +18,8 @@ struct Exchange {
   // What each of them can deliver, by the index of `markets`; of what a collector can be asked for (orderbook …
   // volatility_index). A configuration that asks for another one is refused by name.
   std::vector<std::vector<DataType>> data_types;
+  // For each market what `marketprism probe` tries: together these symbols have every data type.
+  std::vector<std::vector<std::string>> probe_symbols;
   std::function<std::unique_ptr<Session>(const SessionOptions&)> make_session;
   // Whose address is this? The market, or nothing when the url is not this venue's. Used for captures.
   std::function<std::optional<std::string>(std::string_view url)> market_of_url;

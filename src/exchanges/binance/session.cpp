@@ -251,6 +251,7 @@ Exchange make_binance() {
           .markets = {"spot", "derivatives"},
           .data_types = {{DataType::orderbook, DataType::orderbook_delta, DataType::trade},
                          {DataType::orderbook, DataType::orderbook_delta, DataType::trade}},
+          .probe_symbols = {{"BTCUSDT"}, {"BTCUSDT"}},
           .make_session =
               [](const SessionOptions& options) -> std::unique_ptr<Session> {
                 const auto market = binance::market_from(options.source.market);
