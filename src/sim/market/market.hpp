@@ -8,13 +8,20 @@
 // At `rate` messages a second half of the slots are trades and half are depth updates. Depth slots come
 // at most every 100 ms per symbol while the rate is low; when half of the rate is more than ten a second for every
 // symbol, the rest goes to the symbols by weight, as the trades do.
+//
+// Instruments of one coin move together: the first spot book of a base (else the first perpetual, else the first future)
+// leads, its middle is the coin's index, and the fair prices of the others are drawn to the index and their premium. Every
+// second a derivative has a beat of its own (derivative.hpp), which does not count as a message. After a move of the price some
+// of the taker orders in its direction are liquidations.
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "base/decimal.hpp"
 #include "base/time.hpp"
 #include "sim/market/book.hpp"
+#include "sim/market/derivative.hpp"
 #include "sim/market/random.hpp"
 #include "sim/market/symbol.hpp"
 
@@ -25,6 +32,9 @@ struct Fill {
   std::int64_t quantity = 0;  // lots
 };
 
+// Whose order in a trade was a liquidation.
+enum class Liquidated : std::uint8_t { nobody, taker, maker, both };
+
 // What one taker order took from one level: fills first_fill … last_fill, all at one price.
 struct Trade {
   std::uint64_t id = 0;
@@ -34,6 +44,17 @@ struct Trade {
   std::int64_t quantity = 0;  // lots
   bool buyer_is_maker = false;  // the taker sold
   WallTime time;                // whole milliseconds
+  Liquidated liquidated{};
+};
+
+// Since the simulation began.
+struct Session {
+  std::int64_t open = 0, high = 0, low = 0, last = 0;  // ticks
+  std::int64_t last_quantity = 0;  // lots
+  int128 volume = 0;               // lots
+  int128 turnover = 0;             // ticks × lots
+  std::uint64_t trades = 0;
+  std::uint64_t first_fill = 0, last_fill = 0;
 };
 
 struct MarketSink {
@@ -42,6 +63,10 @@ struct MarketSink {
   virtual void changed(std::size_t symbol, Side side, const Level& level, std::uint64_t update_id) = 0;
   virtual void traded(std::size_t symbol, const Trade& trade, std::span<const Fill> fills) = 0;
   virtual void depth_due(std::size_t symbol, WallTime time) = 0;
+  // A trade id was used up without a trade.
+  virtual void voided(std::size_t, std::uint64_t /*fill*/, WallTime) {}
+  // A derivative's second is over: market.derivative(symbol) is new.
+  virtual void beat(std::size_t /*symbol*/, WallTime) {}
 };
 
 struct MarketOptions {
@@ -69,6 +94,19 @@ class Market {
   // Of the last change of this symbol's book.
   std::uint64_t last_update_id(std::size_t i) const { return states_[i].last_update_id; }
   WallTime last_change(std::size_t i) const { return states_[i].last_change; }
+  const Session& session(std::size_t i) const { return states_[i].session; }
+  WallTime start() const { return start_; }
+
+  // Of anything but spot.
+  const Derivative& derivative(std::size_t i) const { return states_[i].derivative; }
+  // Of the symbol's coin, 10^-10 of the quote; a spot book's is its own middle.
+  std::int64_t index(std::size_t i) const;
+  // 10^-10 of the quote.
+  std::int64_t middle(std::size_t i) const;
+  // In ten-thousandths, of the five minutes that begin at `period`.
+  std::int64_t long_share(std::size_t i, Holders holders, WallTime period) const {
+    return sim::long_share(states_[i].ratio_seed, holders, period);
+  }
 
  private:
   struct State {
@@ -84,8 +122,15 @@ class Market {
     Nanos depth_interval{};
     Nanos trade_interval{};  // on average
     std::int64_t quotes_per_depth = 1;
+    std::size_t min_levels = kMinLevels, max_levels = kMaxLevels;
+
+    int leader = -1;  // whose middle gives the index; -1: nobody's
+    Derivative derivative;
+    std::uint64_t ratio_seed = 0;
+    std::int64_t slow_price = 0;  // ticks × 512, of the sum of both best prices: where the price was
+    Session session;
   };
-  enum class Slot : std::uint8_t { depth, trade };
+  enum class Slot : std::uint8_t { depth, trade, beat };
   struct Entry {
     WallTime at;
     std::uint32_t symbol = 0;
@@ -99,11 +144,17 @@ class Market {
 
   void share_rate(int rate);
   void fill_book(State& state);
+  void find_leaders();
+  void start_derivatives(Random& seeds);
   void start_schedule();
   Nanos wait_after(State& state, Slot slot);
 
   void take(std::size_t index, MarketSink& sink);
-  bool take_level(std::size_t index, Side from, MarketSink& sink);
+  bool take_level(std::size_t index, Side from, Liquidated liquidated, MarketSink& sink);
+  Liquidated draw_liquidation(State& state, Side from);
+  void note_trade(State& state, const Trade& trade);
+  void walk_fair(std::size_t index);
+  void beat(std::size_t index, MarketSink& sink);
   void quote(std::size_t index, MarketSink& sink);
   void narrow_spread(std::size_t index, MarketSink& sink);
   void place(std::size_t index, Side side, MarketSink& sink);
@@ -119,7 +170,7 @@ class Market {
   std::vector<Entry> schedule_;  // a heap, earliest first
   std::vector<std::uint64_t> group_ids_;
   std::vector<Fill> fills_;  // of the trade being made; kept for its memory
-  WallTime now_;
+  WallTime start_, now_;
 };
 
 }  // namespace mp::sim
