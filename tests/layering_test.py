@@ -34,7 +34,7 @@ SINK_EDGE_FILES = {"sink.cpp", "sink.hpp"}
 SINK_EDGES = {"nats", "clickhouse", "net"}
 
 PURE = {"base", "model", "book", "wire", "feed", "exchanges", "exchanges/*", "sinks/*"}
-PURE_PARTS = {"sim/market", "sim/binance"}  # the market model and the venues' dialects; the server is edge
+PURE_PARTS = {"sim/market", "sim/dialect", "sim/binance", "sim/okx", "sim/deribit"}  # the market model and the venues' dialects; the server is edge
 NEVER_IN_PURE = re.compile(
     r"boost/(asio|beast)|(^|/)nats\.h$|^openssl/|^curl/|^(thread|fstream|mutex|condition_variable|future|unistd\.h|sys/.*)$")
 CLOCK_READING = re.compile(r"_clock::now\s*\(|\bgettimeofday\s*\(|\bclock_gettime\s*\(|\bstd::time\s*\(")

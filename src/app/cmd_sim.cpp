@@ -12,22 +12,25 @@
 #include "app/commands.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
-#include "sim/binance/exchange.hpp"
 #include "sim/binance/playback.hpp"
 #include "sim/capture_file.hpp"
 #include "sim/ledger_file.hpp"
 #include "sim/server.hpp"
+#include "sim/world.hpp"
 
 namespace mp::app {
 namespace {
 
 const std::string kExamples =
     "  marketprism sim\n"
-    "      simulated Binance (spot and USD-M) on http://127.0.0.1:9443 and ws://127.0.0.1:9443\n"
+    "      every simulated venue (binance, okx, deribit) on http://127.0.0.1:9443 and ws://127.0.0.1:9443\n"
     "  marketprism sim --rate 5000 --seed 7 --ledger ledger.jsonl --for 20s\n"
-    "      5000 messages a second for 20 seconds; every trade and the last books stand in ledger.jsonl\n"
-    "  marketprism sim --listen 127.0.0.1:0 --symbols BTCUSDT,usdm:ETHUSDT\n"
+    "      5000 messages a second for 20 seconds; every event and the last books stand in ledger.jsonl\n"
+    "  marketprism sim --listen 127.0.0.1:0 --symbols okx:BTC-USDT,binance:spot:ETHUSDT\n"
     "      a free port (told on standard output), three instruments\n"
+    "  marketprism sim --exchange okx --exchange binance:spot --symbols 50\n"
+    "  marketprism sim --fault drop=30s --fault skip=20s --fault notice=60s --fault refuse=trades:BTC-USDT\n"
+    "      connections cut, book updates left out, connections told to go, a subscription refused\n"
     "  marketprism sim --tls --certificate cert.pem --key key.pem\n"
     "  marketprism sim --capture binance_usdm.jsonl --capture binance_spot.jsonl --speed 2\n"
     "      plays recorded messages at twice their pace, from the first subscription on, and ends with the last one\n";
@@ -36,7 +39,8 @@ struct Options {
   std::string listen = "127.0.0.1:9443";
   bool tls = false;
   std::string certificate, key;
-  std::string exchange = "binance";
+  std::vector<std::string> exchanges;
+  std::vector<std::string> faults;
   std::string symbols;
   int rate = 250;
   std::uint64_t seed = 1;
@@ -55,8 +59,8 @@ struct Options {
 // What the options mean.
 struct Plan {
   sim::ServerOptions server;
-  sim::binance::ExchangeOptions exchange;
-  std::vector<sim::Symbol> symbols;
+  sim::WorldOptions world;
+  std::vector<sim::Source> sources;
   std::vector<std::string> captures;
   sim::binance::PlaybackOptions playback;
   std::optional<Nanos> duration;
@@ -67,10 +71,15 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_flag("--tls", o.tls, "serve https and wss (needs --certificate and --key)");
   cli.add_option("--certificate", o.certificate, "certificate chain, a PEM file");
   cli.add_option("--key", o.key, "its private key, a PEM file");
-  cli.add_option("--exchange", o.exchange, "whose protocol to speak: binance");
+  cli.add_option("--exchange", o.exchanges,
+                 "which venues: NAME or NAME:MARKET, repeatable; default: all (" + fmt::format("{}", fmt::join(sim::source_names(), ", ")) + ")");
   cli.add_option("--symbols", o.symbols,
-                 "how many instruments of each market, or their names, separated by commas (spot:BTCUSDT or "
-                 "usdm:BTCUSDT for one market alone); default: all");
+                 "how many instruments of each market, or their names, separated by commas (okx:BTC-USDT or "
+                 "binance:spot:BTCUSDT for one alone); default: 8");
+  cli.add_option("--fault", o.faults,
+                 "make this happen, repeatable: drop=TIME (every so often a connection is closed), skip=TIME (a book update "
+                 "is not sent), notice=TIME (a connection is told to go and closed 5 s later), refuse=TEXT (subscriptions "
+                 "whose name contains it)");
   cli.add_option("--rate", o.rate,
                  fmt::format("messages a second, 1 to {}: aggregated trades and 100 ms depth updates of all "
                              "instruments together; other streams come on top",
@@ -79,8 +88,8 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--start-time", o.start_time,
                  "where the simulation's clock starts, e.g. 2026-11-23T00:00:00Z; default: now");
   cli.add_option("--ledger", o.ledger,
-                 "append what the market did to this file, as JSON lines: every trade of every subscribed trade "
-                 "stream from its first subscription on, and at the end one orderbook per subscribed book");
+                 "append what the markets did to this file, as JSON lines: every event of every subscribed stream from its "
+                 "first subscription on, what REST told, and at the end one orderbook per subscribed book");
   cli.add_option("--for", o.duration, "end after this time, e.g. 20s; default: at SIGINT or SIGTERM");
   cli.add_option("--queue-bytes", o.queue_bytes, "a client with more than this unread is disconnected");
   cli.add_option("--history", o.history, "trades kept for REST, per instrument");
@@ -109,18 +118,22 @@ Result<bool> read_listen(const std::string& text, sim::ServerOptions& server) {
   return true;
 }
 
-Result<std::vector<sim::Symbol>> read_symbols(const std::string& text, WallTime now) {
-  if (text.empty()) return sim::binance::all_symbols(now);
-  int count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error == std::errc{} && end == text.data() + text.size()) return sim::binance::first_symbols(now, count);
-  std::vector<std::string> names;
-  for (std::size_t at = 0; at <= text.size();) {
-    const auto comma = std::min(text.find(',', at), text.size());
-    names.push_back(text.substr(at, comma - at));
-    at = comma + 1;
+// drop=30s, skip=20s, notice=1m, refuse=trades:BTC-USDT
+Result<bool> read_fault(const std::string& text, sim::WorldOptions& world) {
+  const auto equals = text.find('=');
+  const auto name = text.substr(0, equals);
+  const auto value = equals == text.npos ? "" : text.substr(equals + 1);
+  if (name == "refuse" && !value.empty()) {
+    world.refuse.push_back(value);
+    return true;
   }
-  return sim::binance::named_symbols(now, names);
+  Nanos* const every = name == "drop" ? &world.faults.drop_every : name == "skip" ? &world.faults.skip_every
+                       : name == "notice" ? &world.faults.notice_every : nullptr;
+  const auto time = parse_duration(value);
+  if (every == nullptr || !time || *time <= Nanos{})
+    return Error{Errc::usage, "--fault must be drop=TIME, skip=TIME, notice=TIME (a time like 30s) or refuse=TEXT", text};
+  *every = *time;
+  return true;
 }
 
 WallTime wall_now() { return std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now()); }
@@ -128,12 +141,6 @@ WallTime wall_now() { return std::chrono::time_point_cast<Nanos>(std::chrono::sy
 Result<Plan> make_plan(const Options& o) {
   Plan plan;
   if (auto ok = read_listen(o.listen, plan.server); !ok) return ok.error();
-  if (o.exchange != "binance") {
-    const std::string known[] = {"binance"};
-    const auto near = nearest(o.exchange, known);
-    return Error{Errc::usage, "--exchange: there is only binance so far",
-                 o.exchange + (near.empty() ? "" : "; did you mean " + near + "?")};
-  }
   if (o.tls && (o.certificate.empty() || o.key.empty()))
     return Error{Errc::usage, "--tls needs --certificate FILE and --key FILE", ""};
   if (!o.tls && !(o.certificate.empty() && o.key.empty()))
@@ -155,20 +162,20 @@ Result<Plan> make_plan(const Options& o) {
   plan.server.queue_bytes = o.queue_bytes;
   plan.server.handle_signals = true;
 
-  plan.exchange.market.start = wall_now();
+  plan.world.market.start = wall_now();
   if (!o.start_time.empty()) {
     const auto start = parse_iso(o.start_time);
     if (!start) return Error{Errc::usage, "--start-time must be like 2026-11-23T00:00:00Z", o.start_time};
-    plan.exchange.market.start = *start;
+    plan.world.market.start = *start;
   }
-  plan.exchange.market.seed = o.seed;
-  plan.exchange.market.rate = o.rate;
-  plan.exchange.history = o.history;
-  plan.exchange.limits.spot_weight_per_minute = o.spot_weight;
-  plan.exchange.limits.usdm_weight_per_minute = o.usdm_weight;
+  plan.world.market.seed = o.seed;
+  plan.world.market.rate = o.rate;
+  plan.world.history = o.history;
+  plan.world.binance_limits.spot_weight_per_minute = o.spot_weight;
+  plan.world.binance_limits.usdm_weight_per_minute = o.usdm_weight;
   const auto lifetime = parse_duration(o.lifetime);
   if (!lifetime) return Error{Errc::usage, "--connection-lifetime: " + lifetime.error().where, o.lifetime};
-  plan.exchange.limits.lifetime = *lifetime;
+  plan.world.binance_limits.lifetime = *lifetime;
   if (!o.duration.empty()) {
     const auto duration = parse_duration(o.duration);
     if (!duration) return Error{Errc::usage, "--for: " + duration.error().where, o.duration};
@@ -176,10 +183,14 @@ Result<Plan> make_plan(const Options& o) {
   }
   plan.captures = o.captures;
   plan.playback.speed = o.speed;
-  plan.playback.limits = plan.exchange.limits;
-  auto symbols = read_symbols(o.symbols, plan.exchange.market.start);
-  if (!symbols) return Error{symbols.error().code, "--" + symbols.error().where, symbols.error().seen};
-  plan.symbols = std::move(*symbols);
+  plan.playback.limits = plan.world.binance_limits;
+  for (const auto& fault : o.faults)
+    if (const auto ok = read_fault(fault, plan.world); !ok) return ok.error();
+  if (!o.captures.empty() && !(o.faults.empty() && o.exchanges.empty() && o.symbols.empty()))
+    return Error{Errc::usage, "--exchange, --symbols and --fault are for simulated markets, not for --capture", ""};
+  auto sources = sim::choose_sources(plan.world.market.start, o.exchanges, o.symbols);
+  if (!sources) return Error{sources.error().code, "--" + sources.error().where, sources.error().seen};
+  plan.sources = std::move(*sources);
   return plan;
 }
 
@@ -203,15 +214,20 @@ void tell_end(const sim::ServerCounters& c, const std::string& source) {
 int simulate(const Plan& plan, sim::LedgerFile* ledger) {
   auto server = sim::Server::listen(plan.server);
   if (!server) return fail("sim", server.error().text());
-  sim::binance::Exchange exchange(plan.symbols, plan.exchange, **server, ledger);
-  const sim::SimClock clock(plan.exchange.market.start);
+  const auto world = sim::make_world(plan.sources, plan.world, **server, ledger);
+  const sim::SimClock clock(plan.world.market.start);
   tell_ready(**server, plan);
-  (*server)->run(exchange, clock, plan.duration);
-  tell_end((*server)->counters(), fmt::format("{} trades", exchange.trades()));
+  (*server)->run(*world, clock, plan.duration);
+  tell_end((*server)->counters(), fmt::format("{} trades", world->trades()));
+  if (plan.world.faults.any()) {
+    const auto& faults = world->faults();
+    fmt::print("sim: faults: {} connections dropped, {} told to go, {} book updates skipped\n", faults.dropped, faults.noticed,
+               faults.skipped);
+  }
   const auto lag = (*server)->counters().worst_lag;
   if (lag > std::chrono::seconds{1})
     fmt::print(stderr, "sim: was up to {} ms behind its own clock: --rate {} is more than this machine does\n",
-               lag / std::chrono::milliseconds{1}, plan.exchange.market.rate);
+               lag / std::chrono::milliseconds{1}, plan.world.market.rate);
   if (ledger != nullptr && !ledger->failure().empty()) return fail("sim", ledger->failure());
   return 0;
 }

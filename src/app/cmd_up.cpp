@@ -13,8 +13,7 @@
 #include "base/time.hpp"
 #include "exchanges/exchange.hpp"
 #include "net/clock.hpp"
-#include "sim/binance/listing.hpp"
-#include "sim/market/market.hpp"
+#include "sim/world.hpp"
 
 namespace mp::app {
 namespace {
@@ -54,8 +53,8 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--for", o.run_for, "end by itself after this time, e.g. 20s; exit status 0 only if data came and nothing was lost");
   cli.add_flag("--exit-when-done", o.launch.exit_when_done, "with --capture: end when it is stored; exit status as with --for");
   cli.add_option("--config", o.launch.config, "configuration of the collector; default: the sample of this checkout");
-  cli.add_option("--exchange", o.exchanges, "collect from this exchange only: NAME or NAME:MARKET, e.g. binance:spot; repeatable");
-  cli.add_option("--symbols", o.symbols, "collect these, separated by commas: BTC-USDT; with --sim BTCUSDT, spot:BTCUSDT or a number per market");
+  cli.add_option("--exchange", o.exchanges, "collect from (or with --sim simulate) this exchange only: NAME or NAME:MARKET, e.g. binance:spot; repeatable");
+  cli.add_option("--symbols", o.symbols, "collect these, separated by commas: BTC-USDT; with --sim also BTCUSDT, okx:BTC-USDT or a number per market");
   cli.add_option("--rate", o.launch.rate, "with --sim: messages a second");
   cli.add_option("--seed", o.launch.seed, "with --sim: the same seed makes the same market");
   cli.add_option("--ledger", o.launch.ledger, "with --sim: what the simulated exchange did, as JSON lines, appended to this file");
@@ -94,9 +93,8 @@ Result<void> check_modes(const CLI::App& cli, const Options& o) {
   for (const char* option : {"--speed", "--exit-when-done"}) {
     if (cli.count(option) > 0 && o.launch.captures.empty()) return usage(option, "needs --capture");
   }
-  for (const char* option : {"--config", "--exchange"}) {
-    if (cli.count(option) > 0 && !live) return usage(option, "is for the real exchanges, not for --sim or --capture");
-  }
+  if (cli.count("--config") > 0 && !live) return usage("--config", "is for the real exchanges, not for --sim or --capture");
+  if (cli.count("--exchange") > 0 && !o.launch.captures.empty()) return usage("--exchange", "a recording is played as it is");
   if (!o.symbols.empty() && !o.launch.captures.empty()) return usage("--symbols", "a recording is played as it is");
   if (cli.count("--config") > 0 && (!o.exchanges.empty() || !o.symbols.empty())) {
     return usage("--config", "says what to collect already; leave --exchange and --symbols to the file");
@@ -114,24 +112,24 @@ Result<void> plan_simulation(const Options& o, LaunchOptions& launch) {
   if (launch.rate < 1 || launch.rate > sim::Market::kMaxRate) {
     return usage("--rate", fmt::format("must be 1 to {}, saw {}", sim::Market::kMaxRate, launch.rate));
   }
-  const auto now = net::now().wall;
-  auto symbols = sim::binance::all_symbols(now);
+  // Venues that can be simulated and collected, unless some are named.
+  for (const auto& name : o.exchanges.empty() ? sim::source_names() : o.exchanges)
+    if (!o.exchanges.empty() || find_exchange(name.substr(0, name.find(':')))) launch.sim_exchanges.push_back(name);
   launch.sim_symbols = o.symbols;
-  const bool is_number = !o.symbols.empty() && o.symbols.find_first_not_of("0123456789") == std::string::npos;
-  if (!o.symbols.empty()) {
-    const auto names = split(o.symbols);
-    auto chosen = is_number ? sim::binance::first_symbols(now, std::atoi(o.symbols.c_str())) : sim::binance::named_symbols(now, names);
-    if (!chosen) return usage("--symbols", chosen.error().where + ": " + chosen.error().seen);
-    symbols = std::move(*chosen);
-  }
-  launcher::Market spot{"binance", "spot", {}};
-  launcher::Market derivatives{"binance", "derivatives", {}};
-  for (const auto& symbol : symbols) {
-    auto& market = sim::binance::section_of(symbol) == sim::binance::Section::spot ? spot : derivatives;
-    market.symbols.push_back(symbol.instrument);
-  }
-  for (auto* market : {&spot, &derivatives}) {
-    if (!market->symbols.empty()) launch.markets.push_back(*market);
+  const auto sources = sim::choose_sources(net::now().wall, launch.sim_exchanges, o.symbols);
+  if (!sources) return usage("--" + sources.error().where, sources.error().seen);
+  for (const auto& source : *sources) {
+    const auto found = find_exchange(source.exchange);
+    if (!found) return usage("--exchange", source.exchange + " can be simulated, but there is no collector for it yet");
+    // A venue of one protocol has one market, however many the simulation tells apart.
+    const auto& markets = (*found)->markets;
+    const bool one = markets.size() == 1 && markets.front().empty();
+    const std::string market = one ? "" : source.market;
+    auto same = std::find_if(launch.markets.begin(), launch.markets.end(), [&](const launcher::Market& m) {
+      return m.exchange == source.exchange && m.market == market;
+    });
+    if (same == launch.markets.end()) same = launch.markets.insert(same, {source.exchange, market, {}});
+    for (const auto& symbol : source.symbols) same->symbols.push_back(symbol.instrument);
   }
   return {};
 }

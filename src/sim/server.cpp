@@ -64,7 +64,7 @@ class Server::Impl {
     virtual bool has_taken_all() const = 0;
     virtual void housekeep(MonoTime now) = 0;
     // With a close frame after what is queued.
-    virtual void close(websocket::close_code code, const char* reason) = 0;
+    virtual void close(websocket::close_code code, std::string_view reason) = 0;
     // At once.
     virtual void cut() = 0;
   };
@@ -83,6 +83,7 @@ class Server::Impl {
   bool stopping() const { return stopping_; }
   void mark_dirty(ClientId id) { dirty_.push_back(id); }
   void drop(ClientId id, Drop why);
+  void close(ClientId id, std::string_view reason);
   void gone(ClientId id);
   void kick() { flush_dirty(); }
 
@@ -171,12 +172,12 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     if (rules_.ping_interval > 0ns && now - pinged_at_ > rules_.ping_interval) ping(now);
   }
 
-  void close(websocket::close_code code, const char* reason) override {
+  void close(websocket::close_code code, std::string_view reason) override {
     if (!is_websocket_) return cut();
     if (!open_) return;
     open_ = false;
     leave_venue();
-    ws_.async_close(websocket::close_reason(code, reason),
+    ws_.async_close(websocket::close_reason(code, beast::string_view(reason.data(), reason.size())),
                     [self = this->shared_from_this()](error_code) { self->over(); });
   }
 
@@ -467,6 +468,16 @@ void Server::Impl::drop(ClientId id, Drop why) {
   });
 }
 
+void Server::Impl::close(ClientId id, std::string_view reason) {
+  asio::post(io_, [this, id, text = std::string(reason)] {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) return;
+    ++counters_.closed_by_venue;
+    const auto connection = found->second;
+    connection->close(websocket::close_code::going_away, text);
+  });
+}
+
 void Server::Impl::gone(ClientId id) {
   connections_.erase(id);
   finish_if_empty();
@@ -550,5 +561,6 @@ void Server::stop() {
 }
 const ServerCounters& Server::counters() const { return impl_->counters(); }
 void Server::send(ClientId client, std::string_view text) { impl_->send(client, text); }
+void Server::close(ClientId client, std::string_view reason) { impl_->close(client, reason); }
 
 }  // namespace mp::sim

@@ -33,6 +33,7 @@ struct ServerCounters {
   std::uint64_t dropped_silent = 0;   // no pong in time
   std::uint64_t dropped_talking = 0;  // too many frames a second
   std::uint64_t expired = 0;          // lifetime over
+  std::uint64_t closed_by_venue = 0;  // as the venue's rules or a fault have it
   std::uint64_t dropped_at_end = 0;   // had not read everything when the drain time was over
   Nanos worst_lag{};                  // of the venue's time behind the clock
 };
@@ -66,6 +67,7 @@ class Server final : public Delivery {
   const ServerCounters& counters() const;
 
   void send(ClientId client, std::string_view text) override;
+  void close(ClientId client, std::string_view reason) override;
 
   class Impl;
 

@@ -19,6 +19,8 @@ struct Delivery {
   virtual ~Delivery() = default;
   // Must not call back into the venue: a client that is to be dropped is dropped later.
   virtual void send(ClientId client, std::string_view text) = 0;
+  // Ends its connection with a close frame behind what was sent; later, like every dropping.
+  virtual void close(ClientId client, std::string_view reason) = 0;
 };
 
 struct HttpRequest {
@@ -50,6 +52,8 @@ class Venue {
   virtual std::optional<ConnectionRules> open(ClientId client, std::string_view target) = 0;
   virtual void text(ClientId client, std::string_view frame) = 0;
   virtual void closed(ClientId client) = 0;
+  // What the venue says some time before it cuts this connection by itself; "" where it says nothing.
+  virtual std::string farewell(ClientId client, WallTime now) = 0;
   virtual HttpAnswer rest(const HttpRequest& request, WallTime now) = 0;
 
   // Does what is due up to `now`, or a bounded part of it: false when some is left.
@@ -60,6 +64,8 @@ class Venue {
   virtual bool done() const = 0;
   // Last messages before the clients are let go.
   virtual void finish(WallTime now) = 0;
+  // How many trades its market made, or messages a play-back played.
+  virtual std::uint64_t trades() const = 0;
 };
 
 }  // namespace mp::sim

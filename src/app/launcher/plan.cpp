@@ -74,6 +74,7 @@ PartPlan sim_part(const LaunchOptions& o, const Tools& tools) {
   part.rules = {"sim", 30s};
   part.argv = {tools.self, "sim", "--listen", local(o.ports.sim), "--rate", std::to_string(o.rate), "--seed", std::to_string(o.seed)};
   if (!o.ledger.empty()) part.argv.insert(part.argv.end(), {"--ledger", o.ledger});
+  for (const auto& exchange : o.sim_exchanges) part.argv.insert(part.argv.end(), {"--exchange", exchange});
   if (!o.sim_symbols.empty()) part.argv.insert(part.argv.end(), {"--symbols", o.sim_symbols});
   part.health_url = "http://" + local(o.ports.sim) + "/";
   part.ready = Ready::answer;
@@ -147,8 +148,9 @@ std::string collector_configuration(const LaunchOptions& o) {
   std::string text = "# Written by `marketprism up` at each start; changes are lost.\nexchanges:\n";
   auto out = std::back_inserter(text);
   for (const auto& market : o.markets) {
-    fmt::format_to(out, "  - name: {}\n    market: {}\n    symbols: [{}]\n", market.exchange, market.market,
-                   fmt::join(market.symbols, ", "));
+    fmt::format_to(out, "  - name: {}\n", market.exchange);
+    if (!market.market.empty()) fmt::format_to(out, "    market: {}\n", market.market);
+    fmt::format_to(out, "    symbols: [{}]\n", fmt::join(market.symbols, ", "));
     if (simulated) {
       fmt::format_to(out, "    ws_base: ws://{0}\n    rest_base: http://{0}\n", local(o.ports.sim));
     }

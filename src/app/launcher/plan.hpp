@@ -46,6 +46,7 @@ struct LaunchOptions {
   int rate = 250;
   std::uint64_t seed = 1;
   std::string ledger;
+  std::vector<std::string> sim_exchanges;  // NAME or NAME:MARKET
   std::string sim_symbols;          // as the simulator understands them
   std::vector<Market> markets;      // what the collector is told to collect; empty: the file of `config`
   std::optional<std::chrono::milliseconds> run_for;

@@ -40,7 +40,7 @@ void collect(std::vector<std::int64_t>& prices, Side side, const Book& book, std
 
 Exchange::Exchange(std::vector<Symbol> symbols, const ExchangeOptions& options, Delivery& delivery, LineSink* ledger)
     : market_(std::move(symbols), options.market),
-      switchboard_(options.limits, delivery, *this),
+      switchboard_(options.limits, delivery, *this, options.refuse),
       weights_(options.limits),
       limits_(options.limits),
       ledger_(ledger) {
@@ -71,20 +71,30 @@ std::optional<std::size_t> Exchange::find_symbol(Section section, std::string_vi
 void Exchange::started(Channel& channel) {
   const auto stream = parse_stream(channel.section, channel.name);
   if (!stream) return;
-  const auto symbol = find_symbol(channel.section, stream->symbol);
-  if (!symbol) return;
-  Listed& listed = *listed_[*symbol];
+  if (stream->symbol.empty()) {
+    for (std::size_t i = 0; i < market_.size(); ++i)
+      if (section_of(market_.symbol(i)) == channel.section) follow(channel, *stream, i);
+  } else if (const auto symbol = find_symbol(channel.section, stream->symbol)) {
+    follow(channel, *stream, *symbol);
+  }
+}
+
+void Exchange::follow(Channel& channel, const Stream& stream, std::size_t symbol) {
+  Listed& listed = *listed_[symbol];
   auto feed = std::make_unique<Feed>();
   feed->channel = &channel;
-  feed->stream = *stream;
-  feed->symbol = *symbol;
-  feed->last_id = market_.last_update_id(*symbol);
-  switch (stream->type) {
+  feed->stream = stream;
+  feed->symbol = symbol;
+  feed->last_id = market_.last_update_id(symbol);
+  switch (stream.type) {
     case StreamType::agg_trade: listed.ledger_aggregated = true; break;
     case StreamType::trade: listed.ledger_fills = true; break;
     case StreamType::depth: listed.depth_feeds.push_back(feed.get()); [[fallthrough]];
     case StreamType::partial_depth: listed.ledger_book = true; break;
+    case StreamType::mark_price: listed.ledger_funding = true; break;
+    case StreamType::force_order: listed.ledger_liquidations = true; break;
     case StreamType::book_ticker:
+    case StreamType::ticker:
     case StreamType::kline: break;
   }
   listed.feeds.push_back(std::move(feed));
@@ -114,6 +124,7 @@ void Exchange::traded(std::size_t index, const Trade& trade, std::span<const Fil
   for (const auto& fill : fills)
     listed.fills.add({fill.id, trade.price, fill.quantity, trade.time, trade.buyer_is_maker});
   if (ledger_ != nullptr) write_trades(listed, symbol, trade, fills);
+  if (trade.liquidated == Liquidated::taker) listed.liquidation = liquidation_of(symbol, trade);
 
   for (const auto& feed : listed.feeds) {
     const TimeUnit unit = feed->channel->unit;
@@ -135,6 +146,58 @@ void Exchange::traded(std::size_t index, const Trade& trade, std::span<const Fil
   }
 }
 
+void Exchange::voided(std::size_t index, std::uint64_t fill, WallTime time) {
+  Listed& listed = *listed_[index];
+  listed.fills.add({fill, 0, 0, time, true});
+  for (const auto& feed : listed.feeds)
+    if (feed->stream.type == StreamType::trade)
+      switchboard_.publish(*feed->channel,
+                           [&](std::string& out) { append_void_trade(out, market_.symbol(index), fill, time); });
+}
+
+// A second of a contract is over.
+void Exchange::beat(std::size_t index, WallTime time) {
+  Listed& listed = *listed_[index];
+  const Symbol& symbol = market_.symbol(index);
+  if (listed.ledger_funding) note_funding(index);
+  if (listed.liquidation && listed.ledger_liquidations && ledger_ != nullptr)
+    ledger_->line(liquidation_line(kExchange, symbol, *listed.liquidation));
+  const auto second = nanos_since_epoch(time) / 1'000'000'000;
+  for (const auto& feed : listed.feeds) {
+    if (feed->stream.type == StreamType::mark_price && (feed->stream.interval == Nanos{1s} || second % 3 == 0))
+      switchboard_.publish(*feed->channel,
+                           [&](std::string& out) { append_mark_price(out, symbol, market_.derivative(index)); });
+    if (feed->stream.type == StreamType::force_order && listed.liquidation)
+      switchboard_.publish(*feed->channel,
+                           [&](std::string& out) { append_force_order(out, symbol, *listed.liquidation, time); });
+  }
+  listed.liquidation.reset();
+}
+
+// Each state once, whichever stream or request told it.
+void Exchange::note_funding(std::size_t index) {
+  const Symbol& symbol = market_.symbol(index);
+  const Derivative& d = market_.derivative(index);
+  auto& told = listed_[index]->funding_noted;
+  if (ledger_ == nullptr || symbol.funding_hours == 0 || d.time() <= told) return;
+  told = d.time();
+  FundingNote note;
+  note.time = d.time();
+  note.rate = rate_text(d.funding_rate());
+  note.funding_time = d.funding_time();
+  note.mark_price = mark_text(d.mark());
+  note.index_price = mark_text(d.index());
+  ledger_->line(funding_line(kExchange, symbol, note));
+}
+
+void Exchange::note_open_interest(std::size_t index) {
+  const Derivative& d = market_.derivative(index);
+  auto& told = listed_[index]->interest_noted;
+  if (ledger_ == nullptr || d.open_interest_time() <= told) return;
+  told = d.open_interest_time();
+  ledger_->line(open_interest_line(kExchange, market_.symbol(index), told, d.open_interest(), "", false));
+}
+
 void Exchange::write_trades(const Listed& listed, const Symbol& symbol, const Trade& trade,
                             std::span<const Fill> fills) {
   if (listed.ledger_aggregated) ledger_->line(trade_line(kExchange, symbol, trade));
@@ -151,7 +214,12 @@ void Exchange::depth_due(std::size_t symbol, WallTime time) {
 void Exchange::publish_due(Feed& feed, WallTime now, bool even_if_early) {
   switch (feed.stream.type) {
     case StreamType::trade:
-    case StreamType::agg_trade: return;
+    case StreamType::agg_trade:
+    case StreamType::mark_price:
+    case StreamType::force_order: return;
+    case StreamType::ticker:
+      if (even_if_early || now - feed.last_sent >= feed.stream.interval) publish_ticker(feed, now);
+      return;
     case StreamType::depth:
     case StreamType::partial_depth:
       // The 100 ms streams follow the market's own beat, which is faster than that at high rates.
@@ -209,6 +277,13 @@ void Exchange::publish_book_picture(Feed& feed, WallTime now) {
     });
   }
   feed.last_id = id;
+  feed.last_sent = now;
+}
+
+void Exchange::publish_ticker(Feed& feed, WallTime now) {
+  switchboard_.publish(*feed.channel, [&](std::string& out) {
+    append_ticker(out, market_, feed.symbol, now, feed.channel->unit, TickerForm::stream);
+  });
   feed.last_sent = now;
 }
 

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "sim/binance/history.hpp"
 #include "sim/binance/switchboard.hpp"
 #include "sim/binance/weights.hpp"
+#include "sim/dialect/history.hpp"
+#include "sim/dialect/limits.hpp"
 #include "sim/market/ledger.hpp"
 #include "sim/market/market.hpp"
 #include "sim/venue.hpp"
@@ -20,6 +21,7 @@ struct ExchangeOptions {
   MarketOptions market;
   Limits limits;
   std::size_t history = 50'000;  // trades kept for REST, per symbol and series
+  std::vector<std::string> refuse;  // subscriptions to streams whose name contains one of these are refused
 };
 
 class Exchange final : public Venue, private MarketSink, private Switchboard::Listener {
@@ -31,6 +33,7 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   std::optional<ConnectionRules> open(ClientId client, std::string_view target) override;
   void text(ClientId client, std::string_view frame) override;
   void closed(ClientId client) override;
+  std::string farewell(ClientId client, WallTime now) override { return switchboard_.farewell(client, now); }
   HttpAnswer rest(const HttpRequest& request, WallTime now) override;
   bool advance(WallTime now) override;
   std::optional<WallTime> next_due() const override { return market_.next_event(); }
@@ -38,7 +41,7 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   // The rest of every book's changes to the streams, and the books to the ledger.
   void finish(WallTime now) override;
 
-  std::uint64_t trades() const { return trades_; }  // aggregated ones, subscribed or not
+  std::uint64_t trades() const override { return trades_; }  // aggregated ones, subscribed or not
   const Market& market() const { return market_; }
 
  private:
@@ -48,6 +51,8 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   void changed(std::size_t symbol, Side side, const Level& level, std::uint64_t update_id) override;
   void traded(std::size_t symbol, const Trade& trade, std::span<const Fill> fills) override;
   void depth_due(std::size_t symbol, WallTime time) override;
+  void voided(std::size_t symbol, std::uint64_t fill, WallTime time) override;
+  void beat(std::size_t symbol, WallTime time) override;
   void started(Channel& channel) override;
   void stopped(Channel& channel) override;
 
@@ -57,6 +62,11 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   void publish_kline(Feed& feed, WallTime now, bool closed);
   void write_trades(const Listed& listed, const Symbol& symbol, const Trade& trade, std::span<const Fill> fills);
 
+  void follow(Channel& channel, const Stream& stream, std::size_t symbol);
+  void publish_ticker(Feed& feed, WallTime now);
+  void note_funding(std::size_t symbol);
+  void note_open_interest(std::size_t symbol);
+
   std::optional<std::size_t> find_symbol(Section section, std::string_view instrument) const;
   HttpAnswer rest_depth(Section section, std::size_t symbol, std::string_view limit);
   HttpAnswer rest_aggregated(std::size_t symbol, const std::vector<std::pair<std::string, std::string>>& query,
@@ -64,6 +74,12 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   HttpAnswer rest_fills(std::size_t symbol, bool from_id,
                         const std::vector<std::pair<std::string, std::string>>& query, TimeUnit unit);
   HttpAnswer rest_book_ticker(Section section, std::string_view symbol);
+  HttpAnswer rest_day_ticker(Section section, std::string_view symbol, WallTime now);
+  HttpAnswer rest_premium_index(std::string_view symbol);
+  HttpAnswer rest_funding_info();
+  HttpAnswer rest_funding_rate(const std::vector<std::pair<std::string, std::string>>& query);
+  HttpAnswer rest_open_interest(std::size_t symbol);
+  HttpAnswer rest_ratio(std::string_view name, const std::vector<std::pair<std::string, std::string>>& query, WallTime now);
   HttpAnswer rest_exchange_info(Section section, WallTime now);
   HttpAnswer rest_route(const HttpRequest& request, Section section, std::string_view endpoint,
                         const std::vector<std::pair<std::string, std::string>>& query, WallTime now);
@@ -71,6 +87,7 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   Market market_;
   Switchboard switchboard_;
   Weights weights_;
+  FixedWindows windows_;  // of the endpoints that have budgets of their own
   Limits limits_;
   LineSink* ledger_;
   std::vector<std::unique_ptr<Listed>> listed_;

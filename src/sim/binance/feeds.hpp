@@ -1,6 +1,10 @@
 #pragma once
 // The inner state of Exchange: what each active stream has still to tell, and what each symbol keeps.
 
+#include <map>
+#include <optional>
+#include <set>
+
 #include "sim/binance/exchange.hpp"
 
 namespace mp::sim::binance {
@@ -32,6 +36,13 @@ struct Exchange::Listed {
   bool ledger_aggregated = false;
   bool ledger_fills = false;
   bool ledger_book = false;
+  bool ledger_funding = false, ledger_liquidations = false;
+  // What REST has told already, so that it stands in the ledger once: times, by what it is about.
+  std::map<std::string, std::set<WallTime>> ledger_told;
+  WallTime funding_noted, interest_noted;  // the state that stands there last
+
+  // The latest forced order of this second: the venue tells one a second.
+  std::optional<LiquidationNote> liquidation;
 
   History<Trade> aggregated;
   History<FillRecord> fills;

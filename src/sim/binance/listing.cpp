@@ -1,11 +1,14 @@
 #include "sim/binance/listing.hpp"
 
 #include <algorithm>
+#include <iterator>
 
-#include "base/text.hpp"
+#include "sim/market/assets.hpp"
 
 namespace mp::sim::binance {
 namespace {
+
+constexpr std::ptrdiff_t kUsualSpot = 8;
 
 // Prices and quantities in ticks of 10^-price_scale and lots of 10^-quantity_scale.
 Symbol spot(const char* base, int price_scale, std::int64_t start, std::int64_t gap, int quantity_scale,
@@ -25,30 +28,29 @@ Symbol spot(const char* base, int price_scale, std::int64_t start, std::int64_t 
   return s;
 }
 
+// What all contracts of the venue have.
+Symbol as_usdm(Symbol s) {
+  s.settle = "USDT";
+  s.id_group = 0;
+  s.void_fills = true;
+  s.tells_contracts = false;  // quantities are in coins
+  if (s.kind == Kind::perpetual) s.funding_hours = s.base == "SOL" || s.base == "ADA" ? 4 : 8;
+  return s;
+}
+
 Symbol perpetual(const char* base, int price_scale, int price_digits, std::int64_t start, std::int64_t gap,
                  int quantity_scale, std::int64_t typical, int weight) {
   Symbol s = spot(base, price_scale, start, gap, quantity_scale, typical, weight);
   s.kind = Kind::perpetual;
   s.price_digits = price_digits;
   s.quantity_digits = quantity_scale;
-  s.id_group = 0;
-  return s;
-}
-
-// The last Friday of a quarter, 08:00 UTC, at least a week away.
-WallTime next_quarter(WallTime now) {
-  using namespace std::chrono;
-  const year_month_day today{floor<days>(now)};
-  for (auto month = year_month{today.year(), today.month()};; month += months{1}) {
-    if (static_cast<unsigned>(month.month()) % 3 != 0) continue;
-    const WallTime expiry = sys_days{month / Friday[last]} + hours{8};
-    if (expiry - now > days{7}) return expiry;
-  }
+  return as_usdm(std::move(s));
 }
 
 Symbol quarterly(WallTime now) {
   Symbol s = perpetual("BTC", 1, 1, 648'213, 4, 3, 400, 3);
   s.kind = Kind::future;
+  s.funding_hours = 0;
   s.expiry = next_quarter(now);
   std::string day = utc_day(s.expiry).substr(2);
   std::erase(day, '-');
@@ -58,7 +60,7 @@ Symbol quarterly(WallTime now) {
 
 }  // namespace
 
-std::vector<Symbol> all_symbols(WallTime now) {
+std::vector<Symbol> usual_symbols(WallTime now) {
   return {
       spot("BTC", 2, 6'425'010, 12, 5, 30'000, 20),
       spot("ETH", 2, 312'045, 3, 4, 50'000, 14),
@@ -80,47 +82,27 @@ std::vector<Symbol> all_symbols(WallTime now) {
   };
 }
 
-Result<std::vector<Symbol>> first_symbols(WallTime now, int count) {
-  std::vector<Symbol> chosen;
-  int largest = 0;
-  for (const Section section : {Section::spot, Section::usdm}) {
-    int taken = 0;
-    for (auto& symbol : all_symbols(now))
-      if (section_of(symbol) == section && taken++ < count) chosen.push_back(std::move(symbol));
-    largest = std::max(largest, taken);
-  }
-  if (count < 1 || count > largest)
-    return Error{Errc::usage, "symbols: their number must be 1 to " + std::to_string(largest), std::to_string(count)};
-  return chosen;
-}
+std::vector<Symbol> all_symbols(WallTime now) {
+  auto spots = usual_symbols(now);
+  std::vector<Symbol> derivatives(std::make_move_iterator(spots.begin() + kUsualSpot), std::make_move_iterator(spots.end()));
+  spots.resize(kUsualSpot);
+  const auto is_there = [](const std::vector<Symbol>& list, const std::string& instrument) {
+    return std::any_of(list.begin(), list.end(), [&](const Symbol& s) { return s.instrument == instrument; });
+  };
+  for (const Asset& asset : assets()) {
+    const Lot lot{lot_scale(asset), 1, 0};
+    Symbol s = symbol_of(asset, Kind::spot, "USDT", lot);
+    s.instrument = s.base + s.quote;
+    s.price_digits = std::max(8, s.price_scale);
+    s.quantity_digits = 8;
+    if (!is_there(spots, s.instrument)) spots.push_back(std::move(s));
 
-Result<std::vector<Symbol>> named_symbols(WallTime now, std::span<const std::string> names) {
-  const auto all = all_symbols(now);
-  std::vector<Symbol> chosen;
-  for (const auto& wanted : names) {
-    const auto colon = wanted.find(':');
-    const std::string section = colon == wanted.npos ? "" : wanted.substr(0, colon);
-    const std::string name = colon == wanted.npos ? wanted : wanted.substr(colon + 1);
-    if (!section.empty() && section != "spot" && section != "usdm")
-      return Error{Errc::usage, "symbols: section must be spot or usdm", wanted};
-    bool found = false;
-    for (const auto& symbol : all) {
-      const bool right_section = section.empty() || (section == "spot") == (symbol.kind == Kind::spot);
-      if (symbol.instrument != name || !right_section) continue;
-      found = true;
-      const bool twice = std::any_of(chosen.begin(), chosen.end(), [&](const Symbol& s) {
-        return s.instrument == name && section_of(s) == section_of(symbol);
-      });
-      if (!twice) chosen.push_back(symbol);
-    }
-    if (found) continue;
-    std::vector<std::string> known;
-    for (const auto& symbol : all) known.push_back(symbol.instrument);
-    const auto near = nearest(name, known);
-    return Error{Errc::usage, "symbols: no simulated instrument of this name",
-                 wanted + (near.empty() ? "" : "; did you mean " + near + "?")};
+    Symbol d = symbol_of(asset, Kind::perpetual, "USDT", lot);
+    d.instrument = d.base + d.quote;
+    if (!is_there(derivatives, d.instrument) && d.base != "PEPE") derivatives.push_back(as_usdm(std::move(d)));
   }
-  return chosen;
+  spots.insert(spots.end(), std::make_move_iterator(derivatives.begin()), std::make_move_iterator(derivatives.end()));
+  return spots;
 }
 
 }  // namespace mp::sim::binance

@@ -47,7 +47,7 @@ class Object {
   // A product of ticks and lots: all its decimals.
   Object& value(const char* key, int128 product) {
     open_text(key);
-    Decimal::from_parts(product, symbol_.price_scale + symbol_.quantity_scale).append_to(out_);
+    Decimal::from_parts(product * symbol_.tick_units, symbol_.price_scale + symbol_.quantity_scale).append_to(out_);
     out_.push_back('"');
     return *this;
   }
@@ -101,6 +101,98 @@ void append_trade(std::string& out, const Symbol& s, const Trade& trade, const F
   }
   o.time("T", trade.time).text("s", s.instrument).market_fields().number("t", fill.id);
   o.price("p", trade.price).quantity("q", fill.quantity).text("X", "MARKET").flag("m", trade.buyer_is_maker).end();
+}
+
+void append_void_trade(std::string& out, const Symbol& s, std::uint64_t id, WallTime time) {
+  Object o(out, s, {});
+  o.text("e", "trade").time("E", time).time("T", time).text("s", s.instrument).market_fields().number("t", id);
+  o.text("p", "0").text("q", "0").text("X", "NA").flag("m", true).end();
+}
+
+std::string mark_text(std::int64_t price) {
+  std::string out;
+  append_fixed(out, price / 100, 8, 8);
+  return out;
+}
+
+std::string rate_text(std::int64_t rate) {
+  std::string out;
+  append_signed(out, rate / 100'000'000, 8, 8);
+  return out;
+}
+
+void append_mark_price(std::string& out, const Symbol& s, const Derivative& d) {
+  Object o(out, s, {});
+  o.text("e", "markPriceUpdate").time("E", d.time()).text("s", s.instrument).market_fields();
+  o.text("p", mark_text(d.mark())).text("ap", mark_text(d.mark())).text("i", mark_text(d.index()));
+  o.text("P", mark_text(d.index()));
+  // A delivery contract has no funding.
+  if (s.funding_hours > 0)
+    o.text("r", rate_text(d.funding_rate())).time("T", d.funding_time());
+  else
+    o.text("r", "").number("T", std::int64_t{0});
+  o.end();
+}
+
+LiquidationNote liquidation_of(const Symbol& s, const Trade& trade) {
+  const auto beyond = static_cast<std::int64_t>(1 + trade.id % 8) * s.gap;
+  LiquidationNote note;
+  note.time = trade.time;
+  note.sells = trade.buyer_is_maker;
+  // The order's own price is the bankruptcy price: worse than what it got.
+  note.price = trade.buyer_is_maker ? std::max<std::int64_t>(1, trade.price - beyond) : trade.price + beyond;
+  note.average_price = trade.price;
+  note.quantity = trade.quantity;
+  note.tells_filled = true;
+  note.status = "FILLED";
+  return note;
+}
+
+void append_force_order(std::string& out, const Symbol& s, const LiquidationNote& order, WallTime time) {
+  Object o(out, s, {});
+  o.text("e", "forceOrder").time("E", time).raw("o");
+  Object i(out, s, {});
+  i.text("s", s.instrument).text("ps", s.base + s.quote).text("S", order.sells ? "SELL" : "BUY");
+  i.text("o", "LIMIT").text("f", "IOC").quantity("q", order.quantity).price("p", order.price);
+  i.price("ap", *order.average_price).text("X", order.status).quantity("l", order.quantity).quantity("z", order.quantity);
+  i.time("T", order.time).end();
+  o.number("st", std::int64_t{1}).end();
+}
+
+void append_ticker(std::string& out, const Market& market, std::size_t index, WallTime time, TimeUnit unit,
+                   TickerForm form) {
+  const Symbol& s = market.symbol(index);
+  const Session& day = market.session(index);
+  const bool stream = form == TickerForm::stream;
+  // As if the day before the start had been like the usual one.
+  const int128 before = static_cast<int128>(s.typical_quantity) * s.weight * 20'000;
+  const int128 volume = day.volume + before;
+  const int128 turnover = day.turnover + before * s.start_price;
+  const auto change = day.last - day.open;
+  std::string change_text, percent;
+  append_signed(change_text, change, s.price_scale, s.price_digits);
+  append_signed(percent, change * 100'000 / day.open, 3, 3);
+  std::string volume_text;
+  Decimal::from_parts(volume, s.quantity_scale).append_to(volume_text);
+  Object o(out, s, unit);
+  if (stream) o.text("e", "24hrTicker").time("E", time);
+  o.text(stream ? "s" : "symbol", s.instrument);
+  if (stream && !is_spot(s)) o.market_fields();
+  o.text(stream ? "p" : "priceChange", change_text).text(stream ? "P" : "priceChangePercent", percent);
+  o.price(stream ? "w" : "weightedAvgPrice", static_cast<std::int64_t>(turnover / volume));
+  o.price(stream ? "c" : "lastPrice", day.last).quantity(stream ? "Q" : "lastQty", day.last_quantity);
+  if (is_spot(s)) {
+    const Level& bid = market.book(index).best(Side::bid);
+    const Level& ask = market.book(index).best(Side::ask);
+    o.price(stream ? "b" : "bidPrice", bid.price).quantity(stream ? "B" : "bidQty", bid.quantity);
+    o.price(stream ? "a" : "askPrice", ask.price).quantity(stream ? "A" : "askQty", ask.quantity);
+  }
+  o.price(stream ? "o" : "openPrice", day.open).price(stream ? "h" : "highPrice", day.high);
+  o.price(stream ? "l" : "lowPrice", day.low).text(stream ? "v" : "volume", volume_text);
+  o.value(stream ? "q" : "quoteVolume", turnover);
+  o.time(stream ? "O" : "openTime", time - std::chrono::hours{24}).time(stream ? "C" : "closeTime", time);
+  o.number(stream ? "F" : "firstId", day.first_fill).number(stream ? "L" : "lastId", day.last_fill);
+  o.number(stream ? "n" : "count", day.trades).end();
 }
 
 void append_depth(std::string& out, const Symbol& s, const DepthUpdate& update, TimeUnit unit) {

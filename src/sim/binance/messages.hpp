@@ -6,6 +6,7 @@
 
 #include "base/decimal.hpp"
 #include "sim/binance/streams.hpp"
+#include "sim/market/ledger.hpp"
 #include "sim/market/market.hpp"
 
 namespace mp::sim::binance {
@@ -19,6 +20,21 @@ struct TimeUnit {
 void append_agg_trade(std::string& out, const Symbol& s, const Trade& trade, TimeUnit unit);
 // One fill of `trade`.
 void append_trade(std::string& out, const Symbol& s, const Trade& trade, const Fill& fill, TimeUnit unit);
+
+// A trade id that was used up without a trade: price and quantity 0, "X":"NA". On USD-M only.
+void append_void_trade(std::string& out, const Symbol& s, std::uint64_t id, WallTime time);
+
+void append_mark_price(std::string& out, const Symbol& s, const Derivative& derivative);
+void append_force_order(std::string& out, const Symbol& s, const LiquidationNote& order, WallTime time);
+// The day's figures; `names` are those of the stream or those of REST.
+enum class TickerForm : std::uint8_t { stream, rest };
+void append_ticker(std::string& out, const Market& market, std::size_t index, WallTime time, TimeUnit unit, TickerForm form);
+
+// "64251.12000000" of 10^-10; "0.00010000" of a funding rate.
+std::string mark_text(std::int64_t price);
+std::string rate_text(std::int64_t rate);
+// The forced order, as the venue tells it.
+LiquidationNote liquidation_of(const Symbol& s, const Trade& trade);
 
 // Levels that changed since the stream's last message.
 struct DepthUpdate {

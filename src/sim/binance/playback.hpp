@@ -64,6 +64,8 @@ class Playback final : public Venue, private Switchboard::Listener {
   // Every recording has begun and ended. One with REST answers alone has nothing to play.
   bool done() const override;
   void finish(WallTime) override {}
+  std::string farewell(ClientId client, WallTime now) override { return switchboard_.farewell(client, now); }
+  std::uint64_t trades() const override { return played_; }
 
   std::uint64_t played() const { return played_; }      // messages whose time came
   std::uint64_t unheard() const { return unheard_; }    // of them, those that nobody was subscribed to

@@ -10,7 +10,7 @@
 namespace mp::sim::binance {
 namespace {
 
-using Query = std::vector<std::pair<std::string, std::string>>;
+using namespace std::chrono_literals;
 
 HttpAnswer json(std::string body) {
   HttpAnswer answer;
@@ -31,15 +31,6 @@ HttpAnswer bad_parameter(std::string_view name) {
   return error(400, -1130, "Data sent for parameter '" + std::string(name) + "' is not valid.");
 }
 
-// Nothing when the text is empty; -1 when it is no whole number.
-std::optional<std::int64_t> whole_number(std::string_view text) {
-  if (text.empty()) return std::nullopt;
-  std::int64_t value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status != std::errc{} || end != text.data() + text.size() || value < 0) return -1;
-  return value;
-}
-
 // What a request costs, before it is known whether it is a good one.
 std::int64_t weight_of(Section section, std::string_view endpoint, const Query& query) {
   const bool spot = section == Section::spot;
@@ -53,6 +44,12 @@ std::int64_t weight_of(Section section, std::string_view endpoint, const Query& 
   if (endpoint == "historicalTrades") return spot ? 25 : 20;
   if (endpoint == "aggTrades") return spot ? 4 : 20;
   if (endpoint == "exchangeInfo") return spot ? 20 : 1;
+  if (endpoint == "ticker/24hr") {
+    const bool all = query_value(query, "symbol").empty();
+    return spot ? (all ? 80 : 2) : (all ? 40 : 1);
+  }
+  if (endpoint == "premiumIndex") return query_value(query, "symbol").empty() ? 10 : 1;
+  if (endpoint == "fundingRate" || endpoint == "fundingInfo") return 0;  // a budget of their own
   if (endpoint == "ticker/bookTicker") return query_value(query, "symbol").empty() ? (spot ? 4 : 5) : 2;
   return 1;
 }
@@ -118,12 +115,35 @@ void append_usdm_symbol(std::string& out, const Symbol& s) {
          "\"orderTypes\":[\"LIMIT\",\"MARKET\"],\"timeInForce\":[\"GTC\",\"IOC\",\"FOK\",\"GTX\"]}";
 }
 
+HttpAnswer too_many(WallTime now) {
+  auto answer = error(429, -1003, "Too many requests.");
+  const auto seconds = nanos_since_epoch(now) / 1'000'000'000;
+  answer.headers.emplace_back("Retry-After", std::to_string(300 - seconds % 300));
+  return answer;
+}
+
+std::optional<Nanos> period_length(std::string_view name) {
+  constexpr std::pair<std::string_view, Nanos> kPeriods[] = {{"5m", 5min}, {"15m", 15min}, {"30m", 30min},
+                                                             {"1h", 1h},   {"2h", 2h},     {"4h", 4h},
+                                                             {"6h", 6h},   {"12h", 12h},   {"1d", 24h}};
+  for (const auto& [text, length] : kPeriods)
+    if (text == name) return length;
+  return std::nullopt;
+}
+
 }  // namespace
 
 HttpAnswer Exchange::rest(const HttpRequest& request, WallTime now) {
   const auto [path, query_text] = split_target(request.target);
   constexpr std::string_view kSpot = "/api/v3/";
   constexpr std::string_view kUsdm = "/fapi/v1/";
+  constexpr std::string_view kData = "/futures/data/";
+  if (path.starts_with(kData)) {
+    if (!windows_.take("data " + std::string(request.address), 1000, 5min, now)) return too_many(now);
+    auto data = rest_ratio(path.substr(kData.size()), parse_query(query_text), now);
+    if (ledger_ != nullptr) ledger_->flush();
+    return data;
+  }
   const bool spot = path.starts_with(kSpot);
   if (!spot && !path.starts_with(kUsdm)) return error(404, -1000, "no such path: " + shortened(path));
   const Section section = spot ? Section::spot : Section::usdm;
@@ -134,6 +154,7 @@ HttpAnswer Exchange::rest(const HttpRequest& request, WallTime now) {
   HttpAnswer answer;
   if (verdict.status == 200) {
     answer = rest_route(request, section, endpoint, query, now);
+    if (ledger_ != nullptr) ledger_->flush();
   } else if (verdict.status == 429) {
     answer = error(429, -1003,
                    "Too many requests; current limit is " + std::to_string(verdict.limit) +
@@ -158,7 +179,14 @@ HttpAnswer Exchange::rest_route(const HttpRequest& request, Section section, std
   if (endpoint == "time") return json("{\"serverTime\":" + std::to_string(nanos_since_epoch(now) / unit.nanos) + "}");
   if (endpoint == "exchangeInfo") return rest_exchange_info(section, now);
   if (endpoint == "ticker/bookTicker") return rest_book_ticker(section, query_value(query, "symbol"));
-  const bool about_a_symbol =
+  if (endpoint == "ticker/24hr") return rest_day_ticker(section, query_value(query, "symbol"), now);
+  const bool usdm = section == Section::usdm;
+  if (usdm && endpoint == "premiumIndex") return rest_premium_index(query_value(query, "symbol"));
+  if (usdm && (endpoint == "fundingInfo" || endpoint == "fundingRate")) {
+    if (!windows_.take("funding " + std::string(request.address), 500, 5min, now)) return too_many(now);
+    return endpoint == "fundingInfo" ? rest_funding_info() : rest_funding_rate(query);
+  }
+  const bool about_a_symbol = (usdm && endpoint == "openInterest") ||
       endpoint == "depth" || endpoint == "aggTrades" || endpoint == "trades" || endpoint == "historicalTrades";
   if (!about_a_symbol) return error(404, -1000, "no such endpoint: " + shortened(endpoint));
 
@@ -168,6 +196,7 @@ HttpAnswer Exchange::rest_route(const HttpRequest& request, Section section, std
   const auto symbol = find_symbol(section, name);
   if (!symbol) return error(400, -1121, "Invalid symbol.");
   if (endpoint == "depth") return rest_depth(section, *symbol, query_value(query, "limit"));
+  if (endpoint == "openInterest") return rest_open_interest(*symbol);
   if (endpoint == "aggTrades") return rest_aggregated(*symbol, query, unit);
   const bool historical = endpoint == "historicalTrades";
   if (historical && section == Section::usdm && !request.has_key)
@@ -258,6 +287,7 @@ HttpAnswer Exchange::rest_fills(std::size_t index, bool may_have_from, const Que
   std::string body = "[";
   for (auto i = range.first; i < range.second; ++i) {
     const FillRecord& t = history[i];
+    if (t.quantity == 0) continue;  // an id that was used up without a trade
     if (body.size() > 1) body.push_back(',');
     body += "{\"id\":" + std::to_string(t.id) + ",\"price\":\"";
     append_price(body, s, t.price);
@@ -297,6 +327,155 @@ HttpAnswer Exchange::rest_book_ticker(Section section, std::string_view name) {
   }
   if (!name.empty()) return body.empty() ? error(400, -1121, "Invalid symbol.") : json(std::move(body));
   return json("[" + body + "]");
+}
+
+HttpAnswer Exchange::rest_day_ticker(Section section, std::string_view name, WallTime now) {
+  std::string body;
+  for (std::size_t i = 0; i < market_.size(); ++i) {
+    const Symbol& s = market_.symbol(i);
+    if (section_of(s) != section || (!name.empty() && s.instrument != name)) continue;
+    if (!body.empty()) body.push_back(',');
+    append_ticker(body, market_, i, now, {}, TickerForm::rest);
+  }
+  if (body.empty()) return error(400, -1121, "Invalid symbol.");
+  return json(name.empty() ? "[" + body + "]" : body);
+}
+
+HttpAnswer Exchange::rest_premium_index(std::string_view name) {
+  std::string body;
+  for (std::size_t i = 0; i < market_.size(); ++i) {
+    const Symbol& s = market_.symbol(i);
+    if (s.kind == Kind::spot || (!name.empty() && s.instrument != name)) continue;
+    const Derivative& d = market_.derivative(i);
+    const bool funded = s.funding_hours > 0;
+    if (!body.empty()) body.push_back(',');
+    body += "{\"symbol\":\"" + s.instrument + "\",\"markPrice\":\"" + mark_text(d.mark()) + "\",\"indexPrice\":\"" +
+            mark_text(d.index()) + "\",\"estimatedSettlePrice\":\"" + mark_text(d.index()) + "\",\"lastFundingRate\":\"" +
+            (funded ? rate_text(d.funding_rate()) : "") + "\",\"interestRate\":\"0.00010000\",\"nextFundingTime\":" +
+            std::to_string(funded ? milliseconds(d.funding_time()) : 0) + ",\"time\":" + std::to_string(milliseconds(d.time())) + "}";
+    note_funding(i);
+  }
+  if (body.empty()) return error(400, -1121, "Invalid symbol.");
+  return json(name.empty() ? "[" + body + "]" : body);
+}
+
+// Only those that are not funded as usual.
+HttpAnswer Exchange::rest_funding_info() {
+  std::string body = "[";
+  for (std::size_t i = 0; i < market_.size(); ++i) {
+    const Symbol& s = market_.symbol(i);
+    if (s.funding_hours == 0 || s.funding_hours == 8) continue;
+    if (body.size() > 1) body.push_back(',');
+    body += "{\"symbol\":\"" + s.instrument + "\",\"adjustedFundingRateCap\":\"" + rate_text(Derivative::kMaxRate) +
+            "\",\"adjustedFundingRateFloor\":\"" + rate_text(-Derivative::kMaxRate) +
+            "\",\"fundingIntervalHours\":" + std::to_string(s.funding_hours) + ",\"disclaimer\":false}";
+  }
+  return json(body + "]");
+}
+
+// Oldest first; without a time the most recent ones.
+HttpAnswer Exchange::rest_funding_rate(const Query& query) {
+  const auto name = query_value(query, "symbol");
+  const auto limit = whole_number(query_value(query, "limit")).value_or(100);
+  const auto start = whole_number(query_value(query, "startTime"));
+  const auto end = whole_number(query_value(query, "endTime"));
+  if (limit < 1 || limit > 1000) return bad_parameter("limit");
+  if (start == -1 || end == -1) return bad_parameter(start == -1 ? "startTime" : "endTime");
+  if (!name.empty() && !find_symbol(Section::usdm, name)) return error(400, -1121, "Invalid symbol.");
+
+  std::vector<std::pair<std::size_t, const Settlement*>> found;
+  for (std::size_t i = 0; i < market_.size(); ++i) {
+    const Symbol& s = market_.symbol(i);
+    if (s.funding_hours == 0 || (!name.empty() && s.instrument != name)) continue;
+    for (const auto& row : market_.derivative(i).settlements())
+      if ((!start || milliseconds(row.time) >= *start) && (!end || milliseconds(row.time) <= *end)) found.emplace_back(i, &row);
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.second->time < b.second->time; });
+  const auto count = static_cast<std::ptrdiff_t>(std::min(found.size(), static_cast<std::size_t>(limit)));
+  if (start)
+    found.erase(found.begin() + count, found.end());
+  else
+    found.erase(found.begin(), found.end() - count);
+
+  std::string body = "[";
+  for (const auto& [i, row] : found) {
+    const Symbol& s = market_.symbol(i);
+    if (body.size() > 1) body.push_back(',');
+    body += "{\"symbol\":\"" + s.instrument + "\",\"fundingTime\":" + std::to_string(milliseconds(row->time)) +
+            ",\"fundingRate\":\"" + rate_text(row->rate) + "\",\"markPrice\":\"" + mark_text(row->mark) +
+            "\",\"rateType\":\"Regular\"}";
+    if (ledger_ == nullptr || !listed_[i]->ledger_told["settled"].insert(row->time).second) continue;
+    FundingNote note;
+    note.time = row->time;
+    note.rate = rate_text(row->rate);
+    note.funding_time = row->time;
+    note.mark_price = mark_text(row->mark);
+    note.settled = true;
+    ledger_->line(funding_line("binance", s, note));
+  }
+  return json(body + "]");
+}
+
+HttpAnswer Exchange::rest_open_interest(std::size_t index) {
+  const Symbol& s = market_.symbol(index);
+  const Derivative& d = market_.derivative(index);
+  std::string body = "{\"openInterest\":\"";
+  append_quantity(body, s, d.open_interest());
+  body += "\",\"symbol\":\"" + s.instrument + "\",\"time\":" + std::to_string(milliseconds(d.open_interest_time())) + "}";
+  note_open_interest(index);
+  return json(std::move(body));
+}
+
+// Oldest first; shares of long and short, which make one together.
+HttpAnswer Exchange::rest_ratio(std::string_view name, const Query& query, WallTime now) {
+  Holders holders{};
+  if (name == "topLongShortPositionRatio")
+    holders = Holders::top_positions;
+  else if (name == "topLongShortAccountRatio")
+    holders = Holders::top_accounts;
+  else if (name == "globalLongShortAccountRatio")
+    holders = Holders::all_accounts;
+  else
+    return error(404, -1000, "no such endpoint: " + shortened(name));
+  const auto index = find_symbol(Section::usdm, query_value(query, "symbol"));
+  if (!index) return error(400, -1121, "Invalid symbol.");
+  const auto period = query_value(query, "period");
+  const auto length = period_length(period);
+  const auto limit = whole_number(query_value(query, "limit")).value_or(30);
+  const auto start = whole_number(query_value(query, "startTime"));
+  const auto end = whole_number(query_value(query, "endTime"));
+  if (!length) return bad_parameter("period");
+  if (limit < 1 || limit > 500) return bad_parameter("limit");
+  if (start == -1 || end == -1) return bad_parameter(start == -1 ? "startTime" : "endTime");
+
+  const auto ns = nanos_since_epoch(now);
+  std::vector<WallTime> times;  // newest first
+  for (WallTime at = wall_from_nanos(ns - ns % length->count()); now - at < 720h && std::ssize(times) < limit; at -= *length) {
+    if (end && milliseconds(at) > *end) continue;
+    if (start && milliseconds(at) < *start) break;
+    times.push_back(at);
+  }
+  const Symbol& s = market_.symbol(*index);
+  auto& told = listed_[*index]->ledger_told[std::string(name) + " " + std::string(period)];
+  std::string body = "[";
+  for (auto at = times.rbegin(); at != times.rend(); ++at) {
+    const auto share = market_.long_share(*index, holders, *at);
+    RatioNote note;
+    note.time = *at;
+    note.positions = holders == Holders::top_positions;
+    note.long_share = decimal_text(share, 4, 4);
+    note.short_share = decimal_text(10'000 - share, 4, 4);
+    note.ratio = decimal_text(share * 10'000 / (10'000 - share), 4, 4);
+    note.period = period;
+    if (body.size() > 1) body.push_back(',');
+    body += "{\"symbol\":\"" + s.instrument + "\",\"longShortRatio\":\"" + note.ratio + "\",\"longAccount\":\"" +
+            note.long_share + "\",\"shortAccount\":\"" + note.short_share +
+            "\",\"timestamp\":" + std::to_string(milliseconds(*at)) + "}";
+    // Accounts of top traders are none of the product's types.
+    if (holders != Holders::top_accounts && ledger_ != nullptr && told.insert(*at).second)
+      ledger_->line(ratio_line("binance", s, note));
+  }
+  return json(body + "]");
 }
 
 HttpAnswer Exchange::rest_exchange_info(Section section, WallTime now) {

@@ -49,6 +49,20 @@ bool parse_kind(Section section, std::string_view kind, Stream& stream) {
     stream.candle = candle->name;
     return true;
   }
+  if (kind == "ticker") {
+    stream.type = StreamType::ticker;
+    stream.interval = section == Section::spot ? 1s : 2s;
+    return true;
+  }
+  if (section == Section::usdm && (kind == "markPrice" || kind == "markPrice@1s")) {
+    stream.type = StreamType::mark_price;
+    stream.interval = kind == "markPrice" ? 3s : 1s;
+    return true;
+  }
+  if (section == Section::usdm && kind == "forceOrder") {
+    stream.type = StreamType::force_order;
+    return true;
+  }
   if (!kind.starts_with("depth")) return false;
 
   kind.remove_prefix(5);
@@ -68,9 +82,13 @@ bool parse_kind(Section section, std::string_view kind, Stream& stream) {
 }  // namespace
 
 std::optional<Stream> parse_stream(Section section, std::string_view name) {
-  const auto at = name.find('@');
-  if (at == name.npos || at == 0) return std::nullopt;
   Stream stream;
+  if (section == Section::usdm && name == "!forceOrder@arr") {
+    stream.type = StreamType::force_order;
+    return stream;
+  }
+  const auto at = name.find('@');
+  if (at == name.npos || at == 0 || name.front() == '!') return std::nullopt;
   for (const char c : name.substr(0, at)) {
     if (c >= 'A' && c <= 'Z') return std::nullopt;
     stream.symbol.push_back(c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c);

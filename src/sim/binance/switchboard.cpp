@@ -4,29 +4,10 @@
 
 #include "base/text.hpp"
 #include "sim/binance/request.hpp"
+#include "sim/dialect/text.hpp"
 
 namespace mp::sim::binance {
 namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
 
 std::vector<std::string> split_streams(std::string_view text) {
   std::vector<std::string> streams;
@@ -78,30 +59,6 @@ std::optional<Address> parse_address(std::string_view target) {
 
 }  // namespace
 
-std::pair<std::string_view, std::string_view> split_target(std::string_view target) {
-  const auto mark = target.find('?');
-  if (mark == target.npos) return {target, {}};
-  return {target.substr(0, mark), target.substr(mark + 1)};
-}
-
-std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query) {
-  std::vector<std::pair<std::string, std::string>> fields;
-  while (!query.empty()) {
-    const auto field = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), field.size() + 1));
-    const auto equals = field.find('=');
-    if (equals == field.npos) continue;
-    fields.emplace_back(percent_decoded(field.substr(0, equals)), percent_decoded(field.substr(equals + 1)));
-  }
-  return fields;
-}
-
-std::string_view query_value(const std::vector<std::pair<std::string, std::string>>& query, std::string_view name) {
-  for (const auto& [key, value] : query)
-    if (key == name) return value;
-  return {};
-}
-
 std::optional<ConnectionRules> Switchboard::open(ClientId id, std::string_view target) {
   auto address = parse_address(target);
   if (!address || address->streams.size() > limits_.streams_per_connection) return std::nullopt;
@@ -121,6 +78,15 @@ std::optional<ConnectionRules> Switchboard::open(ClientId id, std::string_view t
   rules.lifetime = limits_.lifetime;
   rules.incoming_per_second = spot ? limits_.spot_incoming_per_second : limits_.usdm_incoming_per_second;
   return rules;
+}
+
+std::string Switchboard::farewell(ClientId id, WallTime now) const {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return "";
+  std::string out = "{\"e\":\"serverShutdown\",\"E\":";
+  append_integer(out, nanos_since_epoch(now) / found->second->unit.nanos);
+  out.push_back('}');
+  return found->second->combined ? "{\"stream\":\"!serverShutdown\",\"data\":" + out + "}" : out;
 }
 
 void Switchboard::text(ClientId id, std::string_view frame) {
@@ -144,6 +110,15 @@ void Switchboard::text(ClientId id, std::string_view frame) {
         delivery_.send(id, error_text(section, error));
         return;
       }
+      for (const auto& stream : request.streams)
+        for (const auto& part : refused_)
+          if (stream.find(part) != stream.npos) {
+            error.code = 2;
+            error.message = "Invalid request: " + shortened(stream) + " is refused";
+            error.id = request.id;
+            delivery_.send(id, error_text(section, error));
+            return;
+          }
       // The acknowledgement goes first, as messages of the new streams may follow at once.
       delivery_.send(id, answer_text(result, request.id));
       for (const auto& stream : request.streams) subscribe(id, client, stream);

@@ -11,6 +11,7 @@
 
 #include "sim/binance/messages.hpp"
 #include "sim/binance/streams.hpp"
+#include "sim/dialect/query.hpp"
 #include "sim/venue.hpp"
 
 namespace mp::sim::binance {
@@ -51,12 +52,15 @@ class Switchboard {
     virtual void stopped(Channel& channel) = 0;
   };
 
-  Switchboard(const Limits& limits, Delivery& delivery, Listener& listener)
-      : limits_(limits), delivery_(delivery), listener_(listener) {}
+  // Subscriptions to streams whose name contains one of `refused` are answered with an error.
+  Switchboard(const Limits& limits, Delivery& delivery, Listener& listener, std::vector<std::string> refused = {})
+      : limits_(limits), delivery_(delivery), listener_(listener), refused_(std::move(refused)) {}
 
   std::optional<ConnectionRules> open(ClientId client, std::string_view target);
   void text(ClientId client, std::string_view frame);
   void closed(ClientId client);
+  // Said before the venue cuts the connection.
+  std::string farewell(ClientId client, WallTime now) const;
 
   // Sends `append`'s payload to everybody subscribed.
   template <class Append>
@@ -88,16 +92,10 @@ class Switchboard {
   Limits limits_;
   Delivery& delivery_;
   Listener& listener_;
+  std::vector<std::string> refused_;
   std::unordered_map<ClientId, std::unique_ptr<Client>> clients_;
   std::map<std::string, std::unique_ptr<Channel>, std::less<>> channels_;
   std::string message_;
 };
-
-// "a=1&b=x%40y" → decoded pairs; also used for REST.
-std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
-// The value of `name`, or "".
-std::string_view query_value(const std::vector<std::pair<std::string, std::string>>& query, std::string_view name);
-// Path and query of a target.
-std::pair<std::string_view, std::string_view> split_target(std::string_view target);
 
 }  // namespace mp::sim::binance

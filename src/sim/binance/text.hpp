@@ -1,43 +1,12 @@
 #pragma once
-// How Binance writes numbers.
+// How Binance writes prices, quantities and levels.
 
-#include <charconv>
-#include <cstdint>
-#include <string>
-
-#include "sim/market/market.hpp"
+#include "sim/dialect/text.hpp"
 
 namespace mp::sim::binance {
 
-inline void append_integer(std::string& out, std::int64_t value) {
-  char text[24];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-  out.append(text, end);
-}
-inline void append_integer(std::string& out, std::uint64_t value) {
-  char text[24];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-  out.append(text, end);
-}
-
-// units × 10^-scale with `digits` decimals, without quotes. Precondition: units >= 0, scale <= digits <= 18.
-inline void append_fixed(std::string& out, std::int64_t units, int scale, int digits) {
-  char text[48];
-  char* const end = text + sizeof text;
-  char* at = end;
-  for (int i = scale; i < digits; ++i) *--at = '0';
-  auto rest = static_cast<std::uint64_t>(units);
-  for (int i = 0; i < scale; ++i, rest /= 10) *--at = static_cast<char>('0' + rest % 10);
-  if (digits > 0) *--at = '.';
-  do {
-    *--at = static_cast<char>('0' + rest % 10);
-    rest /= 10;
-  } while (rest != 0);
-  out.append(at, end);
-}
-
 inline void append_price(std::string& out, const Symbol& s, std::int64_t ticks) {
-  append_fixed(out, ticks, s.price_scale, s.price_digits);
+  append_fixed(out, ticks * s.tick_units, s.price_scale, s.price_digits);
 }
 inline void append_quantity(std::string& out, const Symbol& s, std::int64_t lots) {
   append_fixed(out, lots, s.quantity_scale, s.quantity_digits);
@@ -73,7 +42,5 @@ inline void append_side(std::string& out, const Symbol& s, const Book& book, Sid
   }
   out.push_back(']');
 }
-
-inline std::int64_t milliseconds(WallTime t) { return nanos_since_epoch(t) / 1'000'000; }
 
 }  // namespace mp::sim::binance

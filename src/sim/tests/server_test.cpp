@@ -61,7 +61,7 @@ class Running {
     auto listening = Server::listen(s.server);
     if (!listening) throw std::runtime_error(listening.error().text());
     server_ = std::move(*listening);
-    exchange_ = std::make_unique<binance::Exchange>(binance::all_symbols(s.exchange.market.start), s.exchange, *server_,
+    exchange_ = std::make_unique<binance::Exchange>(binance::usual_symbols(s.exchange.market.start), s.exchange, *server_,
                                                     s.ledger);
     thread_ = std::thread([this] { server_->run(*exchange_, clock_, std::nullopt); });
   }

@@ -63,6 +63,12 @@ TEST(Plan, OldServersAreNotGivenAKeyThatTheyRefuse) {
 
 TEST(Plan, TheSimulatorsAddressStandsInTheCollectorsConfiguration) {
   EXPECT_THAT(collector_configuration(options_for(Mode::simulated)), AllOf(HasSubstr("ws_base: ws://127.0.0.1:9443"), HasSubstr("symbols: [BTCUSDT]")));
+  auto options = options_for(Mode::simulated);
+  options.markets.push_back({"okx", "", {"BTC-USDT", "BTC-USDT-SWAP"}});
+  options.sim_exchanges = {"binance:spot", "okx"};
+  EXPECT_THAT(collector_configuration(options), HasSubstr("  - name: okx\n    symbols: [BTC-USDT, BTC-USDT-SWAP]\n    ws_base:")) <<
+      "a venue with one market does not name it";
+  EXPECT_THAT(command_of(make_plan(options, kTools), "sim"), HasSubstr("--exchange binance:spot --exchange okx"));
 }
 
 TEST(Ports, MoveTogetherAndStayDistinct) {

@@ -22,6 +22,7 @@ const WallTime kStart = *parse_iso("2026-11-23T04:00:00Z");
 
 struct Inbox : Delivery {
   void send(ClientId client, std::string_view text) override { messages[client].emplace_back(text); }
+  void close(ClientId, std::string_view) override {}
   std::vector<std::string> take(ClientId client) { return std::exchange(messages[client], {}); }
   std::map<ClientId, std::vector<std::string>> messages;
 };
@@ -37,7 +38,7 @@ struct SimulatedBinance : testing::Test {
     options.market = {seed, kStart, rate};
     options.limits = limits;
     options.history = history;
-    exchange = std::make_unique<Exchange>(all_symbols(kStart), options, inbox, &ledger);
+    exchange = std::make_unique<Exchange>(usual_symbols(kStart), options, inbox, &ledger);
   }
   void run_to(Nanos after_start) {
     while (!exchange->advance(kStart + after_start)) {
@@ -415,6 +416,208 @@ TEST_F(SimulatedBinance, SpentWeightIs429WithRetryAfterThen418) {
   EXPECT_FALSE(header(banned, "Retry-After").empty());
   EXPECT_EQ(get(target, 130s).status, 418) << "the ban outlives the minute";
   EXPECT_EQ(get(target, 200s).status, 200);
+}
+
+std::string text_of(const dom::element& e) { return std::string(std::string_view{e}); }
+std::string plain(const dom::element& e) { return Decimal::parse(std::string_view{e})->text(); }
+
+TEST_F(SimulatedBinance, MarkPriceComesOnTheMarketRouteWithItsFunding) {
+  make(500);
+  ASSERT_TRUE(exchange->open(1, "/market/stream?streams=btcusdt@markPrice@1s/ethusdt@markPrice/btcusdt_261225@markPrice@1s"));
+  ASSERT_TRUE(exchange->open(2, "/public/ws/btcusdt@markPrice@1s"));
+  run_to(9s);
+  EXPECT_THAT(inbox.take(2), IsEmpty()) << "the wrong route is silent";
+  std::map<std::string, int> count;
+  std::map<std::string, std::string> last;
+  dom::parser parser, other;
+  for (const auto& message : inbox.take(1)) {
+    const dom::element data = dom::element(parser.parse(message))["data"];
+    ++count[text_of(data["s"])];
+    last[text_of(data["s"])] = simdjson::minify(data);
+  }
+  EXPECT_EQ(count["BTCUSDT"], 9);
+  EXPECT_EQ(count["ETHUSDT"], 3);
+  EXPECT_EQ(count["BTCUSDT_261225"], 9);
+  const dom::element delivery = parser.parse(last["BTCUSDT_261225"]);
+  EXPECT_EQ(text_of(delivery["r"]), "");
+  EXPECT_EQ(std::int64_t{delivery["T"]}, 0);
+  const dom::element mark = parser.parse(last["BTCUSDT"]);
+  EXPECT_EQ(text_of(mark["e"]), "markPriceUpdate");
+  EXPECT_EQ(std::int64_t{mark["T"]}, 1795420800000) << "2026-11-23T08:00:00Z";
+  std::string line;
+  int lines = 0;
+  for (const auto& l : ledger.lines) {
+    if (l.find("\"funding_rate\",") == l.npos || l.find("\"BTCUSDT\"") == l.npos) continue;
+    line = l;
+    ++lines;
+  }
+  EXPECT_EQ(lines, 9);
+  const dom::element event = other.parse(line);
+  EXPECT_EQ(text_of(event["funding_rate"]), plain(mark["r"]));
+  EXPECT_EQ(text_of(event["mark_price"]), plain(mark["p"]));
+  EXPECT_EQ(text_of(event["index_price"]), plain(mark["i"]));
+  EXPECT_EQ(text_of(event["funding_time"]), "2026-11-23T08:00:00.000000000Z");
+  EXPECT_EQ(text_of(event["timestamp"]), iso(*wall_from_millis(std::int64_t{mark["E"]})));
+  for (const auto& l : ledger.lines) EXPECT_EQ(l.find("BTCUSDT_261225"), l.npos) << "no funding, no event";
+}
+
+TEST_F(SimulatedBinance, AForcedOrderIsToldOnceASecondAndSymbol) {
+  make(50'000);
+  ASSERT_TRUE(exchange->open(1, "/market/ws/btcusdt@forceOrder"));
+  ASSERT_TRUE(exchange->open(2, "/market/ws/!forceOrder@arr"));
+  ASSERT_TRUE(exchange->open(3, "/public/ws/btcusdt@forceOrder"));
+  run_to(10s);
+  EXPECT_THAT(inbox.take(3), IsEmpty());
+  const auto orders = inbox.take(1);
+  ASSERT_GT(orders.size(), 2U);
+  EXPECT_LE(orders.size(), 10U);
+  EXPECT_GT(inbox.take(2).size(), orders.size()) << "all symbols";
+  std::vector<std::string> lines;
+  for (const auto& l : ledger.lines) {
+    EXPECT_THAT(l, StartsWith("{\"type\":\"liquidation\""));
+    if (l.find("\"BTCUSDT\"") != l.npos) lines.push_back(l);
+  }
+  ASSERT_EQ(lines.size(), orders.size()) << "what was not told is not there";
+  dom::parser parser, other;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const dom::element o = dom::element(parser.parse(orders[i]))["o"];
+    const dom::element event = other.parse(lines[i]);
+    EXPECT_EQ(text_of(event["side"]), text_of(o["S"]) == "SELL" ? "sell" : "buy");
+    EXPECT_EQ(text_of(event["price"]), plain(o["p"]));
+    EXPECT_EQ(text_of(event["average_price"]), plain(o["ap"]));
+    EXPECT_EQ(text_of(event["quantity"]), plain(o["q"]));
+    EXPECT_EQ(text_of(event["filled_quantity"]), plain(o["z"]));
+    EXPECT_EQ(text_of(event["status"]), "FILLED");
+    EXPECT_EQ(text_of(event["coverage"]), "sampled");
+    EXPECT_EQ(text_of(event["timestamp"]), iso(*wall_from_millis(std::int64_t{o["T"]})));
+    // The bankruptcy price is the worse one.
+    const auto worse = *Decimal::parse(std::string_view{o["p"]}) < *Decimal::parse(std::string_view{o["ap"]});
+    EXPECT_EQ(worse, text_of(o["S"]) == "SELL");
+  }
+}
+
+TEST_F(SimulatedBinance, RawTradesOfUsdmHaveRowsWithoutATradeAndContiguousIds) {
+  make(20'000);
+  ASSERT_TRUE(exchange->open(1, "/public/ws/btcusdt@trade"));
+  ASSERT_TRUE(exchange->open(2, "/market/ws/btcusdt@trade"));
+  run_to(5s);
+  EXPECT_THAT(inbox.take(2), IsEmpty());
+  dom::parser parser;
+  std::uint64_t next = 0;
+  std::size_t market = 0, na = 0;
+  for (const auto& message : inbox.take(1)) {
+    const dom::element trade = parser.parse(message);
+    const auto id = std::uint64_t{trade["t"]};
+    if (next != 0) {
+      ASSERT_EQ(id, next);
+    }
+    next = id + 1;
+    if (text_of(trade["X"]) == "MARKET") {
+      ++market;
+      continue;
+    }
+    ++na;
+    EXPECT_EQ(text_of(trade["X"]), "NA");
+    EXPECT_EQ(text_of(trade["p"]), "0");
+    EXPECT_EQ(text_of(trade["q"]), "0");
+  }
+  EXPECT_GT(na, 3U);
+  EXPECT_GT(market, na * 30);
+  EXPECT_EQ(ledger.lines.size(), market) << "they are no trades";
+  for (const auto row : dom::array{parser.parse(get("/fapi/v1/trades?symbol=BTCUSDT&limit=1000", 5s).body)})
+    EXPECT_NE(text_of(row["qty"]), "0");
+}
+
+TEST_F(SimulatedBinance, FundingIsInfoAndHistory) {
+  make();
+  dom::parser parser;
+  for (const auto row : dom::array{parser.parse(get("/fapi/v1/fundingInfo").body)})
+    EXPECT_EQ(std::int64_t{row["fundingIntervalHours"]}, 4) << "only what differs is listed";
+  const dom::array rows = parser.parse(get("/fapi/v1/fundingRate?symbol=BTCUSDT&limit=3").body);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(std::int64_t{rows.at(2)["fundingTime"]}, 1795392000000) << "the most recent ones, oldest first";
+  EXPECT_EQ(std::int64_t{rows.at(0)["fundingTime"]}, 1795392000000 - 16 * 3'600'000);
+  EXPECT_EQ(text_of(rows.at(0)["rateType"]), "Regular");
+  ASSERT_EQ(ledger.lines.size(), 3U);
+  EXPECT_THAT(ledger.lines.back(), HasSubstr(R"("is_settled":true)"));
+  EXPECT_THAT(ledger.lines.back(), HasSubstr(R"("timestamp":"2026-11-23T00:00:00.000000000Z")"));
+  get("/fapi/v1/fundingRate?symbol=BTCUSDT&limit=3");
+  EXPECT_EQ(ledger.lines.size(), 3U) << "what was told stands there once";
+  EXPECT_EQ(get("/fapi/v1/fundingRate?symbol=NOPE").status, 400);
+  int refused = 0;
+  for (int i = 0; i < 510; ++i) refused += get("/fapi/v1/fundingInfo").status == 429 ? 1 : 0;
+  EXPECT_EQ(refused, 14) << "500 in five minutes together, four were used";
+}
+
+TEST_F(SimulatedBinance, OpenInterestHasTheTimeOfItsChange) {
+  make(2000);
+  run_to(3s);
+  dom::parser parser;
+  const dom::element oi = parser.parse(get("/fapi/v1/openInterest?symbol=BTCUSDT", 3s).body);
+  ASSERT_EQ(ledger.lines.size(), 1U);
+  EXPECT_THAT(ledger.lines[0], HasSubstr("\"open_interest\":\"" + plain(oi["openInterest"]) + "\""));
+  EXPECT_THAT(ledger.lines[0], HasSubstr(iso(*wall_from_millis(std::int64_t{oi["time"]}))));
+  get("/fapi/v1/openInterest?symbol=BTCUSDT", 3s);
+  EXPECT_EQ(ledger.lines.size(), 1U) << "unchanged";
+  EXPECT_THAT(get("/fapi/v1/openInterest", 3s).body, HasSubstr("-1102"));
+  EXPECT_EQ(get("/api/v3/openInterest?symbol=BTCUSDT", 3s).status, 404);
+}
+
+TEST_F(SimulatedBinance, RatiosAreOldestFirstAndTheirSharesMakeOne) {
+  make();
+  dom::parser parser;
+  const std::string path = "/futures/data/";
+  const dom::array rows = parser.parse(get(path + "topLongShortPositionRatio?symbol=BTCUSDT&period=5m&limit=2", 60s).body);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(std::int64_t{rows.at(1)["timestamp"]}, 1795406400000);
+  EXPECT_EQ(std::int64_t{rows.at(0)["timestamp"]}, 1795406400000 - 300'000);
+  const auto whole = *Decimal::parse(std::string_view{rows.at(0)["longAccount"]});
+  const auto rest = *Decimal::parse(std::string_view{rows.at(0)["shortAccount"]});
+  EXPECT_EQ(std::stod(whole.text()) + std::stod(rest.text()), 1.0);
+  ASSERT_EQ(ledger.lines.size(), 2U);
+  EXPECT_THAT(ledger.lines[0], StartsWith("{\"type\":\"lsr_top_position\""));
+  EXPECT_THAT(ledger.lines[0], HasSubstr("\"long_position_ratio\":\"" + whole.text() + "\""));
+  get(path + "globalLongShortAccountRatio?symbol=BTCUSDT&period=1h&limit=1", 60s);
+  EXPECT_THAT(ledger.lines.back(), StartsWith("{\"type\":\"lsr_all_account\""));
+  EXPECT_THAT(ledger.lines.back(), HasSubstr(R"("period":"1h")"));
+  get(path + "topLongShortAccountRatio?symbol=BTCUSDT&period=5m", 60s);
+  EXPECT_EQ(ledger.lines.size(), 3U) << "none of the product's types";
+  EXPECT_EQ(get(path + "globalLongShortAccountRatio?symbol=BTCUSDT&period=7m").status, 400);
+  EXPECT_EQ(get(path + "nothing?symbol=BTCUSDT&period=5m").status, 404);
+  int refused = 0;
+  for (int i = 0; i < 1000; ++i) refused += get(path + "globalLongShortAccountRatio?symbol=BTCUSDT&period=5m&limit=1").status == 429;
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(get("/fapi/v1/ping").status, 200) << "a budget of its own";
+}
+
+TEST_F(SimulatedBinance, DayTickersAreStreamedAndAsked) {
+  make(2000);
+  ASSERT_TRUE(exchange->open(1, "/ws/btcusdt@ticker"));
+  ASSERT_TRUE(exchange->open(2, "/market/ws/btcusdt@ticker"));
+  run_to(5s);
+  EXPECT_NEAR(static_cast<double>(inbox.take(1).size()), 5, 1);
+  const auto usdm = inbox.take(2);
+  ASSERT_GE(usdm.size(), 2U);
+  dom::parser parser;
+  const dom::element t = parser.parse(usdm.back());
+  EXPECT_EQ(text_of(t["e"]), "24hrTicker");
+  EXPECT_GE(std::stod(text_of(t["h"])), std::stod(text_of(t["l"])));
+  const dom::array all = parser.parse(get("/fapi/v1/ticker/24hr", 5s).body);
+  ASSERT_EQ(all.size(), 9U);
+  EXPECT_GT(std::stod(text_of(all.at(0)["quoteVolume"])), 0);
+  const dom::element one = parser.parse(get("/api/v3/ticker/24hr?symbol=BTCUSDT", 5s).body);
+  EXPECT_EQ(text_of(one["symbol"]), "BTCUSDT");
+  EXPECT_THAT(get("/api/v3/ticker/24hr?symbol=NOPE").body, HasSubstr("-1121"));
+}
+
+TEST_F(SimulatedBinance, SaysGoodbyeInTheFormOfTheConnection) {
+  make();
+  ASSERT_TRUE(exchange->open(1, "/ws/btcusdt@trade"));
+  ASSERT_TRUE(exchange->open(2, "/stream?streams=btcusdt@trade"));
+  EXPECT_EQ(exchange->farewell(1, kStart), R"({"e":"serverShutdown","E":1795406400000})");
+  EXPECT_EQ(exchange->farewell(2, kStart),
+            R"({"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1795406400000}})");
+  EXPECT_EQ(exchange->farewell(9, kStart), "");
 }
 
 TEST_F(SimulatedBinance, SameSeedAndStartGiveTheSameMessagesAndLedger) {

@@ -11,7 +11,7 @@ namespace {
 const WallTime kTime = *wall_from_millis(1'790'000'000'120);
 
 Symbol listed(const std::string& instrument, Kind kind) {
-  for (const auto& s : all_symbols(kTime))
+  for (const auto& s : usual_symbols(kTime))
     if (s.instrument == instrument && s.kind == kind) return s;
   ADD_FAILURE() << instrument;
   return {};
@@ -119,7 +119,7 @@ TEST(UsdmMessages, CarryTheMarketAndThePair) {
 
 TEST(UsdmMessages, QuarterlyFutureNamesItsPair) {
   Symbol s;
-  for (const auto& symbol : all_symbols(*parse_iso("2026-11-23T04:00:00Z")))
+  for (const auto& symbol : usual_symbols(*parse_iso("2026-11-23T04:00:00Z")))
     if (symbol.kind == Kind::future) s = symbol;
   EXPECT_EQ(s.instrument, "BTCUSDT_261225");
   EXPECT_EQ(s.canonical(), "BTC-USDT-20261225");
@@ -182,18 +182,6 @@ TEST(Streams, OfUsdmAreRoutedAsSinceApril2026) {
                            "btcusdt@forceOrder", "btcusdt@ticker"})
     EXPECT_EQ(route_of(Section::usdm, name), Route::usdm_market) << name;
   EXPECT_EQ(route_of(Section::spot, "btcusdt@aggTrade"), Route::spot);
-}
-
-TEST(Listing, ChoosesByCountAndByName) {
-  EXPECT_EQ(first_symbols(kTime, 2)->size(), 4U);
-  EXPECT_FALSE(first_symbols(kTime, 0).has_value());
-  EXPECT_FALSE(first_symbols(kTime, 99).has_value());
-  const std::string names[] = {"usdm:BTCUSDT", "PEPEUSDT"};
-  EXPECT_EQ(named_symbols(kTime, names)->size(), 2U);
-  const std::string wrong[] = {"BTCUSD"};
-  const auto refused = named_symbols(kTime, wrong);
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_NE(refused.error().text().find("BTCUSDT"), std::string::npos) << refused.error().text();
 }
 
 TEST(Listing, HasSaneNumbers) {

@@ -14,6 +14,7 @@ const WallTime kStart = *parse_iso("2026-11-23T04:00:00Z");
 
 struct Inbox : Delivery {
   void send(ClientId client, std::string_view text) override { messages[client].emplace_back(text); }
+  void close(ClientId, std::string_view) override {}
   std::vector<std::string> take(ClientId client) { return std::exchange(messages[client], {}); }
   std::map<ClientId, std::vector<std::string>> messages;
 };

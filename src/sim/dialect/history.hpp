@@ -8,7 +8,7 @@
 
 #include "sim/market/market.hpp"
 
-namespace mp::sim::binance {
+namespace mp::sim {
 
 struct FillRecord {
   std::uint64_t id = 0;
@@ -53,4 +53,4 @@ class History {
   std::deque<Record> records_;
 };
 
-}  // namespace mp::sim::binance
+}  // namespace mp::sim
