@@ -170,14 +170,15 @@ std::vector<Section> Section::list(const std::string& key) {
   return sections;
 }
 
-std::map<std::string, std::string> Section::table(const std::string& key) {
+std::map<std::string, std::string> Section::table(const std::string& key, bool secret) {
   std::map<std::string, std::string> values;
   const auto* node = child(key, Node::Kind::map, "a mapping (name: value)");
   if (node == nullptr) return values;
   for (const auto& entry : node->entries) {
     if (entry.value.kind == Node::Kind::scalar) {
       values[entry.key] = entry.value.scalar;
-      config_->settings_.push_back({fmt::format("{}.{}", path_of(key), entry.key), entry.value.scalar, Origin::file,
+      config_->settings_.push_back({fmt::format("{}.{}", path_of(key), entry.key),
+                                    secret ? "***" : entry.value.scalar, Origin::file,
                                     entry.place.text(), "", ""});
     } else {
       config_->problem(entry.place, fmt::format("{}.{}: expected a plain value, saw {}", path_of(key), entry.key, describe(entry.value)));

@@ -77,7 +77,8 @@ class Section {
 
   Section section(const std::string& key);
   std::vector<Section> list(const std::string& key);        // of mappings
-  std::map<std::string, std::string> table(const std::string& key);  // of free names to plain values
+  // Of free names to plain values; `secret`: values are never shown.
+  std::map<std::string, std::string> table(const std::string& key, bool secret = false);
 
   std::string text(const std::string& key, const std::string& fallback, const Key& about = {});
   bool boolean(const std::string& key, bool fallback, const Key& about = {});

@@ -70,6 +70,7 @@ struct OpenSocket {
 struct SendFrame {
   ConnectionId connection = 0;
   std::string text;
+  std::string recorded_as{};  // what the journal gets in its place, where the text holds a secret; "": the text itself
 };
 struct CloseSocket {
   ConnectionId connection = 0;

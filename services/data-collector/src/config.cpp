@@ -109,6 +109,7 @@ SessionOptions read_source(Section& item, DataSource data_source) {
   session.ws_base = item.text("ws_base", "", {.help = "instead of the venue's own address: ws://127.0.0.1:9443"});
   session.rest_base = item.text("rest_base", "", {.help = "likewise: http://127.0.0.1:9443"});
   session.extra = item.table("extra");
+  session.credentials = item.table("credentials", true);
   return session;
 }
 

@@ -47,7 +47,8 @@ void SocketDriver::carry_out(Outbox& wishes) {
   for (auto& wish : wishes.opens) open(std::move(wish));
   for (auto& frame : wishes.frames) {
     if (auto* socket = find(frame.connection); socket && socket->ws) {
-      record(RecordKind::sent, frame.connection, net::now(), {}, frame.text);
+      record(RecordKind::sent, frame.connection, net::now(), {},
+             frame.recorded_as.empty() ? frame.text : frame.recorded_as);
       socket->ws->send(std::move(frame.text));
     }
   }

@@ -88,6 +88,14 @@ TEST(Config, ReadsNestedListsIntoAStruct) {
   EXPECT_THAT(settings.exchanges[1].data, ElementsAre("trade"));
 }
 
+TEST(Config, ASecretTableIsReadAndNotShown) {
+  Config config(yaml("credentials: {client_id: me, client_secret: hush}"), environment({}));
+  EXPECT_THAT(config.root().table("credentials", true), ElementsAre(Pair("client_id", "me"), Pair("client_secret", "hush")));
+  EXPECT_EQ(problems_of(config), "");
+  ASSERT_EQ(config.settings().size(), 2u);
+  for (const auto& each : config.settings()) EXPECT_EQ(each.value, "***");
+}
+
 TEST(Config, AListOfValuesAndMappings) {
   Config config(yaml("symbols: [BTC-USDT, {quote: USDT, top: 5}, '*']"), environment({}));
   auto items = config.root().items("symbols");
