@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "exchanges/binance/binance.hpp"
+#include "exchanges/deribit/deribit.hpp"
 #include "exchanges/exchange.hpp"
 
 namespace mp {
@@ -10,6 +11,7 @@ namespace mp {
 std::span<const Exchange> exchanges() {
   static const std::vector<Exchange> all{
       make_binance(),
+      make_deribit(),
   };
   return all;
 }

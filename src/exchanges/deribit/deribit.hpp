@@ -1,0 +1,9 @@
+#pragma once
+// The only header of this folder that others include.
+#include "exchanges/exchange.hpp"
+
+namespace mp {
+
+Exchange make_deribit();
+
+}  // namespace mp
