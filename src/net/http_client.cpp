@@ -6,16 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
 #include "base/text.hpp"
 #include "net/clock.hpp"
+#include "net/proxy.hpp"
 
 namespace mp::net {
 namespace {
-
-constexpr std::array<std::string_view, 3> kLoopbackHosts{"localhost", "127.0.0.1", "[::1]"};
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -149,17 +149,6 @@ Errc errc_of(CURLcode code) {
   }
 }
 
-// A proxy from the environment cannot reach what listens on this machine's own loopback, whatever no_proxy says.
-bool is_loopback(std::string_view url) {
-  const auto plain = url_without_secrets(url);
-  return std::any_of(kLoopbackHosts.begin(), kLoopbackHosts.end(), [&](std::string_view host) {
-    const auto at = plain.find("://");
-    if (at == std::string::npos) return false;
-    const auto rest = std::string_view{plain}.substr(at + 3);
-    return rest.starts_with(host) && (rest.size() == host.size() || rest[host.size()] == ':' || rest[host.size()] == '/');
-  });
-}
-
 template <class Value>
 void set(CURL* handle, CURLoption option, Value value) {
   const CURLcode code = curl_easy_setopt(handle, option, value);
@@ -185,6 +174,19 @@ void set_method(CURL* handle, const HttpRequest& request, BodyReader& body) {
   set(handle, CURLOPT_SEEKDATA, static_cast<void*>(&body));
   // Without a body nothing would stop libcurl from sending it again; on a new connection it does not.
   if (body.parts.empty()) set(handle, CURLOPT_FRESH_CONNECT, 1L);
+}
+
+void set_proxy(CURL* handle, const std::optional<Proxy>& proxy) {
+  // Decided already: libcurl is not to look at the environment again.
+  set(handle, CURLOPT_NOPROXY, "");
+  if (!proxy) return set(handle, CURLOPT_PROXY, "");
+  set(handle, CURLOPT_PROXY, proxy->host.c_str());
+  set(handle, CURLOPT_PROXYPORT, std::strtol(proxy->port.c_str(), nullptr, 10));
+  set(handle, CURLOPT_PROXYTYPE,
+      static_cast<long>(proxy->kind == Proxy::Kind::http ? CURLPROXY_HTTP : CURLPROXY_SOCKS5_HOSTNAME));
+  if (!proxy->has_credentials()) return;
+  set(handle, CURLOPT_PROXYUSERNAME, proxy->user.c_str());
+  set(handle, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
 }
 
 void set_timeouts(CURL* handle, const HttpTimeouts& timeouts) {
@@ -249,13 +251,14 @@ struct HttpClient::Impl {
   ~Impl() { curl_easy_cleanup(handle); }
 
   // curl_easy_reset keeps open connections, the DNS cache and TLS sessions, and forgets every option.
-  void prepare(const HttpRequest& request, BodyReader& body, HeaderList& headers, Answer& answer) {
+  void prepare(const HttpRequest& request, const std::optional<Proxy>& proxy, BodyReader& body, HeaderList& headers,
+               Answer& answer) {
     curl_easy_reset(handle);
     error_text[0] = '\0';
     set(handle, CURLOPT_ERRORBUFFER, error_text.data());
     set(handle, CURLOPT_URL, request.url.c_str());
     set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    if (is_loopback(request.url)) set(handle, CURLOPT_PROXY, "");
+    set_proxy(handle, proxy);
     set(handle, CURLOPT_NOSIGNAL, 1L);
     set(handle, CURLOPT_TCP_NODELAY, 1L);
     set(handle, CURLOPT_USERAGENT, options.user_agent.c_str());
@@ -275,8 +278,10 @@ struct HttpClient::Impl {
     set(handle, CURLOPT_NOPROGRESS, 0L);
   }
 
-  Error error_of(CURLcode code, const HttpRequest& request, const Answer& answer) const {
-    const auto where = request.method + " " + url_without_secrets(request.url);
+  Error error_of(CURLcode code, const HttpRequest& request, const std::optional<Proxy>& proxy,
+                 const Answer& answer) const {
+    const auto where = request.method + " " + url_without_secrets(request.url) +
+                       (proxy ? " by proxy " + proxy->name() : std::string());
     if (answer.too_long)
       return {Errc::out_of_range, where, fmt::format("the answer is longer than {} bytes", request.max_response_bytes)};
     if (code == CURLE_ABORTED_BY_CALLBACK) return {Errc::unavailable, where, "given up: stopping"};
@@ -292,14 +297,22 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
 Result<HttpResponse> HttpClient::request(const HttpRequest& request, std::stop_token stop) {
+  // What is no address libcurl says better.
+  std::optional<Proxy> proxy;
+  if (const auto url = parse_url(request.url)) {
+    auto found = proxy_for(*url, request.proxy, process_variables());
+    if (!found)
+      return Error{Errc::usage, request.method + " " + url_without_secrets(request.url), found.error().text()};
+    proxy = std::move(*found);
+  }
   BodyReader body{request};
   HeaderList headers;
   Answer answer;
   answer.max_bytes = request.max_response_bytes;
   answer.stop = &stop;
-  impl_->prepare(request, body, headers, answer);
+  impl_->prepare(request, proxy, body, headers, answer);
   const CURLcode code = curl_easy_perform(impl_->handle);
-  if (code != CURLE_OK) return impl_->error_of(code, request, answer);
+  if (code != CURLE_OK) return impl_->error_of(code, request, proxy, answer);
   long status = 0;
   curl_easy_getinfo(impl_->handle, CURLINFO_RESPONSE_CODE, &status);
   answer.response.status = static_cast<int>(status);

@@ -1,7 +1,6 @@
 #pragma once
 // HTTP requests: HttpClient blocks its caller, AsyncHttp runs requests on a few threads of its own.
-// Proxies come from the environment by libcurl's rule (http_proxy, https_proxy, no_proxy); loopback
-// addresses are always reached directly.
+// Proxies: proxy.hpp says which one leads to an address, by a request's own setting or the environment.
 
 #include <chrono>
 #include <condition_variable>
@@ -38,6 +37,7 @@ struct HttpTimeouts {
 struct HttpRequest {
   std::string method = "GET";
   std::string url{};
+  std::string proxy{};  // as proxy_for() takes it: "" the environment decides, "direct", or a proxy's address
   std::vector<HttpHeader> headers{};
   std::string body{};
   // Sent after `body`, without a copy: what they point to must live until the answer is there.
@@ -77,8 +77,8 @@ class HttpClient {
   HttpClient& operator=(HttpClient&&) noexcept;
 
   // Sent at most once, unless it is a GET or HEAD (then libcurl may repeat it when a kept-alive connection breaks).
-  // Any answer of the server, whatever its status, is a response. Otherwise an Error whose `where` says method and
-  // url (without query): Errc::unavailable (not reached), timeout, refused (TLS), out_of_range (answer too
+  // Any answer of the server, whatever its status, is a response. Otherwise an Error whose `where` says method, url
+  // (without query) and proxy: Errc::unavailable (not reached), timeout, refused (TLS), out_of_range (answer too
   // long), usage (bad url), io (the connection broke; the server may have carried the request out).
   // A stop request ends a running call within about a second, with Errc::unavailable.
   Result<HttpResponse> request(const HttpRequest& request, std::stop_token stop = {});

@@ -3,16 +3,21 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/ssl.hpp>
 #include <boost/beast/websocket.hpp>
 #include <boost/beast/websocket/ssl.hpp>
 #include <deque>
+#include <optional>
 
 #include "net/clock.hpp"
+#include "net/proxy.hpp"
 #include "net/url.hpp"
 
 namespace mp::net {
@@ -48,8 +53,8 @@ struct Outcome {
   std::string detail;
 };
 
-Outcome network_failure(const char* step, const WebSocketOptions& options, const error_code& error) {
-  return {CloseReason::network, std::string(step) + " " + options.url + ": " + error.message()};
+Outcome network_failure(const std::string& step, const WebSocketOptions& options, const error_code& error) {
+  return {CloseReason::network, step + " " + options.url + ": " + error.message()};
 }
 
 }  // namespace
@@ -68,10 +73,11 @@ template <class Stream>
 class Connection final : public WebSocket::Impl, public std::enable_shared_from_this<Connection<Stream>> {
  public:
   template <class... Args>
-  Connection(asio::io_context& context, WebSocketOptions options, Url url, WebSocket::Handlers handlers,
-             std::shared_ptr<asio::ssl::context> tls, Args&&... args)
+  Connection(asio::io_context& context, WebSocketOptions options, Url url, std::optional<Proxy> proxy,
+             WebSocket::Handlers handlers, std::shared_ptr<asio::ssl::context> tls, Args&&... args)
       : options_(std::move(options)),
         url_(std::move(url)),
+        proxy_(std::move(proxy)),
         handlers_(std::move(handlers)),
         tls_(std::move(tls)),
         resolver_(context),
@@ -129,18 +135,81 @@ class Connection final : public WebSocket::Impl, public std::enable_shared_from_
       self->timed_out_ = true;
       self->drop_socket();
     });
-    const auto [resolve_error, endpoints] =
-        co_await resolver_.async_resolve(url_.host, url_.port, as_tuple(use_awaitable));
-    if (resolve_error) co_return failure("looking up", resolve_error);
+    const auto [resolve_error, endpoints] = co_await resolver_.async_resolve(
+        proxy_ ? proxy_->host : url_.host, proxy_ ? proxy_->port : url_.port, as_tuple(use_awaitable));
+    if (resolve_error) co_return failure(step("looking up", "looking up the proxy"), resolve_error);
     const auto [connect_error, endpoint] =
         co_await beast::get_lowest_layer(ws_).async_connect(endpoints, as_tuple(use_awaitable));
-    if (connect_error) co_return failure("connecting to", connect_error);
+    if (connect_error) co_return failure(step("connecting to", "connecting to the proxy"), connect_error);
     error_code ignored;
     beast::get_lowest_layer(ws_).socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (proxy_) {
+      // No ?: here: GCC 12 destroys the temporaries of both its co_awaits.
+      std::optional<Outcome> refused;
+      if (proxy_->kind == Proxy::Kind::http)
+        refused = co_await open_http_tunnel();
+      else
+        refused = co_await open_socks5_tunnel();
+      if (refused) co_return refused;
+    }
     if constexpr (std::is_same_v<Stream, Tls>) {
       if (const auto error = co_await tls_handshake()) co_return failure("TLS handshake with", error);
     }
     co_return co_await upgrade();
+  }
+
+  std::string step(const char* direct, const char* by_proxy) const {
+    return proxy_ ? std::string(by_proxy) + " " + proxy_->name() + " for" : direct;
+  }
+
+  Outcome proxy_refused(const std::string& what) const {
+    return {CloseReason::refused, "proxy " + proxy_->name() + " for " + options_.url + ": " + what};
+  }
+
+  asio::awaitable<std::optional<Outcome>> open_http_tunnel() {
+    auto& socket = beast::get_lowest_layer(ws_).socket();
+    const auto request = connect_request(*proxy_, url_, options_.user_agent);
+    const auto [write_error, written] =
+        co_await asio::async_write(socket, asio::buffer(request), as_tuple(use_awaitable));
+    if (write_error) co_return failure(step("", "writing to the proxy"), write_error);
+    std::string head;
+    const auto [read_error, size] = co_await asio::async_read_until(
+        socket, asio::dynamic_buffer(head, kMaxConnectHead), "\r\n\r\n", as_tuple(use_awaitable));
+    if (read_error == asio::error::not_found) co_return proxy_refused("its answer has no end");
+    if (read_error) co_return failure(step("", "reading from the proxy"), read_error);
+    if (const auto refusal = connect_refusal(std::string_view(head).substr(0, size))) co_return proxy_refused(*refusal);
+    // Neither kind of server speaks before we have.
+    if (head.size() != size) co_return proxy_refused("sent bytes before the tunnel was used");
+    co_return std::nullopt;
+  }
+
+  // Says `request`, reads an answer of `size` bytes into `answer`.
+  asio::awaitable<error_code> ask_socks5(std::string request, std::string& answer, std::size_t size) {
+    auto& socket = beast::get_lowest_layer(ws_).socket();
+    const auto [write_error, written] =
+        co_await asio::async_write(socket, asio::buffer(request), as_tuple(use_awaitable));
+    if (write_error) co_return write_error;
+    answer.resize(size);
+    const auto [read_error, got] = co_await asio::async_read(socket, asio::buffer(answer), as_tuple(use_awaitable));
+    co_return read_error;
+  }
+
+  asio::awaitable<std::optional<Outcome>> open_socks5_tunnel() {
+    const auto talking = step("", "talking to the proxy");
+    std::string answer;
+    if (const auto error = co_await ask_socks5(socks5_greeting(*proxy_), answer, 2)) co_return failure(talking, error);
+    const auto wants_password = socks5_wants_password(answer);
+    if (!wants_password) co_return proxy_refused(wants_password.error().text());
+    if (*wants_password) {
+      if (const auto error = co_await ask_socks5(socks5_password(*proxy_), answer, 2))
+        co_return failure(talking, error);
+      if (const auto refusal = socks5_password_refusal(answer)) co_return proxy_refused(*refusal);
+    }
+    if (const auto error = co_await ask_socks5(socks5_connect(url_), answer, 5)) co_return failure(talking, error);
+    const auto rest = socks5_rest(answer);
+    if (!rest) co_return proxy_refused(rest.error().text());
+    if (const auto error = co_await ask_socks5({}, answer, *rest)) co_return failure(talking, error);
+    co_return std::nullopt;
   }
 
   asio::awaitable<error_code> tls_handshake() {
@@ -201,9 +270,9 @@ class Connection final : public WebSocket::Impl, public std::enable_shared_from_
     return network_failure("reading from", options_, error);
   }
 
-  Outcome failure(const char* step, const error_code& error) {
+  Outcome failure(const std::string& step, const error_code& error) {
     if (timed_out_)
-      return {CloseReason::network, std::string(step) + " " + options_.url + ": no answer within " +
+      return {CloseReason::network, step + " " + options_.url + ": no answer within " +
                                         std::to_string(options_.handshake_timeout.count()) + " s"};
     if (close_reason_) return {*close_reason_, "closed by us while opening " + options_.url};
     return network_failure(step, options_, error);
@@ -245,6 +314,7 @@ class Connection final : public WebSocket::Impl, public std::enable_shared_from_
 
   WebSocketOptions options_;
   Url url_;
+  std::optional<Proxy> proxy_;
   WebSocket::Handlers handlers_;
   std::shared_ptr<asio::ssl::context> tls_;  // outlives ws_, which uses it
   asio::ip::tcp::resolver resolver_;
@@ -286,15 +356,17 @@ std::shared_ptr<WebSocket::Impl> started(std::shared_ptr<Connection> connection)
 std::shared_ptr<WebSocket::Impl> make_impl(Loop& loop, WebSocketOptions options, WebSocket::Handlers handlers) {
   auto url = parse_url(options.url);
   if (!url) return started(std::make_shared<Unusable>(loop, std::move(handlers), url.error()));
+  auto proxy = proxy_for(*url, options.proxy, process_variables());
+  if (!proxy) return started(std::make_shared<Unusable>(loop, std::move(handlers), proxy.error()));
   if (!url->is_secure()) {
     return started(std::make_shared<Connection<Tcp>>(loop.context(), std::move(options), std::move(*url),
-                                                     std::move(handlers), nullptr));
+                                                     std::move(*proxy), std::move(handlers), nullptr));
   }
   auto tls = make_tls_context(options.ca_file);
   if (!tls) return started(std::make_shared<Unusable>(loop, std::move(handlers), tls.error()));
   auto& context = **tls;
   return started(std::make_shared<Connection<Tls>>(loop.context(), std::move(options), std::move(*url),
-                                                   std::move(handlers), std::move(*tls), context));
+                                                   std::move(*proxy), std::move(handlers), std::move(*tls), context));
 }
 
 }  // namespace

@@ -202,6 +202,8 @@ void Collector::add_drivers() {
   driver.compression = options_.compression;
   for (const auto& configured : options_.sources) {
     const auto& source = configured.source;
+    const auto proxy = options_.proxies.find(source);
+    driver.proxy = proxy == options_.proxies.end() ? "" : proxy->second;
     SocketDriver::Callbacks callbacks;
     callbacks.record = [this](const RawRecord& record) { ingest_->add(record); };
     callbacks.tick = [this, source](Instant now) { ingest_->tick(source, now); };

@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "exchanges/exchange.hpp"
+#include "net/proxy.hpp"
 
 namespace mp::collector {
 namespace {
@@ -91,6 +92,14 @@ std::vector<DataType> read_data_types(Section& item, const Exchange* exchange, c
   return types;
 }
 
+// A proxy's address may hold a password: it is not shown, and complaints do not repeat it.
+std::string read_proxy(Section& section, const std::string& fallback, const char* help) {
+  auto text = section.text("proxy", fallback, {.help = help, .secret = true});
+  if (text.empty() || text == "direct") return text;
+  if (const auto parsed = net::parse_proxy(text); !parsed) section.refuse("proxy", parsed.error().text());
+  return text;
+}
+
 SessionOptions read_source(Section& item, DataSource data_source) {
   SessionOptions session;
   session.data_source = data_source;
@@ -136,7 +145,12 @@ Result<Settings> read_settings(config::Config& config) {
                                       {.help = "least level that is written", .env = "LOG_LEVEL"});
   settings.log.format = logging.one_of("format", "text", {"text", "json"}, {.help = "of a log line"});
   settings.log.file = logging.text("file", "", {.help = "also write here, rotated"});
-  for (auto& item : root.list("exchanges")) options.sources.push_back(read_source(item, options.data_source));
+  const auto proxy =
+      read_proxy(network, "", "http://, socks5://, direct; nothing: HTTPS_PROXY, ALL_PROXY and NO_PROXY decide");
+  for (auto& item : root.list("exchanges")) {
+    options.sources.push_back(read_source(item, options.data_source));
+    options.proxies[options.sources.back().source] = read_proxy(item, proxy, "of this venue alone");
+  }
   if (auto ok = config.finish(); !ok) return ok.error();
   return settings;
 }

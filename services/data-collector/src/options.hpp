@@ -44,6 +44,8 @@ struct CollectorOptions {
   std::string metrics_listen = "127.0.0.1:9093";
   std::string ca_file;
   bool compression = true;
+  // How each source is reached, as net::proxy_for() takes it; one that is not named: as the environment says.
+  std::map<Source, std::string> proxies;
   bool exit_when_done = false;      // play-back only: end when everything is acknowledged
   std::string final_books_file;     // at the end every book held is written here, all levels, as JSON lines
   std::string end_report_file;      // at the end what the bus had not taken is written here, as JSON; "": nowhere

@@ -89,6 +89,7 @@ void SocketDriver::connect(Socket& socket) {
   }
   net::WebSocketOptions options;
   options.url = socket.wish.url;
+  options.proxy = options_.proxy;
   options.ca_file = options_.ca_file;
   options.compression = options_.compression;
   net::WebSocket::Handlers handlers;
@@ -155,6 +156,7 @@ void SocketDriver::send_waiting_requests() {
 bool SocketDriver::start_request(const RestRequest& request) {
   net::HttpRequest http;
   http.url = request.url;
+  http.proxy = options_.proxy;
   ++counters_.requests;
   const auto started = http_.request(
       std::move(http), [this, &loop = loop_, alive = alive_, request](Result<net::HttpResponse> answer, Instant at) {

@@ -20,8 +20,9 @@
 namespace mp::collector {
 
 struct DriverOptions {
-  std::string ca_file;
+  std::string ca_file{};
   bool compression = true;  // offer permessage-deflate
+  std::string proxy{};      // as net::proxy_for() takes it
   std::size_t max_requests_waiting = 4096;
   // Few, so that what matters more does not stand behind what matters less.
   std::size_t max_requests_under_way = 4;

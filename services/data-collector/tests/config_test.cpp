@@ -98,5 +98,22 @@ TEST(CollectorConfig, DataTypesAreThoseOfTheMarket) {
               HasSubstr("collector.yaml:5: exchanges[0].data"));
 }
 
+TEST(CollectorConfig, AProxyIsOfAllVenuesOrOfOneAndItsPasswordIsNotRepeated) {
+  const auto settings = read(
+      "network: {proxy: 'http://me:pw@proxy.lan:3128'}\n"
+      "exchanges:\n"
+      "  - {name: binance, market: spot, symbols: [BTC-USDT]}\n"
+      "  - {name: binance, market: derivatives, symbols: [BTC-USDT], proxy: direct}\n");
+  ASSERT_TRUE(settings) << settings.error().text();
+  const auto& proxies = settings->options.proxies;
+  EXPECT_EQ(proxies.at({"binance", "spot"}), "http://me:pw@proxy.lan:3128");
+  EXPECT_EQ(proxies.at({"binance", "derivatives"}), "direct");
+  const auto bad = read("network: {proxy: 'ftp://me:geheim@proxy.lan'}\n");
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().text(), HasSubstr("collector.yaml:1: network.proxy"));
+  EXPECT_THAT(bad.error().text(), HasSubstr("'ftp' is no kind of proxy that is known"));
+  EXPECT_THAT(bad.error().text(), testing::Not(HasSubstr("geheim")));
+}
+
 }  // namespace
 }  // namespace mp::collector
