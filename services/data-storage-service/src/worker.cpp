@@ -301,10 +301,13 @@ void Worker::lease_lost(const std::string& reason) {
 // delivered again: nothing was acknowledged.
 class Worker::Session {
  public:
-  Session(Worker& worker, nats::PullConsumer& consumer, nats::Lease& lease, WallTime stream, std::uint64_t doubt_through)
+  Session(Worker& worker, nats::PullConsumer& consumer, nats::Lease& lease, WallTime stream, std::uint64_t doubt_through,
+          nats::Connection& connection)
       : worker_(worker),
         consumer_(consumer),
         lease_(lease),
+        connection_(connection),
+        disconnects_(connection.disconnects()),
         stream_(stream),
         batcher_(worker.options_.batches.at(worker.type_), doubt_through),
         encoder_({.type = worker.type_,
@@ -329,6 +332,10 @@ class Worker::Session {
         worker_.meters_->leases_lost.add();
         return Error{Errc::conflict, "lease", "lost to another storage process or to a silent NATS"};
       }
+      // A server that was killed comes back with its consumers as it last wrote them down: it takes no acknowledgement
+      // of what it does not know to have delivered. What is held is taken again from the consumer as it is now.
+      if (connection_.disconnects() != disconnects_)
+        return Error{Errc::unavailable, "the connection to NATS was lost", "looking anew at the stream and its consumer"};
       const auto step = batcher_.next(now);
       if (std::holds_alternative<sinks::clickhouse::Finished>(step)) return {};
       if (auto done = std::visit([&](const auto& s) { return carry_out(s, stop); }, step); !done) return done;
@@ -476,6 +483,8 @@ class Worker::Session {
   Worker& worker_;
   nats::PullConsumer& consumer_;
   nats::Lease& lease_;
+  nats::Connection& connection_;
+  const std::uint64_t disconnects_;
   const WallTime stream_;
   Batcher batcher_;
   sinks::clickhouse::MessageEncoder encoder_;
@@ -531,7 +540,7 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
   set_working();
   const auto begun = net::now().mono;
   const auto doubt_through = std::max(highest.sequence, info.delivered_stream_sequence);
-  auto ended = Session{*this, **consumer, lease, stream->created, doubt_through}.run(stop);
+  auto ended = Session{*this, **consumer, lease, stream->created, doubt_through, connection}.run(stop);
   if (net::now().mono - begun >= kStable) failures_ = 0;
   return ended;
 }
