@@ -5,6 +5,7 @@
 #include "exchanges/binance/binance.hpp"
 #include "exchanges/deribit/deribit.hpp"
 #include "exchanges/exchange.hpp"
+#include "exchanges/okx/okx.hpp"
 
 namespace mp {
 
@@ -12,6 +13,7 @@ std::span<const Exchange> exchanges() {
   static const std::vector<Exchange> all{
       make_binance(),
       make_deribit(),
+      make_okx(),
   };
   return all;
 }

@@ -95,6 +95,11 @@ ChainedBook::Taken ChainedBook::lose(GapCause cause, const BookPoint& next, Wall
   return Taken::lost;
 }
 
+void ChainedBook::abandon(WallTime now, std::vector<MarketEvent>& out) {
+  if (kept_.synced()) lose(GapCause::sequence, {kept_.last_id(), now}, now, out);
+  buffer_.clear();
+}
+
 // ---- snapshots ------------------------------------------------------------------------------------------------
 
 ChainedBook::SnapshotTaken ChainedBook::snapshot(BookSnapshot& snapshot, ConnectionId connection,

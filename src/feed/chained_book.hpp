@@ -70,6 +70,8 @@ class ChainedBook {
   SnapshotTaken snapshot(BookSnapshot& snapshot, ConnectionId connection, const Connections& connections,
                          std::optional<std::int64_t> checksum, std::vector<MarketEvent>& out);
 
+  // What it holds means nothing any more (the instrument's contract size has changed): as if the chain were broken.
+  void abandon(WallTime now, std::vector<MarketEvent>& out);
   // A connection has ended, any of the session's.
   void closed(ConnectionId connection, WallTime now, std::vector<MarketEvent>& out);
   // A collector begins; Connections has been cleared.

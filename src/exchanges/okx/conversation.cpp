@@ -1,0 +1,539 @@
+#include "exchanges/okx/conversation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/backoff.hpp"
+#include "base/text.hpp"
+#include "exchanges/okx/instruments.hpp"
+
+namespace mp::okx {
+namespace {
+
+using namespace std::chrono_literals;
+using Patience = SubscribedSockets::Patience;
+
+constexpr std::string_view kWsBase = "wss://ws.okx.com:8443";
+constexpr std::string_view kRestBase = "https://openapi.okx.com";
+
+// Books have a keep-alive every 60 s; open interest comes every 3 s, funding every 30 to 90 s. Trades of a quiet
+// instrument may not come for long, liquidations and changes of the instruments list for days.
+constexpr Patience kBookPatience{.ack = 10s, .first_data = 30s, .silence_at_least = 90s};
+constexpr Patience kTradePatience{.ack = 10s, .first_data = 300s, .silence_at_least = 300s};
+constexpr Patience kFundingPatience{.ack = 10s, .first_data = 180s, .silence_at_least = 300s};
+constexpr Patience kOpenInterestPatience{.ack = 10s, .first_data = 60s, .silence_at_least = 60s};
+constexpr Patience kSeldom{.ack = 10s, .first_data = 24h, .silence_at_least = 24h};
+
+// Streams of different groups share no socket.
+enum Group : std::uint32_t { kPlainGroup, kBookGroup };
+
+constexpr const char* kListedKinds[] = {"SPOT", "SWAP", "FUTURES"};
+constexpr std::chrono::seconds kInstrumentsEvery = 1h;
+constexpr std::chrono::seconds kInstrumentsEveryWhileUnknown = 10min;
+constexpr auto kTickersEvery = 1h;
+constexpr auto kRatiosEvery = 5min;
+constexpr auto kSettledFundingEvery = 30min;
+constexpr int kInstrumentsPriority = 100;
+constexpr int kBookPriority = 80;
+constexpr int kTickersPriority = 60;
+constexpr int kStatisticsPriority = 10;
+
+constexpr auto kBookReplyAtMost = 60s;
+constexpr auto kGoodAgainAfter = 60s;
+constexpr BackoffPolicy kResyncBackoff{5s, 120s};
+
+std::string extra(const SessionOptions& options, const char* key, const char* fallback) {
+  const auto found = options.extra.find(key);
+  return found == options.extra.end() ? fallback : found->second;
+}
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const auto end = std::min(text.find(','), text.size());
+    if (end > 0) out.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+// Options are listed by family only ("BTC-USD"): those that are configured, and those of options that are chosen by
+// name or by kind and base.
+std::vector<std::string> families(const SessionOptions& options) {
+  auto out = split(extra(options, "option_families", ""));
+  const auto add = [&](std::string family) {
+    if (std::ranges::find(out, family) == out.end()) out.push_back(std::move(family));
+  };
+  for (const auto& rule : options.symbols.rules) {
+    const auto& name = rule.symbol;
+    if (std::ranges::count(name, '-') >= 4 && kind_of_name(name) == MarketType::options) {
+      const auto family = name.substr(0, name.find('-', name.find('-') + 1));
+      if (family.find_first_of("*?") == std::string::npos) add(family);
+    } else if (rule.kind == MarketType::options && !rule.base.empty()) {
+      add(rule.base + "-" + (rule.quote.empty() ? "USD" : rule.quote));
+    }
+  }
+  return out;
+}
+
+std::int64_t millis(WallTime t) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();
+}
+
+// "…&begin=1790000000000": rows newer than the last one that is known; the latest few when none is.
+std::string since(std::string_view item, const std::optional<WallTime>& last) {
+  return last ? fmt::format("&{}={}&limit=100", item, millis(*last)) : "&limit=2";
+}
+
+std::string_view kind_of(const InstrumentId& id) {
+  switch (id.market_type) {
+    case MarketType::spot: return "SPOT";
+    case MarketType::options: return "OPTION";
+    case MarketType::futures: return "FUTURES";
+    // X-Perps are FUTURES to the venue.
+    case MarketType::perpetual: return id.instrument.ends_with("-SWAP") ? "SWAP" : "FUTURES";
+  }
+  return "SPOT";
+}
+
+void notice_to(Outbox& out, Notice::Level level, const char* message, std::string detail) {
+  out.notices.push_back({level, message, std::move(detail)});
+}
+
+}  // namespace
+
+Conversation::Conversation(const SessionOptions& options, const Publisher& publisher)
+    : publisher_(publisher),
+      ws_base_(options.ws_base.empty() ? kWsBase : options.ws_base),
+      rest_base_(options.rest_base.empty() ? kRestBase : options.rest_base),
+      trade_channel_(extra(options, "trade_stream", "trades-all")),
+      ratio_period_(extra(options, "ratio_period", "5m")),
+      option_families_(families(options)),
+      source_(options.source) {}
+
+void Conversation::begin(Instant now, Outbox& out) {
+  sockets_.begin();
+  polls_.begin();
+  wake_.woken();
+  streams_.clear();
+  resyncs_by_index_.clear();
+  kind_streams_.clear();
+  lists_missing_.clear();
+  at_start_ = true;
+  unresolved_.clear();
+  if (publisher_.chooser().selection().empty())
+    notice_to(out, Notice::Level::error, "no symbols chosen: nothing is subscribed", "exchange=okx");
+  poll_lists(now, out);
+  polls_.tick(now, out);
+  // What an earlier run knew need not wait for the answer.
+  want_chosen(now, out);
+  wake_.wish(now.mono + SubscribedSockets::kHousekeeping, out);
+}
+
+// ---- what is wanted -------------------------------------------------------------------------------------------
+
+void Conversation::want_chosen(Instant now, Outbox& out) {
+  const auto& chosen = publisher_.chooser().chosen();
+  const auto is_wanted = [&](Index index) {
+    const auto& expiry = publisher_.catalogue().definition(index).expiry;
+    return std::ranges::find(chosen, index) != chosen.end() && (!expiry || *expiry > now.wall);
+  };
+  // What has expired, or is not chosen any more, frees its streams first.
+  for (Index index = 0; index < streams_.size(); ++index)
+    if (!is_wanted(index)) drop_instrument(index, now, out);
+  for (const auto index : chosen) {
+    if (!is_wanted(index)) continue;
+    want_instrument(index, now, out);
+    want_kind(kind_of(*publisher_.catalogue().ref(index)), now, out);
+  }
+}
+
+void Conversation::want_instrument(Index index, Instant now, Outbox& out) {
+  const auto& id = *publisher_.catalogue().ref(index);
+  const bool derivative = id.market_type != MarketType::spot;
+  const bool perpetual = id.market_type == MarketType::perpetual;
+  const auto subscribe = [&](Channel which, std::string_view channel, const Patience& patience, Group group) {
+    auto& stream = streams_of(index).ids[which];
+    if (stream == kNoStream) stream = want(channel, id.instrument, patience, group, now, out);
+  };
+  if (publisher_.wants_books()) subscribe(kBook, "books", kBookPatience, kBookGroup);
+  if (publisher_.wants(DataType::trade)) subscribe(kTrade, trade_channel_, kTradePatience, kPlainGroup);
+  if (perpetual && publisher_.wants(DataType::funding_rate))
+    subscribe(kFunding, "funding-rate", kFundingPatience, kPlainGroup);
+  if (derivative && publisher_.wants(DataType::open_interest))
+    subscribe(kOpenInterest, "open-interest", kOpenInterestPatience, kPlainGroup);
+  poll_statistics(index, now, out);
+}
+
+// Channels of a whole kind of instruments.
+void Conversation::want_kind(std::string_view kind, Instant now, Outbox& out) {
+  const auto once = [&](std::string_view channel) {
+    auto name = stream_name(channel, kind);
+    if (kind_stream(name)) return;
+    const auto stream = want(channel, kind, kSeldom, kPlainGroup, now, out);
+    kind_streams_.emplace_back(std::move(name), stream);
+  };
+  once("instruments");
+  if (kind != "SPOT" && publisher_.wants(DataType::liquidation)) once("liquidation-orders");
+}
+
+std::optional<Conversation::StreamId> Conversation::kind_stream(std::string_view name) const {
+  const auto found = std::ranges::find(kind_streams_, name, &std::pair<std::string, StreamId>::first);
+  return found == kind_streams_.end() ? std::nullopt : std::optional{found->second};
+}
+
+void Conversation::drop_instrument(Index index, Instant now, Outbox& out) {
+  if (index >= streams_.size()) return;
+  for (auto& stream : streams_[index].ids) {
+    if (stream == kNoStream) continue;
+    sockets_.drop(stream, now, out);
+    stream = kNoStream;
+  }
+  const auto& name = publisher_.catalogue().ref(index)->instrument;
+  for (const char* what : {"all-account ", "top-position ", "settled-funding "}) polls_.remove(what + name);
+}
+
+Conversation::StreamId Conversation::want(std::string_view channel, std::string_view of, const Patience& patience,
+                                          std::uint32_t group, Instant now, Outbox& out) {
+  SubscribedSockets::Wanted wanted;
+  wanted.url = socket_url(channel);
+  wanted.name = stream_name(channel, of);
+  wanted.patience = patience;
+  wanted.group = group;
+  if (group == kBookGroup) wanted.streams_per_socket = OkxDialect::kBooksPerSocket;
+  return sockets_.want(wanted, now, out);
+}
+
+// trades-all is on /business; on the wrong path it is refused (60018, 64001).
+std::string Conversation::socket_url(std::string_view channel) const {
+  return ws_base_ + (channel == "trades-all" ? "/ws/v5/business" : "/ws/v5/public");
+}
+
+// ---- polls ----------------------------------------------------------------------------------------------------
+
+void Conversation::add_poll(std::string key, Endpoint endpoint, std::function<std::string(Instant)> query,
+                            std::chrono::seconds period, int priority, Instant now, Outbox& out) {
+  if (polls_.has(key)) return;
+  PollSchedule::Poll poll;
+  poll.key = std::move(key);
+  poll.url = [base = rest_base_ + std::string(path_of(endpoint)) + "?", query = std::move(query)](Instant at) {
+    return base + query(at);
+  };
+  poll.period = period;
+  if (priority >= kTickersPriority) poll.first_within = 0s;
+  poll.charges = charges_of(endpoint);
+  poll.priority = priority;
+  polls_.add(std::move(poll), now, out);
+}
+
+// Rules by volume need the volumes before the lists.
+void Conversation::poll_lists(Instant now, Outbox& out) {
+  const bool by_volume = publisher_.chooser().selection().by_volume();
+  for (const std::string kind : kListedKinds) {
+    lists_missing_.push_back("instruments " + kind);
+    if (by_volume)
+      add_poll("tickers " + kind, Endpoint::tickers, [kind](Instant) { return "instType=" + kind; }, kTickersEvery,
+               kTickersPriority, now, out);
+    else
+      poll_list(kind, "", now, out);
+  }
+  // Options are listed by family.
+  for (const auto& family : option_families_) {
+    lists_missing_.push_back("instruments OPTION " + family);
+    poll_list("OPTION", family, now, out);
+  }
+}
+
+void Conversation::poll_list(const std::string& kind, const std::string& family, Instant now, Outbox& out) {
+  auto query = "instType=" + kind + (family.empty() ? "" : "&instFamily=" + family);
+  const auto key = "instruments " + kind + (family.empty() ? "" : " " + family);
+  // The volumes are new: choose again by them.
+  if (polls_.has(key)) return polls_.hurry(key, now, out);
+  add_poll(key, Endpoint::instruments, [query = std::move(query)](Instant) { return query; }, kInstrumentsEvery,
+           kInstrumentsPriority, now, out);
+}
+
+// Once every list has come: what chose nothing.
+void Conversation::look_at_choice(Instant now, Outbox& out) {
+  if (!lists_missing_.empty()) return;
+  const auto& chooser = publisher_.chooser();
+  unresolved_ = chooser.unresolved(publisher_.catalogue());
+  if (std::exchange(at_start_, false)) tell_unresolved(unresolved_, source_, true, out);
+  for (const std::string kind : kListedKinds)
+    polls_.set_period("instruments " + kind, unresolved_.empty() ? kInstrumentsEvery : kInstrumentsEveryWhileUnknown,
+                      now, out);
+}
+
+void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
+  const auto& id = *publisher_.catalogue().ref(index);
+  if (id.market_type != MarketType::perpetual && id.market_type != MarketType::futures) return;
+  const auto& name = id.instrument;
+  const auto ratio = [&](DataType type, const char* what, Endpoint endpoint) {
+    if (!publisher_.wants(type)) return;
+    add_poll(what + name, endpoint,
+             [this, index, type, name](Instant) {
+               return fmt::format("instId={}&period={}{}", name, ratio_period_,
+                                  since("begin", publisher_.last_row(index, type)));
+             },
+             kRatiosEvery, kStatisticsPriority, now, out);
+  };
+  ratio(DataType::lsr_all_account, "all-account ", Endpoint::all_account_ratio);
+  ratio(DataType::lsr_top_position, "top-position ", Endpoint::top_position_ratio);
+  if (id.market_type == MarketType::perpetual && publisher_.wants(DataType::funding_rate))
+    add_poll("settled-funding " + name, Endpoint::funding_rate_history,
+             [this, index, name](Instant) {
+               // `before` is "newer than" with OKX.
+               return fmt::format("instId={}{}", name,
+                                  since("before", publisher_.last_row(index, DataType::funding_rate)));
+             },
+             kSettledFundingEvery, kStatisticsPriority, now, out);
+}
+
+void Conversation::answered(std::string_view url, bool usable, std::string_view why, Instant now, Outbox& out) {
+  const auto endpoint = endpoint_of(url);
+  if (endpoint == Endpoint::books) {
+    const auto index = publisher_.catalogue().find(query_value(url, "instId"));
+    if (!index) return;
+    auto& resync = resync_of(*index);
+    // A new subscription had brought updates and no snapshot, and this answer did what it should have done.
+    const bool asked = std::exchange(resync.rest_under_way, false);
+    const auto* book = publisher_.book_of(*index);
+    if (asked && usable && book && !book->chained().wants_snapshot()) snapshots_by_rest_ = true;
+    if (!usable)
+      notice_to(out, Notice::Level::warning, "a book's answer could not be used",
+                fmt::format("symbol={} reason=\"{}\"", query_value(url, "instId"), shortened(why)));
+    return;
+  }
+  if (!usable) return polls_.failed(url, why, now, out);
+  const std::string answered_key(polls_.find(url).value_or(""));
+  polls_.answered(url, now, out);
+  if (endpoint == Endpoint::tickers) {
+    poll_list(std::string(query_value(url, "instType")), "", now, out);
+    polls_.tick(now, out);
+  }
+  if (endpoint != Endpoint::instruments) return;
+  std::erase(lists_missing_, answered_key);
+  want_chosen(now, out);
+  look_at_choice(now, out);
+}
+
+void Conversation::failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) {
+  if (endpoint_of(url) == Endpoint::books) {
+    const auto name = query_value(url, "instId");
+    notice_to(out, Notice::Level::warning, "a book could not be asked for",
+              fmt::format("symbol={} reason=\"{}\"", name, shortened(reason)));
+    if (const auto index = publisher_.catalogue().find(name)) resync_of(*index).rest_under_way = false;
+    return;
+  }
+  polls_.failed(url, reason, now, out);
+}
+
+// ---- connections ----------------------------------------------------------------------------------------------
+
+void Conversation::opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) {
+  sockets_.opened(connection, url, now, out);
+}
+
+void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) {
+  sockets_.closed(connection, now, out);
+}
+
+void Conversation::subscribed(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
+  const auto of = frame.inst_id.empty() ? frame.inst_type : frame.inst_id;
+  sockets_.confirmed(connection, stream_name(frame.channel, of), now, out);
+}
+
+void Conversation::unsubscribed(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
+  const auto of = frame.inst_id.empty() ? frame.inst_type : frame.inst_id;
+  sockets_.unsubscribed(connection, stream_name(frame.channel, of), now, out);
+}
+
+namespace {
+
+// The stream is told in words only: "Wrong URL or channel:books,instId:NOPE-USDT-SWAP doesn't exist. …".
+std::string stream_of_error(std::string_view message) {
+  const auto after = [&](std::string_view key) -> std::string_view {
+    const auto at = message.find(key);
+    if (at == std::string_view::npos) return {};
+    const auto rest = message.substr(at + key.size());
+    return rest.substr(0, rest.find_first_of(", "));
+  };
+  const auto channel = after("channel:");
+  const auto instrument = after("instId:");
+  const auto of = instrument.empty() ? after("instType:") : instrument;
+  return channel.empty() || of.empty() ? "" : stream_name(channel, of);
+}
+
+}  // namespace
+
+void Conversation::error(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
+  SubscribedSockets::Refusal refusal;
+  refusal.connection = connection;
+  std::uint64_t id = 0;
+  const auto* const end = frame.request_id.data() + frame.request_id.size();
+  const auto read = std::from_chars(frame.request_id.data(), end, id);
+  if (read.ec == std::errc{} && read.ptr == end) refusal.request_id = id;
+  const auto name = stream_of_error(frame.message);
+  if (!name.empty() && sockets_.find(name)) refusal.name = name;
+  refusal.why = fmt::format("code={} message=\"{}\"", frame.code, shortened(frame.message));
+  // "Requests too frequent"
+  if (frame.code == "60014") refusal.again_after = 30s;
+  sockets_.refused(refusal, now, out);
+}
+
+void Conversation::notice(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
+  notice_to(out, Notice::Level::info, "the venue has a notice",
+            fmt::format("connection={} code={} message=\"{}\"", connection, frame.code, shortened(frame.message)));
+  // A service upgrade: the connection is cut in about 60 s.
+  if (frame.code == "64008") sockets_.replace(connection, now, out);
+}
+
+// ---- data -----------------------------------------------------------------------------------------------------
+
+void Conversation::data(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
+  const auto mark = [&](Channel which) -> std::optional<Index> {
+    const auto index = publisher_.catalogue().find(frame.inst_id);
+    if (!index || *index >= streams_.size()) return std::nullopt;
+    const auto stream = streams_[*index].ids[which];
+    if (stream != kNoStream) sockets_.data(connection, stream, now);
+    return index;
+  };
+  switch (frame.kind) {
+    case Frame::Kind::book:
+      if (frame.snapshot) snapshots_by_rest_ = false;
+      if (const auto index = mark(kBook)) look_after_book(*index, now, out);
+      return;
+    case Frame::Kind::trades: mark(kTrade); return;
+    case Frame::Kind::funding: mark(kFunding); return;
+    case Frame::Kind::open_interest: mark(kOpenInterest); return;
+    case Frame::Kind::liquidations:
+    case Frame::Kind::instruments:
+      for (const auto& [name, stream] : kind_streams_) {
+        const std::string_view text = name;
+        if (text.starts_with(frame.channel) && text.ends_with(frame.inst_type)) sockets_.data(connection, stream, now);
+      }
+      if (frame.kind == Frame::Kind::instruments) want_chosen(now, out);
+      return;
+    case Frame::Kind::pong:
+    case Frame::Kind::subscribed:
+    case Frame::Kind::unsubscribed:
+    case Frame::Kind::error:
+    case Frame::Kind::notice:
+    case Frame::Kind::unmapped: return;
+  }
+}
+
+// ---- lost books -----------------------------------------------------------------------------------------------
+
+// A lost book's stream alone is subscribed again, which brings a snapshot. Should that bring updates and no snapshot
+// (announced by the venue), the snapshot is asked for by REST, then and for every book after it.
+void Conversation::look_after_book(Index index, Instant now, Outbox& out) {
+  const auto* book = publisher_.book_of(index);
+  if (!book) return;
+  if (!book->chained().wants_snapshot()) return;
+  const auto stream = stream_of(index, DataType::orderbook_delta);
+  if (!stream || !sockets_.has_data(*stream)) return;
+  auto& resync = resync_of(index);
+  resync.good_since.reset();
+  if (resync.rest_under_way || now.mono < resync.not_before) return;
+  ++resyncs_;
+  const bool by_rest = snapshots_by_rest_ || resync.attempt > 0;
+  resync.not_before = now.mono + backoff(kResyncBackoff, ++resync.attempt, index);
+  if (by_rest)
+    ask_book(index, now, out);
+  else
+    sockets_.resubscribe(*stream, now, out);
+}
+
+void Conversation::ask_book(Index index, Instant now, Outbox& out) {
+  auto& resync = resync_of(index);
+  resync.rest_under_way = true;
+  resync.rest_asked_at = now.mono;
+  RestRequest request;
+  request.url = fmt::format("{}{}?instId={}&sz=400", rest_base_, path_of(Endpoint::books),
+                            publisher_.catalogue().ref(index)->instrument);
+  request.charges = charges_of(Endpoint::books);
+  request.priority = kBookPriority;
+  out.requests.push_back(std::move(request));
+}
+
+// The slow path: requests that were never answered, and books good for long enough to begin anew with patience.
+void Conversation::look_after_books(Instant now, Outbox& out) {
+  for (Index index = 0; index < resyncs_by_index_.size(); ++index) {
+    auto& resync = resyncs_by_index_[index];
+    if (resync.rest_under_way && now.mono - resync.rest_asked_at > kBookReplyAtMost) resync.rest_under_way = false;
+    if (resync.attempt == 0) continue;
+    const auto* book = publisher_.book_of(index);
+    if (!book || book->chained().wants_snapshot()) {
+      look_after_book(index, now, out);
+    } else if (!resync.good_since) {
+      resync.good_since = now.mono;
+    } else if (now.mono - *resync.good_since > kGoodAgainAfter) {
+      resync = {};
+    }
+  }
+}
+
+// ---- the clock ------------------------------------------------------------------------------------------------
+
+void Conversation::tick(Instant now, Outbox& out) {
+  wake_.woken();
+  sockets_.tick(now, out);
+  polls_.tick(now, out);
+  look_after_books(now, out);
+  wake_.wish(now.mono + SubscribedSockets::kHousekeeping, out);
+}
+
+// ---- by instrument --------------------------------------------------------------------------------------------
+
+Conversation::Streams& Conversation::streams_of(Index index) {
+  if (streams_.size() <= index) streams_.resize(index + 1);
+  return streams_[index];
+}
+
+Conversation::Resync& Conversation::resync_of(Index index) {
+  if (resyncs_by_index_.size() <= index) resyncs_by_index_.resize(index + 1);
+  return resyncs_by_index_[index];
+}
+
+std::optional<Conversation::StreamId> Conversation::stream_of(Index index, DataType type) const {
+  if (index >= streams_.size()) return std::nullopt;
+  const auto of = [&](Channel which) -> std::optional<StreamId> {
+    const auto stream = streams_[index].ids[which];
+    return stream == kNoStream ? std::nullopt : std::optional{stream};
+  };
+  switch (type) {
+    case DataType::orderbook:
+    case DataType::orderbook_delta: return of(kBook);
+    case DataType::trade: return of(kTrade);
+    case DataType::funding_rate: return of(kFunding);
+    case DataType::open_interest: return of(kOpenInterest);
+    case DataType::liquidation:
+      return kind_stream(stream_name("liquidation-orders", kind_of(*publisher_.catalogue().ref(index))));
+    case DataType::lsr_top_position:
+    case DataType::lsr_all_account:
+    case DataType::volatility_index:
+    case DataType::gap:
+    case DataType::rejected:
+    case DataType::instrument: return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+StreamState Conversation::state(Index index, DataType type) const {
+  const auto stream = stream_of(index, type);
+  if (stream) return sockets_.state(*stream);
+  // Polled: live once a row has come.
+  const bool polled = type == DataType::lsr_top_position || type == DataType::lsr_all_account;
+  return polled && publisher_.last_row(index, type) ? StreamState::live : StreamState::waiting;
+}
+
+std::uint64_t Conversation::reconnects(Index index, DataType type) const {
+  const auto stream = stream_of(index, type);
+  return stream ? sockets_.reconnects(*stream) : 0;
+}
+
+}  // namespace mp::okx
