@@ -101,6 +101,7 @@ Conversation::Conversation(const SessionOptions& options, Market market, const P
 // ---- the catalogue --------------------------------------------------------------------------------------------
 
 void Conversation::begin(Instant now, Outbox& out) {
+  wake_.begin();
   sockets_.begin();
   trade_stream_by_index_.clear();
   depth_stream_by_index_.clear();

@@ -113,6 +113,7 @@ Conversation::Conversation(const SessionOptions& options, Publisher& publisher)
 }
 
 void Conversation::begin(Instant now, Outbox& out) {
+  wake_.begin();
   sockets_.begin();
   polls_.begin();
   streams_.clear();

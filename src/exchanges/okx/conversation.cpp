@@ -115,9 +115,9 @@ Conversation::Conversation(const SessionOptions& options, const Publisher& publi
       source_(options.source) {}
 
 void Conversation::begin(Instant now, Outbox& out) {
+  wake_.begin();
   sockets_.begin();
   polls_.begin();
-  wake_.woken();
   streams_.clear();
   resyncs_by_index_.clear();
   kind_streams_.clear();

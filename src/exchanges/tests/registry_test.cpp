@@ -22,6 +22,30 @@ TEST(Registry, EveryMarketSaysWhatItDelivers) {
   }
 }
 
+// A collector that starts replays its journal into the sessions and throws their wishes away; then they begin anew.
+TEST(Registry, EverySessionWantsToBeWokenWhenItBeginsAgain) {
+  using namespace std::chrono_literals;
+  const Instant first{wall_from_nanos(1'790'000'000'000'000'000), MonoTime{} + 1000h};
+  for (const auto& exchange : exchanges()) {
+    for (std::size_t i = 0; i < exchange.markets.size(); ++i) {
+      SessionOptions options;
+      options.source = {exchange.name, exchange.markets[i]};
+      options.symbols = exchange.probe_symbols[i];
+      options.data_types = exchange.data_types[i];
+      const auto session = exchange.make_session(options);
+      ASSERT_TRUE(session) << options.source.text();
+      Outbox out;
+      session->begin(first, out);
+      out.clear();
+      const Instant again{first.wall + 30s, first.mono + 30s};
+      session->begin(again, out);
+      ASSERT_TRUE(out.wake_at) << options.source.text();
+      EXPECT_GE(*out.wake_at, again.mono) << options.source.text() << ": a wish of before";
+      EXPECT_LE(*out.wake_at, again.mono + 1s) << options.source.text();
+    }
+  }
+}
+
 TEST(Registry, AVenueIsFoundByItsNameAndANearOneIsNamed) {
   ASSERT_TRUE(find_exchange("binance"));
   EXPECT_EQ((*find_exchange("binance"))->name, "binance");

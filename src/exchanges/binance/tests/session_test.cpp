@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <deque>
 #include <set>
 
 #include "support.hpp"
@@ -289,6 +290,75 @@ TEST(Session, SnapshotsOfManySymbolsAreSpacedAndFew) {
   std::vector<OrderBook> books;
   s.session->books(1, books);
   EXPECT_EQ(books.size(), 50u);
+}
+
+// As in a collector that was killed: the journal is replayed, nobody carries out what is wished for meanwhile, and then
+// the session begins anew. Ticks come here when they are wished for, and at no other time.
+TEST(Session, AfterAReplayEveryBookIsAskedForAgain) {
+  std::string info = R"({"symbols":[)";
+  std::vector<std::string> symbols;
+  for (int i = 0; i < 8; ++i) {
+    const auto name = "S" + std::to_string(i);
+    symbols.push_back(name + "USDT");
+    info += (i ? "," : "") + std::string(R"({"symbol":")") + name + R"(USDT","status":"TRADING","baseAsset":")" + name +
+            R"(","quoteAsset":"USDT"})";
+  }
+  Script s(options_for("spot", symbols));
+  std::optional<MonoTime> wake;
+  std::deque<std::string> asked;  // and not answered
+  std::set<std::string> all_asked;
+  std::optional<std::chrono::nanoseconds> all_asked_after;
+  const auto carry_out = [&](std::chrono::nanoseconds t) {
+    if (s.out.wake_at) wake = s.out.wake_at;
+    for (const auto& request : s.out.requests) {
+      if (request.url.find("/depth?") == std::string::npos) continue;
+      asked.push_back(request.url);
+      all_asked.insert(request.url);
+      if (all_asked.size() == 8 && !all_asked_after) all_asked_after = t;
+    }
+  };
+  const auto history = [&] {
+    s.begin(0s);
+    s.rest(kSpotInfoUrl, info + "]}", 1ms);
+    s.opened(1, kSpotSocket, 2ms);
+    s.text(1, answer(1), 3ms);
+    for (int i = 0; i < 8; ++i) s.text(1, spot_update(5, 5, 10, "S" + std::to_string(i) + "USDT"), 10ms);
+  };
+  history();  // what came out is thrown away
+
+  constexpr auto kAgain = 20s;
+  s.begin(kAgain);
+  carry_out(kAgain);
+  ASSERT_TRUE(wake) << "or the session's clock stands still";
+  s.opened(2, kSpotSocket, kAgain + 10ms);
+  carry_out(kAgain + 10ms);
+  s.text(2, answer(2), kAgain + 20ms);
+  carry_out(kAgain + 20ms);
+  for (auto t = kAgain + 30ms; t < kAgain + 10s; t += 10ms) {
+    if (wake && s.at(t).mono >= *wake) {
+      wake.reset();
+      s.tick(t);
+      carry_out(t);
+    }
+    const auto ms = static_cast<int>(std::chrono::milliseconds(t).count());
+    if (ms % 100 == 50)
+      for (int i = 0; i < 8; ++i) {
+        const auto id = static_cast<std::uint64_t>(ms);
+        s.text(2, spot_update(id - 99, id, ms, "S" + std::to_string(i) + "USDT"), t);
+        carry_out(t);
+      }
+    if (asked.empty() || ms % 40 != 0) continue;
+    const auto url = asked.front();
+    asked.pop_front();
+    s.rest(url, depth_reply(ms), t);
+    carry_out(t);
+  }
+  EXPECT_EQ(all_asked.size(), 8u);
+  ASSERT_TRUE(all_asked_after);
+  EXPECT_LE(*all_asked_after, kAgain + 8 * Conversation::kSnapshotSpacing + 300ms);
+  std::vector<OrderBook> books;
+  s.session->books(1, books);
+  EXPECT_EQ(books.size(), 8u);
 }
 
 TEST(Session, AFailedSnapshotIsAskedForAgainWithBackOff) {
