@@ -2,7 +2,7 @@
 """Every part is killed with SIGKILL once in the middle of a simulated session. Afterwards every trade that the market
 made is stored exactly once, or lies inside a gap that says so; only the collector's own death leaves gaps.
 
-usage: kill_test.py MARKETPRISM [SECONDS]
+usage: kill_test.py MARKETPRISM [SECONDS [SEED]]
 """
 
 import datetime
@@ -48,9 +48,10 @@ def kill_and_wait(system, part):
 def main():
     binary = sys.argv[1]
     duration = int(sys.argv[2]) if len(sys.argv) > 2 else 90
+    seed = sys.argv[3] if len(sys.argv) > 3 else "11"
     data = tempfile.mkdtemp(prefix="mp-kill-")
     ledger_path = os.path.join(data, "ledger.jsonl")
-    system = System(binary, "--sim", "--exchange", "binance", "--rate", "1000", "--seed", "11", "--for", f"{duration}s", "--ledger", ledger_path,
+    system = System(binary, "--sim", "--exchange", "binance", "--rate", "1000", "--seed", seed, "--for", f"{duration}s", "--ledger", ledger_path,
                     data=data)
     try:
         system.wait_healthy()
@@ -73,11 +74,6 @@ def main():
         if system.process.poll() is None:
             system.process.kill()
     problems = {name: text for name, text in failures.items() if text}
-    # TODO: open defect, told in every run and not hidden: after the collector's death some books are asked for late or
-    # not at all, so their gaps are longer than its downtime and they end behind. Trades are held to the rule in full.
-    for name in ("gaps longer than the downtime", "books that differ"):
-        if name in problems:
-            print(f"KNOWN DEFECT, not counted: {name}: {problems.pop(name)}")
     for name, text in problems.items():
         print(f"FAILED {name}: {text}")
     if not problems:
@@ -116,8 +112,7 @@ def check(clickhouse, ledger, collector_downtime):
             wrong.append((event, row))
     doubled = [key for key, rows in by_key.items() if len(rows) > 1]
     unknown = [key for key in by_key if key not in trades]
-    long_gaps = [g for g in gaps if g["data_type"] == "orderbook_delta" and float(g["end"] - g["start"]) > collector_downtime + TOLERANCE]
-    long_trade_gaps = [g for g in gaps if g["data_type"] == "trade" and float(g["end"] - g["start"]) > collector_downtime + TOLERANCE]
+    long_gaps = [g for g in gaps if float(g["end"] - g["start"]) > collector_downtime + TOLERANCE]
     other_causes = [g for g in gaps if g["cause"] != "collector_down"]
     rejected = clickhouse.value(f"SELECT count() FROM {DATABASE}.rejected_messages")
     print(f"{len(trades)} trades in the ledger, {len(stored)} stored, {excused} inside gaps, {len(gaps)} gap rows,"
@@ -133,7 +128,7 @@ def check(clickhouse, ledger, collector_downtime):
         "gaps": len(gaps),
         "no trades": "" if len(trades) > 100 else f"only {len(trades)}",
         "lost": lost[:5], "wrong": wrong[:3], "doubled": doubled[:5], "not in the ledger": unknown[:5],
-        "trade gaps longer than the downtime": long_trade_gaps[:3], "gaps longer than the downtime": long_gaps[:3], "gaps of another cause": other_causes[:3],
+        "gaps longer than the downtime": long_gaps[:3], "gaps of another cause": other_causes[:3],
         "rejected": "" if rejected == "0" else rejected,
         "books that differ": wrong_books,
     }

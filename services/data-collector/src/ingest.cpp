@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t kMaxGroupRecords = 512;
 constexpr std::size_t kMaxGroupBytes = 1u << 20;
 constexpr auto kCatchUpSlice = std::chrono::microseconds(2000);
-constexpr auto kNoConsumer = [](const Source&, Outbox&, std::span<const EventPosition>) {};
 
 // Appends with the padding that decoders may read, and tells where it begins.
 std::size_t append_padded(std::string& arena, std::string_view text) {
@@ -26,11 +25,12 @@ std::size_t append_padded(std::string& arena, std::string_view text) {
 Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Router::OptionsFor catch_up_options,
                EventSink& sink, net::Loop& loop, Callbacks callbacks)
     : journal_(journal),
+      live_options_(std::move(live_options)),
       catch_up_options_(std::move(catch_up_options)),
       sink_(sink),
       loop_(loop),
       callbacks_(std::move(callbacks)),
-      router_(std::move(live_options), journal.id().text()) {
+      router_(live_options_, journal.id().text()) {
   EventSink::Callbacks on_sink;
   on_sink.ready_for_more = [this] { continue_catching_up(); };
   on_sink.rewind = [this](RecordPosition acknowledged) {
@@ -44,41 +44,48 @@ Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Route
 Ingest::~Ingest() { *alive_ = false; }
 
 Result<void> Ingest::recover() {
-  if (auto restored = restore_sessions(); !restored) return restored.error();
-  const auto& found = journal_.recovered();
   const auto acknowledged = sink_.acked_through();
-  const RecordPosition end{found.last_segment, found.last_records};
   const RecordPosition next{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)};
-  if (auto started = start_segment(); !started) return started.error();
-  if (found.last_segment != 0 && next < end) fall_behind({next, 0});
-  return {};
+  if (auto restored = restore_sessions(next); !restored) return restored.error();
+  return start_segment();
 }
 
-// From the newest checkpoint that can be read, decoding silently to the journal's end.
-Result<void> Ingest::restore_sessions() {
+// From the newest checkpoint that can be read, decoding to the journal's end.
+Result<void> Ingest::restore_sessions(RecordPosition first_to_publish) {
   const auto segments = journal::list_segments(journal_.directory());
   if (!segments) return segments.error();
+  const auto& found = journal_.recovered();
+  const bool all_published = RecordPosition{found.last_segment, found.last_records} <= first_to_publish;
   for (auto segment = segments->rbegin(); segment != segments->rend(); ++segment) {
     auto cursor = journal::Cursor::open(journal_.directory(), {segment->number, 0});
     if (!cursor) return cursor.error();
-    if (cursor->next() == journal::CursorState::segment && cursor->checkpoint()) return replay(*cursor);
+    if (cursor->next() == journal::CursorState::segment && cursor->checkpoint()) {
+      const bool nothing_before = first_to_publish == RecordPosition{} && std::next(segment) == segments->rend();
+      // What is to be published begins in an older segment: that is read on its own.
+      if (!all_published && first_to_publish.segment < segment->number && !nothing_before)
+        fall_behind({first_to_publish, 0});
+      return replay(*cursor, first_to_publish);
+    }
     log::warn("a journal segment has no usable checkpoint; going back one more", {{"segment", segment->number}});
   }
+  if (!all_published) fall_behind({first_to_publish, 0});
   return {};
 }
 
-Result<void> Ingest::replay(journal::Cursor& cursor) {
-  if (const auto restored = router_.restore(cursor.checkpoint()->state); !restored)
+Result<void> Ingest::replay(journal::Cursor& cursor, RecordPosition first_to_publish) {
+  if (const auto restored = router_.restore(cursor.checkpoint()->state); !restored) {
     log::warn("the journal's last checkpoint cannot be used; sessions begin anew", {{"error", restored.error()}});
+    router_ = Router(live_options_, journal_.id().text());
+  }
   for (;;) {
     switch (cursor.next()) {
       case journal::CursorState::record:
-        router_.route(cursor.record(), cursor.position(), net::now().mono, kNoConsumer);
+        replay_record(cursor.record(), cursor.position(), cursor.position() >= first_to_publish);
         break;
       case journal::CursorState::segment:
         break;
       case journal::CursorState::loss:
-        log::error("a part of the journal is damaged", {{"loss", cursor.loss()}});
+        log::error("a part of the journal is damaged; its events cannot be published", {{"loss", cursor.loss()}});
         break;
       case journal::CursorState::at_head:
         return {};
@@ -86,6 +93,19 @@ Result<void> Ingest::replay(journal::Cursor& cursor) {
         return cursor.error();
     }
   }
+}
+
+// What the sessions wish for is not done: begin() makes them wish anew.
+void Ingest::replay_record(const RawRecord& record, RecordPosition position, bool publish) {
+  head_ = position;
+  events_of_record_ = 0;
+  router_.route(record, position, net::now().mono,
+                [&](const Source&, Outbox& out, std::span<const EventPosition> positions) {
+                  if (!publish || offer_events(out, positions, position)) return;
+                  log::info("more waits to be published than the bus takes at once; it goes on from the journal",
+                            {{"segment", position.segment}, {"record", position.record}});
+                });
+  if (publish && !behind_) sink_.offered_through(position);
 }
 
 Result<void> Ingest::start_segment() {
@@ -184,7 +204,10 @@ void Ingest::process(const Pending& pending, RecordPosition position) {
   router_.route(pending.record, position, pending.mono,
                 [&](const Source& source, Outbox& out, std::span<const EventPosition> positions) {
                   callbacks_.outbox(source, &pending.record, out);
-                  offer_events(out, positions, position);
+                  counters_.events += out.events.size();
+                  if (offer_events(out, positions, position)) return;
+                  log::warn("the bus is slower than the venue; publishing goes on from the journal",
+                            {{"segment", position.segment}, {"record", position.record}});
                 });
   if (!behind_) sink_.offered_through(position);
 }
@@ -195,8 +218,8 @@ void Ingest::tick(const Source& source, Instant now) {
   });
 }
 
-void Ingest::offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record) {
-  counters_.events += out.events.size();
+// False: with one of them we have fallen behind.
+bool Ingest::offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record) {
   for (std::size_t i = 0; i < out.events.size() && !behind_; ++i) {
     subject_.clear();
     line_.clear();
@@ -205,12 +228,11 @@ void Ingest::offer_events(const Outbox& out, std::span<const EventPosition> posi
     if (sink_.offer(subject_, positions[i], line_) == EventSink::Offer::full) {
       ++counters_.times_behind;
       behind_ = CatchUpStart{record, events_of_record_};
-      log::warn("the bus is slower than the venue; publishing goes on from the journal",
-                {{"segment", record.segment}, {"record", record.record}});
-      return;
+      return false;
     }
     ++events_of_record_;
   }
+  return true;
 }
 
 std::optional<RecordPosition> Ingest::behind_from() const {

@@ -55,8 +55,8 @@ class Ingest {
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
 
-  // Brings the sessions to where the journal ends, begins a new segment, and starts catching up from what the sink
-  // has acknowledged. Before the first add().
+  // Brings the sessions to where the journal ends, offering on the way what the sink has not acknowledged, and begins a
+  // new segment. What the sink has no room for is caught up with later. Before the first add().
   [[nodiscard]] Result<void> recover();
 
   Router& router() { return router_; }
@@ -89,15 +89,17 @@ class Ingest {
   void commit_when_group_is_whole();
   bool journal_group(RecordPosition& first);
   void rotate_segment_if_due();
-  [[nodiscard]] Result<void> restore_sessions();
-  [[nodiscard]] Result<void> replay(journal::Cursor& cursor);
+  [[nodiscard]] Result<void> restore_sessions(RecordPosition first_to_publish);
+  [[nodiscard]] Result<void> replay(journal::Cursor& cursor, RecordPosition first_to_publish);
+  void replay_record(const RawRecord& record, RecordPosition position, bool publish);
   [[nodiscard]] Result<void> start_segment();
   void process(const Pending& pending, RecordPosition position);
-  void offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record);
+  [[nodiscard]] bool offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record);
   void fall_behind(CatchUpStart from);
   void continue_catching_up();
 
   journal::Journal& journal_;
+  Router::OptionsFor live_options_;
   Router::OptionsFor catch_up_options_;
   EventSink& sink_;
   net::Loop& loop_;

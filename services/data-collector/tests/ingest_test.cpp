@@ -105,11 +105,14 @@ class IngestTest : public testing::Test {
     journal_ = std::move(*opened);
     sink_ = std::make_unique<MemorySink>(stored_);
     sink_->start_at(acked);
+    sink_->room = room_at_start_;
     Ingest::Callbacks callbacks;
     callbacks.outbox = [](const Source&, const RawRecord*, Outbox&) {};
     callbacks.group_done = [](std::chrono::nanoseconds) {};
     ingest_ = std::make_unique<Ingest>(*journal_, options, options, *sink_, loop_, std::move(callbacks));
     ASSERT_TRUE(ingest_->recover());
+    trades_after_recovery_ = stored_trades();
+    caught_up_after_recovery_ = ingest_->is_caught_up();
     record(RecordKind::start, {}, {});
     run();
   }
@@ -171,6 +174,9 @@ class IngestTest : public testing::Test {
   fs::path directory_;
   bool small_segments_ = false;
   bool disk_is_full_ = false;
+  std::size_t room_at_start_ = SIZE_MAX;
+  std::vector<int> trades_after_recovery_;
+  bool caught_up_after_recovery_ = false;
   WallTime now_ = wall_from_nanos(1'790'000'000'200'000'000);
   Source source_{"binance", "spot"};
   net::Loop loop_;
@@ -255,6 +261,44 @@ TEST_F(IngestTest, AfterDyingAnywhereTheRestIsPublishedAndNothingIsDoubtful) {
       EXPECT_TRUE(ingest_->is_caught_up());
     }
   }
+}
+
+// The sessions read the journal's end anyway: a second reader would only keep the venues waiting.
+TEST_F(IngestTest, RecoveryReadsTheJournalOnceAndOffersWhatIsLeft) {
+  instruments();
+  sink_->room = 3;
+  for (int id = 1; id <= 6; ++id) {
+    trade(id);
+    run();
+  }
+  const auto acked = sink_->acked_through();
+  die();
+  start(acked);
+  EXPECT_EQ(trades_after_recovery_, numbers(1, 6));
+  EXPECT_TRUE(caught_up_after_recovery_);
+  EXPECT_EQ(sink_->offered_again, 0u);
+  EXPECT_EQ(sink_->acked_through(), ingest_->head());
+}
+
+TEST_F(IngestTest, WhatDoesNotFitAtRecoveryIsCaughtUpWith) {
+  instruments();
+  sink_->room = 1;
+  for (int id = 1; id <= 6; ++id) trade(id);
+  run();
+  const auto acked = sink_->acked_through();
+  die();
+  room_at_start_ = 2;
+  start(acked);
+  EXPECT_EQ(trades_after_recovery_, numbers(1, 3));
+  EXPECT_FALSE(caught_up_after_recovery_);
+  trade(7);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 3));
+  sink_->make_room(SIZE_MAX);
+  run();
+  EXPECT_EQ(stored_trades(), numbers(1, 7));
+  EXPECT_EQ(sink_->offered_again, 0u);
+  EXPECT_TRUE(ingest_->is_caught_up());
 }
 
 TEST_F(IngestTest, AnEventAcknowledgedButNotYetNotedIsOfferedAgainWithTheSamePosition) {
