@@ -82,6 +82,7 @@ void PollSchedule::answered(std::string_view url, Instant now, Outbox& out) {
   if (!entry) return;
   entry->asked_url.clear();
   entry->failures = 0;
+  entry->ever_answered = true;
   // Requests that had to wait for their budget longer than a period are not made up for.
   while (entry->regular <= now.mono) entry->regular += entry->poll.period;
   entry->due = entry->regular;
@@ -125,6 +126,13 @@ void PollSchedule::tick(Instant now, Outbox& out) {
     next = next ? std::min(*next, at) : at;
   }
   if (next) wake_.wish(std::max<MonoTime>(*next, now.mono + kLeastPause), out);
+}
+
+StreamState PollSchedule::state(std::string_view key) const {
+  const auto found = polls_.find(key);
+  if (found == polls_.end()) return StreamState::waiting;
+  if (found->second.failures >= kFailuresToTell) return StreamState::silent;
+  return found->second.ever_answered ? StreamState::live : StreamState::waiting;
 }
 
 std::size_t PollSchedule::failing() const {

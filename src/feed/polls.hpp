@@ -23,6 +23,8 @@ class PollSchedule {
  public:
   // Requests that have not been answered after this have failed (they may wait long for their budget).
   static constexpr std::chrono::minutes kAnswerAtMost{5};
+  // So many failures in a row are told as a silence (state()); fewer are a hiccup.
+  static constexpr int kFailuresToTell = 3;
 
   struct Poll {
     std::string key;  // unique: "open-interest BTCUSDT"
@@ -63,6 +65,9 @@ class PollSchedule {
   std::size_t size() const { return polls_.size(); }
   // Polls whose last request failed.
   std::size_t failing() const;
+  // For /health, whatever the answers held (a statistic may have no rows): `waiting` for its first usable answer, then
+  // `live`, or `silent` while requests fail one after the other.
+  StreamState state(std::string_view key) const;
 
  private:
   struct Entry {
@@ -72,6 +77,7 @@ class PollSchedule {
     std::string asked_url;  // while under way
     MonoTime asked_at;
     int failures = 0;  // in a row
+    bool ever_answered = false;
   };
 
   Entry* under_way(std::string_view url);

@@ -212,7 +212,10 @@ void SubscribedSockets::heard(ConnectionId connection, Instant now) {
 }
 
 void SubscribedSockets::data(ConnectionId connection, StreamId stream, Instant now) {
-  if (auto* socket = socket_of(connection)) socket->data_at = now.mono;
+  if (auto* socket = socket_of(connection)) {
+    socket->data_at = now.mono;
+    socket->found_quiet = 0;
+  }
   ledger_.data(stream, now.mono);
 }
 
@@ -469,7 +472,7 @@ void SubscribedSockets::resubscribe(StreamId stream, Instant now, Outbox& out) {
   auto* member = member_of(*socket, stream);
   if (member->phase != Phase::subscribed || member->dropped) return;
   member->phase = Phase::to_unsubscribe;
-  ledger_.disconnected(stream);
+  ledger_.asked_again(stream);
   send_pending(*socket, now, out);
 }
 
@@ -543,8 +546,30 @@ void SubscribedSockets::watch(Instant now, Outbox& out) {
   }
 }
 
+// None of its streams is missed by itself; of all of them together, something should have come.
+void SubscribedSockets::watch_quiet(Socket& socket, Instant now, Outbox& out) {
+  if (socket.connection == 0 || socket.replaces || !socket.requests.empty()) return;
+  const bool none_must = std::ranges::all_of(socket.members, [&](const Member& each) {
+    return each.phase == Phase::subscribed && ledger_.patience(each.stream).only_by_rate;
+  });
+  if (!none_must) return;
+  constexpr int kMaxDoublings = 4;
+  const auto limit = std::min<std::chrono::seconds>(kQuietSocket * (1 << std::min(socket.found_quiet, kMaxDoublings)),
+                                                    SubscriptionLedger::kPatienceAtMost);
+  const auto lasted = now.mono - socket.data_at.value_or(socket.confirmed_at);
+  if (lasted < limit) return;
+  ++socket.found_quiet;
+  notice(out, Notice::Level::info, "a connection is open and brings nothing; made anew",
+         fmt::format("connection={} streams={} silent_seconds={}", socket.connection, socket.members.size(),
+                     std::chrono::duration_cast<std::chrono::seconds>(lasted).count()));
+  close(socket, CloseReason::stale, out);
+}
+
 void SubscribedSockets::tick(Instant now, Outbox& out) {
-  for (auto& socket : sockets_) look_after(*socket, now, out);
+  for (auto& socket : sockets_) {
+    look_after(*socket, now, out);
+    watch_quiet(*socket, now, out);
+  }
   std::erase_if(sockets_, [](const auto& each) { return each->members.empty(); });
   replace_old(now, out);
   finish_replacements(now, out);

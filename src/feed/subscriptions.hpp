@@ -72,6 +72,10 @@ class SubscribedSockets {
   static constexpr std::chrono::seconds kHalvesAfter{5};
   // A replacement over which no data comes takes over all the same, this long after its last confirmation.
   static constexpr std::chrono::seconds kQuietReplacement{30};
+  // A connection of streams none of which need bring anything, over which nothing at all has come for this long, is
+  // made anew (it may have been forgotten by the venue, which still answers pings); after twice as long the next time,
+  // up to an hour.
+  static constexpr std::chrono::seconds kQuietSocket{300};
 
   struct Wanted {
     std::string url;   // of the socket that serves it, whole
@@ -174,6 +178,7 @@ class SubscribedSockets {
     MonoTime heard_at;
     std::optional<MonoTime> pinged_at;
     std::optional<MonoTime> data_at;  // since it opened
+    int found_quiet = 0;              // in a row, over its connections
     MonoTime confirmed_at;            // the last of its requests
     MonoTime next_send;
     std::deque<MonoTime> sent_at;     // as far back as frame_limits reach
@@ -204,6 +209,7 @@ class SubscribedSockets {
   void replace_old(Instant now, Outbox& out);
   void look_after(Socket& socket, Instant now, Outbox& out);
   void watch(Instant now, Outbox& out);
+  void watch_quiet(Socket& socket, Instant now, Outbox& out);
   void erase_members(Socket& socket, Outbox& out);
   static void close(const Socket& socket, CloseReason reason, Outbox& out);
 

@@ -31,7 +31,8 @@ constexpr int kSnapshotPriority = 50;
 
 // Books of traded instruments change many times a second; trades of a quiet one may not come for minutes.
 constexpr Patience kDepthPatience{.ack = 10s, .first_data = 30s, .silence_at_least = 30s};
-constexpr Patience kTradePatience{.ack = 10s, .first_data = 120s, .silence_at_least = 120s};
+// Many pairs are not traded for minutes or hours.
+constexpr Patience kTradePatience{.ack = 10s, .silence_at_least = 120s, .only_by_rate = true};
 
 std::string lower(std::string_view text) {
   std::string out(text);

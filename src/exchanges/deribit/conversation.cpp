@@ -45,6 +45,8 @@ constexpr int kHistoryPriority = 10;
 // the instrument is traded: most options and many spot pairs stand still for hours.
 constexpr Patience kActiveBook{.ack = 10s, .first_data = 30s, .silence_at_least = 60s};
 constexpr Patience kActiveTicker{.ack = 10s, .first_data = 30s, .silence_at_least = 60s};
+// Trades of a quiet contract may not come for hours.
+constexpr Patience kTrading{.ack = 10s, .silence_at_least = 300s, .only_by_rate = true};
 constexpr Patience kVolatility{.ack = 10s, .first_data = 60s, .silence_at_least = 60s};
 constexpr Patience kMayBeSilent{.ack = 10s, .may_be_silent = true};
 
@@ -160,8 +162,8 @@ void Conversation::want_stream(Index index, Channel channel, Instant now, Outbox
   constexpr const char* kNames[kChannels] = {"book", "trades", "ticker"};
   const auto& id = *publisher_.catalogue().ref(index);
   const bool active = id.market_type == MarketType::perpetual || id.market_type == MarketType::futures;
-  // Trades of a quiet contract may not come for hours; that the connection lives, its heartbeats say.
-  const auto& patience = !active || channel == kTrades ? kMayBeSilent : channel == kBook ? kActiveBook : kActiveTicker;
+  // That the connection lives, its heartbeats say.
+  const auto& patience = channel == kTrades ? kTrading : !active ? kMayBeSilent : channel == kBook ? kActiveBook : kActiveTicker;
   // Tickers by every change would be a multiple of the data, for values that change once in a while.
   const auto& interval = channel == kTicker ? "100ms" : interval_;
   streams_[index].of[channel] = sockets_.want(

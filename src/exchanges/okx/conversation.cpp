@@ -19,16 +19,22 @@ using Patience = SubscribedSockets::Patience;
 constexpr std::string_view kWsBase = "wss://ws.okx.com:8443";
 constexpr std::string_view kRestBase = "https://openapi.okx.com";
 
-// Books have a keep-alive every 60 s; open interest comes every 3 s, funding every 30 to 90 s. Trades of a quiet
-// instrument may not come for long, liquidations and changes of the instruments list for days.
+// Books have a keep-alive every 60 s; open interest comes every 3 s, funding every 30 to 90 s. Trades of an option may
+// not come for days, liquidations and changes of the instruments list neither. (A wrong name or path is refused by the
+// venue, so its answer can be trusted.)
 constexpr Patience kBookPatience{.ack = 10s, .first_data = 30s, .silence_at_least = 90s};
-constexpr Patience kTradePatience{.ack = 10s, .first_data = 300s, .silence_at_least = 300s};
+constexpr Patience kTradePatience{.ack = 10s, .silence_at_least = 300s, .only_by_rate = true};
 constexpr Patience kFundingPatience{.ack = 10s, .first_data = 180s, .silence_at_least = 300s};
 constexpr Patience kOpenInterestPatience{.ack = 10s, .first_data = 60s, .silence_at_least = 60s};
-constexpr Patience kSeldom{.ack = 10s, .first_data = 24h, .silence_at_least = 24h};
+constexpr Patience kSeldom{.ack = 10s, .may_be_silent = true};
 
 // Streams of different groups share no socket.
 enum Group : std::uint32_t { kPlainGroup, kBookGroup };
+
+// Keys of polls of one instrument: these and its name.
+constexpr const char* kAllAccountPoll = "all-account ";
+constexpr const char* kTopPositionPoll = "top-position ";
+constexpr const char* kSettledFundingPoll = "settled-funding ";
 
 constexpr const char* kListedKinds[] = {"SPOT", "SWAP", "FUTURES"};
 constexpr std::chrono::seconds kInstrumentsEvery = 1h;
@@ -193,7 +199,7 @@ void Conversation::drop_instrument(Index index, Instant now, Outbox& out) {
     stream = kNoStream;
   }
   const auto& name = publisher_.catalogue().ref(index)->instrument;
-  for (const char* what : {"all-account ", "top-position ", "settled-funding "}) polls_.remove(what + name);
+  for (const char* what : {kAllAccountPoll, kTopPositionPoll, kSettledFundingPoll}) polls_.remove(what + name);
 }
 
 Conversation::StreamId Conversation::want(std::string_view channel, std::string_view of, const Patience& patience,
@@ -280,10 +286,10 @@ void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
              },
              kRatiosEvery, kStatisticsPriority, now, out);
   };
-  ratio(DataType::lsr_all_account, "all-account ", Endpoint::all_account_ratio);
-  ratio(DataType::lsr_top_position, "top-position ", Endpoint::top_position_ratio);
+  ratio(DataType::lsr_all_account, kAllAccountPoll, Endpoint::all_account_ratio);
+  ratio(DataType::lsr_top_position, kTopPositionPoll, Endpoint::top_position_ratio);
   if (id.market_type == MarketType::perpetual && publisher_.wants(DataType::funding_rate))
-    add_poll("settled-funding " + name, Endpoint::funding_rate_history,
+    add_poll(kSettledFundingPoll + name, Endpoint::funding_rate_history,
              [this, index, name](Instant) {
                // `before` is "newer than" with OKX.
                return fmt::format("instId={}{}", name,
@@ -526,9 +532,10 @@ std::optional<Conversation::StreamId> Conversation::stream_of(Index index, DataT
 StreamState Conversation::state(Index index, DataType type) const {
   const auto stream = stream_of(index, type);
   if (stream) return sockets_.state(*stream);
-  // Polled: live once a row has come.
-  const bool polled = type == DataType::lsr_top_position || type == DataType::lsr_all_account;
-  return polled && publisher_.last_row(index, type) ? StreamState::live : StreamState::waiting;
+  const auto& name = publisher_.catalogue().ref(index)->instrument;
+  if (type == DataType::lsr_all_account) return polls_.state(kAllAccountPoll + name);
+  if (type == DataType::lsr_top_position) return polls_.state(kTopPositionPoll + name);
+  return StreamState::waiting;
 }
 
 std::uint64_t Conversation::reconnects(Index index, DataType type) const {

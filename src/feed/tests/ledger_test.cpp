@@ -109,6 +109,87 @@ TEST(SubscriptionLedger, AStreamThatMayBeSilentIsLiveOnceConfirmedAndNeverOverdu
   EXPECT_TRUE(l.overdue(1000h).empty());
 }
 
+// Trades of any instrument: minutes, or days, between two.
+struct Traded : Ledger {
+  Traded() {
+    stream = ledger.add({.ack = 10s, .silence_at_least = 300s, .only_by_rate = true});
+    ledger.requested(stream, start);
+    ledger.confirmed(stream, start);
+  }
+  // Data every `every` from `from` to `to`.
+  void trades(std::chrono::milliseconds from, std::chrono::milliseconds to, std::chrono::milliseconds every) {
+    for (auto t = from; t <= to; t += every) ledger.data(stream, start + t);
+  }
+  StreamState state() const { return ledger.state(stream); }
+};
+
+TEST(SubscriptionLedger, WithoutATradeSinceTheStartAStreamIsQuietNotBroken) {
+  Traded l;
+  EXPECT_EQ(l.state(), StreamState::live) << "from the answer on";
+  EXPECT_FALSE(l.ledger.has_data(l.stream));
+  EXPECT_TRUE(l.overdue(1000h).empty());
+  Traded unanswered;
+  unanswered.ledger.disconnected(unanswered.stream);
+  unanswered.ledger.requested(unanswered.stream, unanswered.start);
+  EXPECT_EQ(unanswered.overdue(10s).front().trouble, Trouble::no_answer);
+}
+
+TEST(SubscriptionLedger, ABurstOfTradesIsNoRateYet) {
+  Traded l;
+  l.trades(1s, 300s, 500ms);
+  EXPECT_TRUE(l.overdue(1000h).empty()) << "5 minutes say nothing about the next 5";
+  EXPECT_EQ(l.state(), StreamState::live);
+}
+
+TEST(SubscriptionLedger, AStreamThatTradedSteadilyForLongIsFoundSilentUntilItTradesAgain) {
+  Traded l;
+  l.trades(1s, 1900s, 1s);
+  EXPECT_TRUE(l.overdue(2199s).empty());
+  ASSERT_EQ(l.overdue(2200s).size(), 1u);
+  EXPECT_EQ(l.state(), StreamState::silent);
+  l.ledger.asked_again(l.stream);
+  l.ledger.requested(l.stream, l.start + 2201s);
+  l.ledger.confirmed(l.stream, l.start + 2201s);
+  EXPECT_EQ(l.state(), StreamState::silent) << "an answer is no data";
+  EXPECT_TRUE(l.overdue(2800s).empty());
+  ASSERT_EQ(l.overdue(2801s).size(), 1u) << "asked again after twice as long";
+  l.ledger.data(l.stream, l.start + 2900s);
+  EXPECT_EQ(l.state(), StreamState::live);
+  EXPECT_GE(l.ledger.silence_limit(l.stream), 3000s) << "the pause of 1000 s is learnt, though it was asked about";
+}
+
+TEST(SubscriptionLedger, ThePauseBeforeTheFirstTradeIsLearnt) {
+  Traded l;
+  l.trades(40min, 100min, 2s);
+  // Three times 40 minutes, less what it has forgotten since: but never found silent before six times that was heard.
+  EXPECT_TRUE(l.overdue(100min + 1h).empty());
+}
+
+TEST(SubscriptionLedger, ABurstDoesNotWipeOutThePauseBeforeIt) {
+  Traded l;
+  l.trades(10min, 10min + 60s, 20ms);
+  EXPECT_GT(l.ledger.silence_limit(l.stream), 25min);
+  l.trades(11min + 1s, 11min + 2h, 1s);
+  EXPECT_EQ(l.ledger.silence_limit(l.stream), 300s) << "an hour later it is forgotten";
+}
+
+TEST(SubscriptionLedger, ALearntRateDoesNotMakeANewConnectionSuspicious) {
+  Traded l;
+  l.trades(1s, 3600s, 60s);
+  l.ledger.disconnected(l.stream);
+  l.ledger.requested(l.stream, l.start + 3600s);
+  l.ledger.confirmed(l.stream, l.start + 3601s);
+  EXPECT_EQ(l.state(), StreamState::live) << "no trade yet, and none is due";
+}
+
+TEST(SubscriptionLedger, ASlowStreamsOwnRateIsNotCapped) {
+  Traded l;
+  l.trades(10min, 400h, 10min);
+  EXPECT_EQ(l.ledger.silence_limit(l.stream), 200min);
+  EXPECT_TRUE(l.overdue(400h + 199min).empty());
+  EXPECT_EQ(l.overdue(400h + 200min).size(), 1u);
+}
+
 TEST(SubscriptionLedger, ARenewedNumberKnowsNothingOfTheOneBefore) {
   Ledger l;
   for (int i = 0; i < 100; ++i) l.ledger.data(l.stream, l.start + i * 10s);

@@ -15,6 +15,7 @@ struct Polls {
   PollSchedule schedule{wake};
   Outbox out;
   std::chrono::nanoseconds now{};
+  int failures = 0;  // counted by a test
 
   Instant at(std::chrono::nanoseconds t) {
     now = t;
@@ -198,6 +199,28 @@ TEST(PollSchedule, AddedAgainItKeepsItsTimesRemovedItIsGone) {
   p.schedule.answered("http://v/info", p.at(2s), p.out);
   EXPECT_THAT(p.tick(1h), IsEmpty());
   EXPECT_FALSE(p.out.wake_at);
+}
+
+TEST(PollSchedule, AnAnswerWithoutRowsIsLiveAndFailuresInARowAreASilence) {
+  Polls p;
+  EXPECT_EQ(p.schedule.state("ratio"), StreamState::waiting);
+  p.add("ratio", 60s);
+  p.tick(0s);
+  EXPECT_EQ(p.schedule.state("ratio"), StreamState::waiting);
+  p.schedule.answered("http://v/ratio", p.at(1s), p.out);
+  EXPECT_EQ(p.schedule.state("ratio"), StreamState::live);
+  auto t = 120s;
+  for (const auto state : {StreamState::live, StreamState::live, StreamState::silent, StreamState::silent}) {
+    ASSERT_EQ(p.tick(t).size(), 1u);
+    EXPECT_EQ(p.schedule.state("ratio"), p.failures > 2 ? StreamState::silent : StreamState::live) << "while under way";
+    p.schedule.failed("http://v/ratio", "HTTP 503", p.at(t), p.out);
+    ++p.failures;
+    EXPECT_EQ(p.schedule.state("ratio"), state) << p.failures;
+    t += 120s;
+  }
+  p.tick(t);
+  p.schedule.answered("http://v/ratio", p.at(t), p.out);
+  EXPECT_EQ(p.schedule.state("ratio"), StreamState::live);
 }
 
 }  // namespace

@@ -394,6 +394,53 @@ TEST(SubscribedSockets, ASilentStreamIsResubscribedWhereOthersGoOnAndReconnected
   EXPECT_EQ(v.sockets->state(b), StreamState::waiting);
 }
 
+constexpr SubscribedSockets::Patience kTrades{.ack = 10s, .silence_at_least = 300s, .only_by_rate = true};
+
+TEST(SubscribedSockets, AStreamThatNeedNotBringDataIsNotAskedAgainWhileItsConnectionBringsOther) {
+  Venue v;
+  const auto option = v.want("option", kTrades);
+  const auto busy = v.want("busy", kTrades);
+  v.opened(1, 0s);
+  v.answered(1, 0s);
+  for (auto t = 1s; t <= 2h; t += 1s) {
+    v.data(1, busy, t);
+    v.tick(t);
+    ASSERT_THAT(v.frames(), IsEmpty()) << t.count();
+    ASSERT_THAT(v.notices(), IsEmpty()) << t.count();
+    ASSERT_TRUE(v.out.closes.empty());
+  }
+  EXPECT_EQ(v.sockets->state(option), StreamState::live);
+  EXPECT_FALSE(v.sockets->has_data(option));
+}
+
+TEST(SubscribedSockets, AConnectionOfSuchStreamsThatBringsNothingAtAllIsMadeAnewEverMoreRarely) {
+  Venue v;
+  v.want("a", kTrades);
+  const auto b = v.want("b", kTrades);
+  ConnectionId connection = 0;
+  std::uint64_t request = 0;
+  const auto open = [&](std::chrono::nanoseconds t) {
+    v.opened(++connection, t);
+    v.answered(++request, t);
+  };
+  const auto ends_at = [&]() -> std::chrono::seconds {
+    for (auto t = v.now + 1s;; t += 1s)
+      if (!v.tick(t).closes.empty()) return std::chrono::duration_cast<std::chrono::seconds>(t);
+  };
+  open(0s);
+  EXPECT_EQ(ends_at(), 300s);
+  EXPECT_EQ(v.out.closes[0].reason, CloseReason::stale);
+  EXPECT_THAT(v.notices(), ElementsAre(HasSubstr("brings nothing; made anew | connection=1 streams=2")));
+  EXPECT_EQ(v.out.notices[0].level, Notice::Level::info);
+  v.closed(1, 301s);
+  open(301s);
+  EXPECT_EQ(ends_at(), 901s);
+  v.closed(2, 901s);
+  open(901s);
+  v.data(3, b, 902s);
+  EXPECT_EQ(ends_at(), 1202s) << "it had data, so the patience begins anew";
+}
+
 TEST(SubscribedSockets, ASubscriptionWithoutAnswerEndsTheConnection) {
   Venue v;
   v.want("a");

@@ -126,6 +126,34 @@ TEST(Conversation, SpotHasNeitherFundingNorRatios) {
   EXPECT_EQ(live.asked("ratio-contract?instId=ETH-USDT&"), 0u);
 }
 
+TEST(Conversation, WhatIsQuietIsNotShownAsBroken) {
+  Live live({"BTC-USDT-SWAP"});
+  live.start();
+  live.open_all(200ms);
+  live.run(500ms, 2s);
+  live.confirm_all(2s);
+  const auto state = [&](DataType type) {
+    std::vector<StreamStatus> status;
+    live.session->describe(status);
+    for (const auto& each : status)
+      if (each.data_type == type) return each.state;
+    ADD_FAILURE() << to_string(type);
+    return StreamState::refused;
+  };
+  EXPECT_EQ(state(DataType::trade), StreamState::live) << "no trade since the start";
+  EXPECT_EQ(state(DataType::liquidation), StreamState::live) << "no liquidation since the start";
+  EXPECT_EQ(state(DataType::orderbook_delta), StreamState::subscribing) << "a book's first message is due at once";
+  EXPECT_EQ(state(DataType::open_interest), StreamState::subscribing) << "due every 3 s";
+  EXPECT_EQ(state(DataType::lsr_all_account), StreamState::waiting);
+  live.run(3s, 60s);
+  const auto asked = std::ranges::find_if(live.requests, [](const std::string& url) {
+    return url.find("long-short-account-ratio-contract?instId=BTC-USDT-SWAP") != std::string::npos;
+  });
+  ASSERT_NE(asked, live.requests.end());
+  live.rest(*asked, R"({"code":"0","msg":"","data":[]})", 61s);
+  EXPECT_EQ(state(DataType::lsr_all_account), StreamState::live) << "answered; the venue has no ratio of it";
+}
+
 TEST(Conversation, FewBooksOnASocket) {
   std::string list = R"({"code":"0","msg":"","data":[)";
   for (int i = 0; i < 60; ++i)
