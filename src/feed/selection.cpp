@@ -187,6 +187,25 @@ std::vector<Chooser::Position> Chooser::pick(const std::vector<ListedInstrument>
   return picked;
 }
 
+// What was chosen of this list and is not in it any more: the venue says so by leaving it out. (An empty list says
+// nothing: no venue has none.)
+void Chooser::tell_missing(std::string_view name, const std::vector<ListedInstrument>& list, Catalogue& catalogue,
+                           std::vector<Index>& changed) const {
+  if (list.empty()) return;
+  const auto& listed_at = list.front().definition.meta;
+  for (std::size_t i = 0; i < chosen_.size(); ++i) {
+    if (chosen_of_[i] != name) continue;
+    const auto& known = catalogue.definition(chosen_[i]);
+    const auto& id = *known.meta.instrument;
+    if (std::ranges::any_of(list, [&](const auto& each) { return each.id.instrument == id.instrument; })) continue;
+    auto gone = known;
+    gone.status = known.expiry && *known.expiry <= listed_at.received_at ? "expired" : "delisted";
+    gone.meta.timestamp = listed_at.timestamp;
+    gone.meta.received_at = listed_at.received_at;
+    if (const auto index = catalogue.update(InstrumentId(id), std::move(gone))) changed.push_back(*index);
+  }
+}
+
 void Chooser::take(std::string_view name, std::vector<ListedInstrument>& list, Catalogue& catalogue,
                    std::vector<Index>& changed) {
   const auto catalogued = [&](ListedInstrument& entry) {
@@ -197,6 +216,7 @@ void Chooser::take(std::string_view name, std::vector<ListedInstrument>& list, C
     for (auto& entry : list) catalogued(entry);
     return;
   }
+  tell_missing(name, list, catalogue, changed);
   resolved_.resize(selection_.rules.size(), false);
   const auto picked = pick(list);
   auto& names = names_[std::string(name)];

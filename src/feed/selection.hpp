@@ -114,6 +114,8 @@ class Chooser {
  private:
   using Position = std::size_t;  // in the list
   std::vector<Position> pick(const std::vector<ListedInstrument>& list);
+  void tell_missing(std::string_view name, const std::vector<ListedInstrument>& list, Catalogue& catalogue,
+                    std::vector<Index>& changed) const;
   void keep_top(const SelectionRule& rule, const std::vector<ListedInstrument>& list,
                 std::vector<Position>& matching) const;
   bool would_choose(const Instrument& definition) const;

@@ -202,6 +202,47 @@ TEST(Selection, AStateThatNamesAnInstrumentThatIsNotThereIsRefused) {
   EXPECT_FALSE(restore(other, bytes));
 }
 
+TEST(Selection, WhatIsListedNoMoreIsToldSoOnce) {
+  Venue v({"BTC-USDT", "SOL-USDT"});
+  v.take("SPOT", kSpot);
+  v.take("SWAP", kSwaps);
+  const auto status = [&](const char* name) { return v.catalogue.definition(*v.catalogue.find(name)).status; };
+  EXPECT_THAT(v.take("SPOT", {{"BTC", "USDT"}}), ElementsAre("SOL-USDT"));
+  EXPECT_EQ(status("SOL-USDT"), "delisted");
+  EXPECT_EQ(status("BTC-USDT"), "");
+  EXPECT_EQ(status("BTC-USDT-SWAP"), "") << "of another list";
+  EXPECT_THAT(v.take("SPOT", {{"BTC", "USDT"}}), IsEmpty()) << "told";
+  EXPECT_THAT(v.take("SPOT", {}), IsEmpty()) << "an empty list says nothing";
+  EXPECT_THAT(v.chosen(), testing::Contains("SOL-USDT")) << "streams end as the venue ends them";
+  EXPECT_THAT(v.take("SPOT", kSpot), ElementsAre("SOL-USDT")) << "listed again";
+  EXPECT_EQ(status("SOL-USDT"), "");
+}
+
+TEST(Selection, AnExpiredInstrumentIsToldAsExpired) {
+  Catalogue catalogue("deribit");
+  Chooser chooser(Selection({"BTC-*"}));
+  chooser.begin(catalogue);
+  const auto take = [&](std::int64_t at, std::vector<const char*> names) {
+    std::vector<ListedInstrument> list;
+    for (const auto* name : names) {
+      ListedInstrument each;
+      each.id = {"", MarketType::futures, name, name};
+      each.definition.expiry = wall_from_nanos(100);
+      each.definition.status = "open";
+      each.definition.meta.timestamp = each.definition.meta.received_at = wall_from_nanos(at);
+      list.push_back(std::move(each));
+    }
+    std::vector<Chooser::Index> changed;
+    chooser.take("", list, catalogue, changed);
+    return changed;
+  };
+  take(50, {"BTC-A", "BTC-B"});
+  ASSERT_EQ(take(150, {"BTC-B"}).size(), 1u);
+  const auto& gone = catalogue.definition(*catalogue.find("BTC-A"));
+  EXPECT_EQ(gone.status, "expired");
+  EXPECT_EQ(gone.meta.received_at, wall_from_nanos(150));
+}
+
 TEST(Selection, RulesAsText) {
   EXPECT_EQ((SelectionRule{.symbol = "BTC-USDT"}).text(), "BTC-USDT");
   EXPECT_EQ((SelectionRule{.kind = kPerpetual, .quote = "USDT", .top = 50}).text(), "kind=perpetual quote=USDT top=50");
