@@ -83,7 +83,7 @@ std::optional<std::string_view> raw_text(od::value& value) {
   return token.substr(0, end);
 }
 
-// Reads one field after the other; the first failure is kept, with the field's name, and ends the reading.
+// Reads one field after the other; the first failure is kept, with the field's name.
 class Fields {
  public:
   explicit Fields(const char* where) : where_(where) {}
@@ -131,7 +131,8 @@ class Fields {
     if (!word.empty()) fail({Errc::bad_value, place(key), shortened(word)});
     return std::nullopt;
   }
-  // Each field of `object` to `take(key, value)`, whose answer is whether it is one of ours.
+  // Each field of `object` to `take(key, value)`, whose answer is whether it is one of ours. A value that is refused
+  // does not end the pass: what stands behind the object can be read all the same.
   template <class Take>
   Result<void> each(od::object& object, Names unused, std::vector<UnknownField>& unknown, Take take) {
     for (auto item : object) {
@@ -139,9 +140,10 @@ class Fields {
       if (auto error = std::move(item).get(field)) return json_error(error, where_);
       const auto key = key_of(field);
       const bool used = take(key, field.value());
-      if (failure_) return *failure_;
+      if (failure_ && failure_->code == Errc::not_json) return *failure_;
       if (!used && !is_one_of(key, unused)) unknown.push_back({where_, key});
     }
+    if (failure_) return *failure_;
     return {};
   }
   const std::optional<Error>& failure() const { return failure_; }
@@ -340,8 +342,24 @@ Result<LiquidationRow> read_liquidation(od::object& object, std::vector<UnknownF
   return out;
 }
 
+using Unreadable = std::vector<std::pair<Error, std::string_view>>;
+
+// A row's text, for the reject; what cannot be got at is no JSON.
+template <class Row>
+Result<void> keep(Result<Row> row, od::object& object, std::vector<Row>& out, Unreadable& unreadable) {
+  if (row) {
+    out.push_back(std::move(*row));
+    return {};
+  }
+  if (row.error().code == Errc::not_json) return row.error();
+  std::string_view text;
+  if (auto error = object.raw_json().get(text)) return json_error(error, row.error().where);
+  unreadable.emplace_back(row.error(), text);
+  return {};
+}
+
 // {"instType":"SWAP","instId":"ETH-USDT-SWAP","details":[{…},…]}
-Result<void> read_liquidations(od::object& object, std::vector<LiquidationRow>& out,
+Result<void> read_liquidations(od::object& object, std::vector<LiquidationRow>& out, Unreadable& unreadable,
                                std::vector<UnknownField>& unknown) {
   std::string_view inst_id, inst_type;
   const auto first = out.size();
@@ -353,9 +371,7 @@ Result<void> read_liquidations(od::object& object, std::vector<LiquidationRow>& 
     for (auto item : list) {
       od::object detail;
       if (auto error = item.get_object().get(detail)) return json_error(error, "liquidation-orders.details");
-      const auto row = read_liquidation(detail, unknown);
-      if (!row) return row.error();
-      out.push_back(*row);
+      if (auto done = keep(read_liquidation(detail, unknown), detail, out, unreadable); !done) return done;
     }
     return {};
   };
@@ -491,6 +507,18 @@ Result<void> read_rows(od::array& list, const char* where, std::vector<Row>& out
   return {};
 }
 
+// The same, but a row that cannot be read does not take those beside it with it.
+template <class Row>
+Result<void> read_rows_apart(od::array& list, const char* where, Frame& frame, std::vector<Row>& out,
+                             Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
+  for (auto item : list) {
+    od::object object;
+    if (auto error = item.get_object().get(object)) return json_error(error, where);
+    if (auto done = keep(read(object, frame.unknown_fields), object, out, frame.unreadable); !done) return done;
+  }
+  return {};
+}
+
 // Nothing may stand behind the document.
 Result<void> at_end(od::document& document) {
   const char* place = nullptr;
@@ -574,16 +602,16 @@ class FramePass {
     if (auto error = value.get_array().get(list)) return json_error(error, "data");
     switch (kind) {
       case Frame::Kind::book: return book(list);
-      case Frame::Kind::trades: return read_rows(list, "trades", frame_.trades, frame_.unknown_fields, read_trade);
-      case Frame::Kind::funding:
-        return read_rows(list, "funding-rate", frame_.funding, frame_.unknown_fields, read_funding);
+      case Frame::Kind::trades: return read_rows_apart(list, "trades", frame_, frame_.trades, read_trade);
+      case Frame::Kind::funding: return read_rows_apart(list, "funding-rate", frame_, frame_.funding, read_funding);
       case Frame::Kind::open_interest:
-        return read_rows(list, "open-interest", frame_.open_interest, frame_.unknown_fields, read_open_interest);
+        return read_rows_apart(list, "open-interest", frame_, frame_.open_interest, read_open_interest);
       case Frame::Kind::liquidations:
         for (auto item : list) {
           od::object object;
           if (auto error = item.get_object().get(object)) return json_error(error, "liquidation-orders");
-          if (auto done = read_liquidations(object, frame_.liquidations, frame_.unknown_fields); !done) return done;
+          if (auto done = read_liquidations(object, frame_.liquidations, frame_.unreadable, frame_.unknown_fields); !done)
+            return done;
         }
         return {};
       case Frame::Kind::instruments: return read_instruments(list, frame_.instruments, frame_.unknown_fields);
@@ -624,6 +652,7 @@ void clear(Frame& frame) {
   frame.liquidations.clear();
   frame.instruments.rows.clear();
   frame.instruments.unreadable.clear();
+  frame.unreadable.clear();
   frame.unknown_fields.clear();
 }
 
@@ -649,6 +678,9 @@ Result<void> conclude(const Envelope& envelope, Frame& frame) {
     return {};
   }
   frame.kind = kind_of_channel(frame.channel);
+  const bool any = !frame.trades.empty() || !frame.funding.empty() || !frame.open_interest.empty() ||
+                   !frame.liquidations.empty();
+  if (!any && !frame.unreadable.empty()) return frame.unreadable.front().first;
   if (frame.kind != Frame::Kind::book) return {};
   if (frame.inst_id.empty()) return missing("arg", "instId");
   // What a book message does to the book is a state: an unknown word is refused, never guessed.

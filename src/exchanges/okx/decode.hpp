@@ -149,6 +149,8 @@ struct Frame {
   std::vector<OpenInterestRow> open_interest;
   std::vector<LiquidationRow> liquidations;
   InstrumentList instruments;
+  // Rows that could not be read beside ones that could: why, and their text. (Where none could, the frame is refused.)
+  std::vector<std::pair<Error, std::string_view>> unreadable;
   std::vector<UnknownField> unknown_fields;
 };
 

@@ -11,6 +11,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
+std::optional<DataType> type_of_rows(Frame::Kind kind) {
+  switch (kind) {
+    case Frame::Kind::trades: return DataType::trade;
+    case Frame::Kind::funding: return DataType::funding_rate;
+    case Frame::Kind::open_interest: return DataType::open_interest;
+    case Frame::Kind::liquidations: return DataType::liquidation;
+    case Frame::Kind::book:
+    case Frame::Kind::instruments:
+    case Frame::Kind::pong:
+    case Frame::Kind::subscribed:
+    case Frame::Kind::unsubscribed:
+    case Frame::Kind::error:
+    case Frame::Kind::notice:
+    case Frame::Kind::unmapped: break;
+  }
+  return std::nullopt;
+}
+
 // 28800000 ms -> 8. Nothing for what is not positive, or no finite decimal of hours.
 std::optional<Decimal> hours_between(const std::optional<WallTime>& from, const std::optional<WallTime>& to) {
   if (!from || !to || *to <= *from) return std::nullopt;
@@ -81,6 +99,8 @@ void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
 
 void Publisher::push(ConnectionId connection, Frame& frame, const Received& from, Events& out) {
   connections_.seen(connection);
+  for (const auto& [why, text] : frame.unreadable)
+    reports_.reject(nullptr, type_of_rows(frame.kind), why.text(), text, from.at, out);
   switch (frame.kind) {
     case Frame::Kind::book: return book(connection, frame, from, out);
     case Frame::Kind::trades: return trades(connection, frame, from, out);

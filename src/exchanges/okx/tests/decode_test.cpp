@@ -192,6 +192,36 @@ TEST(Decode, AMissingOrMalformedFieldIsNamed) {
     EXPECT_NE(error_of(text), "accepted") << text;
 }
 
+TEST(Decode, ARowThatCannotBeReadDoesNotTakeThoseBesideItWithIt) {
+  const auto row = [](const char* id, const char* size) {
+    return R"({"instId":"BTC-USDT-SWAP","tradeId":")" + std::string(id) + R"(","px":"100.5","sz":)" + size +
+           R"(,"side":"buy","ts":"1790000000001"})";
+  };
+  const auto frame = [](const std::string& rows) {
+    return R"({"arg":{"channel":"trades-all","instId":"BTC-USDT-SWAP"},"data":[)" + rows + "]}";
+  };
+  const auto bad = row("11", R"({"n":[1,"2"]})");
+  Decoder decoder;
+  const Padded text(frame(row("10", "\"1\"") + "," + bad + "," + row("12", "\"3\"")));
+  const auto read = decoder.frame(text.view());
+  ASSERT_TRUE(read) << read.error().text();
+  ASSERT_EQ((*read)->trades.size(), 2u);
+  EXPECT_EQ((*read)->trades[1].id, 12u);
+  ASSERT_EQ((*read)->unreadable.size(), 1u);
+  EXPECT_EQ((*read)->unreadable[0].first.text(), "wrong JSON type: trades.sz: no text");
+  EXPECT_EQ((*read)->unreadable[0].second, bad);
+  EXPECT_EQ(error_of(frame(bad)), "wrong JSON type: trades.sz: no text") << "none can be read: the frame is refused";
+  const Padded liquidations(
+      R"({"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"instType":"SWAP","instId":"ETH-USDT-SWAP",)"
+      R"("details":[{"side":"long","bkPx":"1","sz":"1","ts":"1790000000000"},)"
+      R"({"side":"sell","bkPx":"2951.4","sz":"18","ts":"1790000000000"}]}]})");
+  const auto two = decoder.frame(liquidations.view());
+  ASSERT_TRUE(two) << two.error().text();
+  ASSERT_EQ((*two)->liquidations.size(), 1u);
+  EXPECT_EQ((*two)->liquidations[0].inst_id, "ETH-USDT-SWAP");
+  EXPECT_EQ((*two)->unreadable.at(0).first.text(), "bad value: liquidation-orders.side: long");
+}
+
 // Every REST body with the reader that it is for.
 struct Body {
   const char* file;

@@ -157,6 +157,25 @@ TEST(Trades, AnUnknownInstrumentIsRejectedAndAWordForTheSideToo) {
   EXPECT_EQ(rejects[1].raw, side);
 }
 
+TEST(Trades, ABadRowIsARejectAndThoseBesideItAreTrades) {
+  Playing script;
+  auto frame = trade_frame(10, 1);
+  auto other = frame.substr(frame.find("{\"instId", 60));
+  other = other.substr(0, other.find('}') + 1);
+  auto bad = other;
+  other.replace(other.find("\"10\""), 4, "\"12\"");
+  bad.replace(bad.find("\"10\""), 4, "\"11\"");
+  bad.replace(bad.find("buy"), 3, "hmm");
+  frame.insert(frame.rfind(']'), "," + bad + "," + other);
+  script.text(1, frame, 1ms);
+  EXPECT_EQ(only<Trade>(script.all).size(), 2u);
+  const auto rejects = only<Rejected>(script.all);
+  ASSERT_EQ(rejects.size(), 1u);
+  EXPECT_EQ(rejects[0].raw, bad);
+  EXPECT_EQ(rejects[0].data_type, DataType::trade);
+  EXPECT_EQ(only<Gap>(script.all).size(), 1u) << "11 is missing among the trades";
+}
+
 TEST(Trades, ATimeFarFromNowIsRefusedLiveOnly) {
   auto options = options_for();
   options.max_clock_distance = 24h;
