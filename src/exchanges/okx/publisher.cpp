@@ -104,8 +104,8 @@ void Publisher::push(ConnectionId connection, Frame& frame, const Received& from
   switch (frame.kind) {
     case Frame::Kind::book: return book(connection, frame, from, out);
     case Frame::Kind::trades: return trades(connection, frame, from, out);
-    case Frame::Kind::funding: return funding(frame.funding, from, out);
-    case Frame::Kind::open_interest: return open_interest(frame.open_interest, from, out);
+    case Frame::Kind::funding: return funding(connection, frame.funding, from, out);
+    case Frame::Kind::open_interest: return open_interest(connection, frame.open_interest, from, out);
     case Frame::Kind::liquidations: return liquidations(frame.liquidations, from, out);
     case Frame::Kind::instruments: return changed_instruments(frame.instruments, from, out);
     case Frame::Kind::pong:
@@ -283,7 +283,18 @@ bool Publisher::book(std::string_view inst_id, Result<BookRow> reply, const Rece
 
 // ---- funding, open interest -----------------------------------------------------------------------------------
 
-void Publisher::funding(const std::vector<FundingRow>& rows, const Received& from, Events& out) {
+// A REST answer (connection 0) is never behind: it is asked for, not pushed.
+bool Publisher::told_by_another(Told& last, ConnectionId connection, WallTime timestamp) {
+  if (connections_.others_carry(connection, last.connection) && timestamp <= last.timestamp) {
+    ++duplicates_;
+    return true;
+  }
+  last = {connection, timestamp};
+  return false;
+}
+
+void Publisher::funding(ConnectionId connection, const std::vector<FundingRow>& rows, const Received& from,
+                        Events& out) {
   for (const auto& row : rows) {
     const auto index = wanted(row.inst_id, DataType::funding_rate, from, out);
     // A dated future has the channel and no funding: nothing to say.
@@ -293,6 +304,7 @@ void Publisher::funding(const std::vector<FundingRow>& rows, const Received& fro
       reports_.reject(catalogue_.ref(*index), DataType::funding_rate, *distant, from.raw, from.at, out);
       continue;
     }
+    if (told_by_another(entries_[*index].funding, connection, time)) continue;
     FundingRate event;
     event.meta = {catalogue_.ref(*index), time, from.at, data_source_};
     event.funding_rate = *row.rate;
@@ -305,7 +317,7 @@ void Publisher::funding(const std::vector<FundingRow>& rows, const Received& fro
 
 bool Publisher::funding(const Result<std::vector<FundingRow>>& reply, const Received& from, Events& out) {
   if (!readable(reply, DataType::funding_rate, from, out)) return false;
-  funding(*reply, from, out);
+  funding(0, *reply, from, out);
   return true;
 }
 
@@ -325,7 +337,8 @@ bool Publisher::settled_funding(const Result<std::vector<SettledFundingRow>>& re
   return true;
 }
 
-void Publisher::open_interest(const std::vector<OpenInterestRow>& rows, const Received& from, Events& out) {
+void Publisher::open_interest(ConnectionId connection, const std::vector<OpenInterestRow>& rows, const Received& from,
+                              Events& out) {
   for (const auto& row : rows) {
     const auto index = wanted(row.inst_id, DataType::open_interest, from, out);
     if (!index || !row.contracts) continue;
@@ -333,6 +346,7 @@ void Publisher::open_interest(const std::vector<OpenInterestRow>& rows, const Re
       reports_.reject(catalogue_.ref(*index), DataType::open_interest, *distant, from.raw, from.at, out);
       continue;
     }
+    if (told_by_another(entries_[*index].open_interest, connection, row.time)) continue;
     const auto size = measured(*index, row.contracts->value, DataType::open_interest, from, out);
     if (!size) continue;
     OpenInterest event;
@@ -348,7 +362,7 @@ void Publisher::open_interest(const std::vector<OpenInterestRow>& rows, const Re
 
 bool Publisher::open_interest(const Result<std::vector<OpenInterestRow>>& reply, const Received& from, Events& out) {
   if (!readable(reply, DataType::open_interest, from, out)) return false;
-  open_interest(*reply, from, out);
+  open_interest(0, *reply, from, out);
   return true;
 }
 
@@ -521,6 +535,10 @@ void Publisher::save(StateWriter& out) const {
     entry.aggregated.save(out);
     entry.single.save(out);
     entry.thinning.save(out);
+    for (const auto* told : {&entry.funding, &entry.open_interest}) {
+      out.put(std::uint64_t{told->connection});
+      out.put(told->timestamp);
+    }
     entry.settled_funding.save(out);
     entry.top_position.save(out);
     entry.all_account.save(out);
@@ -541,6 +559,10 @@ void Publisher::restore(StateReader& in) {
     entry.aggregated.restore(in);
     entry.single.restore(in);
     entry.thinning.restore(in);
+    for (auto* told : {&entry.funding, &entry.open_interest}) {
+      told->connection = static_cast<ConnectionId>(in.number());
+      told->timestamp = in.time();
+    }
     entry.settled_funding.restore(in);
     entry.top_position.restore(in);
     entry.all_account.restore(in);

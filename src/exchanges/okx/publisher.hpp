@@ -83,12 +83,19 @@ class Publisher {
   void restore(StateReader& in);
 
  private:
+  // What was told last, so that two connections at once (while one replaces the other) tell it once.
+  struct Told {
+    ConnectionId connection = 0;
+    WallTime timestamp;
+  };
   struct Entry {
     explicit Entry(Nanos min_interval) : thinning(min_interval) {}
     Tape aggregated;
     Tape single;
     std::unique_ptr<BookFeed> book;
     Thinning thinning;
+    Told funding;
+    Told open_interest;
     SeenRows settled_funding;
     SeenRows top_position;
     SeenRows all_account;
@@ -105,8 +112,9 @@ class Publisher {
   void trades(ConnectionId connection, const Frame& frame, const Received& from, Events& out);
   void trade(ConnectionId connection, Index index, const TradeRow& row, const Received& from, Events& out);
   void book(ConnectionId connection, Frame& frame, const Received& from, Events& out);
-  void funding(const std::vector<FundingRow>& rows, const Received& from, Events& out);
-  void open_interest(const std::vector<OpenInterestRow>& rows, const Received& from, Events& out);
+  void funding(ConnectionId connection, const std::vector<FundingRow>& rows, const Received& from, Events& out);
+  void open_interest(ConnectionId connection, const std::vector<OpenInterestRow>& rows, const Received& from,
+                     Events& out);
   void liquidations(const std::vector<LiquidationRow>& rows, const Received& from, Events& out);
   void liquidation(Index index, const LiquidationRow& row, const Received& from, Events& out);
   void listed(const InstrumentList& list, const Received& from, std::vector<ListedInstrument>& entries, Events& out);
@@ -119,6 +127,7 @@ class Publisher {
   void refuse_book(Index index, const Error& why, const Received& from, Events& out);
   template <class Event>
   Event& emit(Index index, WallTime timestamp, const Received& from, Events& out);
+  bool told_by_another(Told& last, ConnectionId connection, WallTime timestamp);
   template <class Event>
   void publish_thinned(Index index, Event event, Events& out);
   template <class Rows>

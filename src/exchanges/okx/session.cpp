@@ -12,7 +12,7 @@ namespace mp::okx {
 namespace {
 
 constexpr std::string_view kStateKind = "okx";
-constexpr std::uint32_t kStateVersion = 1;
+constexpr std::uint32_t kStateVersion = 2;
 
 // What the venue delivers, in the order of /health.
 constexpr DataType kDescribed[] = {DataType::trade,        DataType::orderbook_delta, DataType::orderbook,

@@ -397,6 +397,38 @@ TEST(Funding, UnchangedValuesAreThinnedLive) {
   EXPECT_EQ(only<OpenInterest>(script.all).size(), 2u);
 }
 
+// While one connection replaces another both bring the same, one of them later.
+TEST(Funding, WhatTwoConnectionsBringIsToldOnceAndNeverOlderThanBefore) {
+  Script script(options_for());
+  script.lists(0s);
+  const auto interest = [](int ms, const char* contracts) {
+    return R"({"arg":{"channel":"open-interest","instId":"BTC-USDT-SWAP"},"data":[{"instId":"BTC-USDT-SWAP","instType":"SWAP","oi":")" +
+           std::string(contracts) + R"(","ts":")" + std::to_string(1'790'000'000'000 + ms) + R"("}]})";
+  };
+  const auto funding = [](int ms, const char* rate) {
+    return R"({"arg":{"channel":"funding-rate","instId":"BTC-USDT-SWAP"},"data":[{"instId":"BTC-USDT-SWAP","fundingRate":")" +
+           std::string(rate) + R"(","fundingTime":"1790006400000","nextFundingTime":"1790035200000","ts":")" +
+           std::to_string(1'790'000'000'000 + ms) + R"("}]})";
+  };
+  for (const ConnectionId connection : {1u, 2u}) script.opened(connection, "wss://ws.okx.com:8443/ws/v5/public", 0s);
+  script.text(1, interest(1000, "10"), 1s);
+  script.text(1, interest(2000, "20"), 2s);
+  script.text(1, funding(1000, "0.0001"), 2s);
+  script.text(1, funding(2000, "0.0002"), 2s);
+  script.text(2, interest(1000, "10"), 3s);
+  script.text(2, interest(2000, "20"), 3s);
+  script.text(2, funding(1000, "0.0001"), 3s);
+  script.text(2, funding(2000, "0.0002"), 3s);
+  EXPECT_EQ(only<OpenInterest>(script.all).size(), 2u);
+  EXPECT_EQ(only<FundingRate>(script.all).size(), 2u);
+  EXPECT_EQ(script.session->counters().duplicates, 4u);
+  script.closed(1, 4s);
+  script.text(2, interest(3000, "20"), 5s);
+  script.text(2, funding(3000, "0.0002"), 5s);
+  EXPECT_EQ(only<OpenInterest>(script.all).size(), 3u);
+  EXPECT_EQ(only<FundingRate>(script.all).size(), 3u);
+}
+
 TEST(OpenInterest, TheValueInUsdIsToldOnlyWhereThatIsTheQuoteUnit) {
   Playing script;
   script.text(1, fixture("ws_open_interest.json"), 1ms);
