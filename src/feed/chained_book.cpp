@@ -107,7 +107,10 @@ ChainedBook::SnapshotTaken ChainedBook::snapshot(BookSnapshot& snapshot, Connect
                                                  std::vector<MarketEvent>& out) {
   const auto now = snapshot.received_at;
   const bool by_rest = connection == 0;
-  if (kept_.synced() && by_rest) return SnapshotTaken::old;
+  if (kept_.synced() && by_rest) {
+    kept_.audit(snapshot);
+    return SnapshotTaken::old;
+  }
   if (kept_.synced() && connections.others_carry(connection, connection_)) {
     // A replacement begins with a snapshot of its own: the book goes on, and the two are merged by their ids.
     if (snapshot.id == kept_.last_id() || is_behind(snapshot.id, snapshot.timestamp)) return SnapshotTaken::old;

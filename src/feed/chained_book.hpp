@@ -70,6 +70,11 @@ class ChainedBook {
   SnapshotTaken snapshot(BookSnapshot& snapshot, ConnectionId connection, const Connections& connections,
                          std::optional<std::int64_t> checksum, std::vector<MarketEvent>& out);
 
+  // A REST snapshot has been asked for to hold this book against. It comes by audit(), or by snapshot() like any other,
+  // which changes nothing of a book that is good.
+  void begin_audit() { kept_.begin_audit(); }
+  void audit(BookSnapshot& answer) { kept_.audit(answer); }
+
   // What it holds means nothing any more (the instrument's contract size has changed): as if the chain were broken.
   void abandon(WallTime now, std::vector<MarketEvent>& out);
   // A connection has ended, any of the session's.

@@ -39,6 +39,10 @@ KeptBook::KeptBook(InstrumentRef instrument, QuantityUnit unit, const BookRules&
 }
 
 void KeptBook::accept(BookUpdate& update, std::vector<MarketEvent>& out) {
+  if (audit_) {
+    audit_->took(update.ids.last, update.bids, update.asks);
+    look_at_audit();
+  }
   interrupted_by_.reset();
   last_id_ = update.ids.last;
   last_timestamp_ = update.timestamp;
@@ -59,6 +63,7 @@ void KeptBook::assign(BookSnapshot& snapshot, std::vector<MarketEvent>& out) {
   const BookPoint here{snapshot.id, snapshot.timestamp};
   if (auto whole = gap_.close(instrument_, rules_->data_source, here, snapshot.received_at))
     out.emplace_back(*std::move(whole));
+  drop_audit();
   book_.assign(snapshot.bids, snapshot.asks);
   lowest_known_bid_.reset();
   highest_known_ask_.reset();
@@ -90,6 +95,7 @@ void KeptBook::lose(GapCause cause, const BookPoint& next, WallTime noticed_at, 
   ++gaps_;
   synced_ = false;
   interrupted_by_.reset();
+  drop_audit();
   book_.clear();
   lowest_known_bid_.reset();
   highest_known_ask_.reset();
@@ -133,7 +139,36 @@ OrderBook KeptBook::picture(std::uint32_t depth) const {
   event.depth = depth;
   book_.top_bids(depth, event.bids);
   book_.top_asks(depth, event.asks);
+  if (depth == 0) return event;
+  // Between levels that are not known to be neighbours others may stand.
+  while (lowest_known_bid_ && !event.bids.empty() && event.bids.back().price < *lowest_known_bid_)
+    event.bids.pop_back();
+  while (highest_known_ask_ && !event.asks.empty() && *highest_known_ask_ < event.asks.back().price)
+    event.asks.pop_back();
   return event;
+}
+
+void KeptBook::begin_audit() {
+  drop_audit();
+  if (synced_) audit_ = std::make_unique<BookAudit>(book_, last_id_, KnownRange{lowest_known_bid_, highest_known_ask_});
+}
+
+void KeptBook::audit(BookSnapshot& answer) {
+  if (!audit_) return;
+  audit_->answered(answer.id, std::move(answer.bids), std::move(answer.asks), answer.asked);
+  look_at_audit();
+}
+
+// No answer will be compared any more: the book is another one, or the next answer is asked for.
+void KeptBook::drop_audit() {
+  if (audit_ && rules_->audits) rules_->audits->done(instrument_, {.verdict = AuditFinding::Verdict::undecided});
+  audit_.reset();
+}
+
+void KeptBook::look_at_audit() {
+  if (!audit_->finding()) return;
+  if (rules_->audits) rules_->audits->done(instrument_, *audit_->finding());
+  audit_.reset();
 }
 
 void KeptBook::show(std::uint32_t depth, std::vector<MarketEvent>& out) {

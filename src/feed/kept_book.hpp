@@ -5,11 +5,13 @@
 // snapshots).
 // A function of records only.
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "book/book.hpp"
 #include "book/conflation.hpp"
+#include "feed/book_audit.hpp"
 #include "feed/book_gap.hpp"
 #include "feed/checkpoint.hpp"
 #include "feed/session_options.hpp"
@@ -22,6 +24,7 @@ struct BookRules {
   DataSource data_source{};
   bool publish_deltas = true;
   std::vector<BookSeries> series{};  // empty: no conflated pictures
+  BookAudits* audits = nullptr;      // told what audits have shown
 };
 BookRules book_rules(const SessionOptions& options);
 
@@ -47,7 +50,8 @@ struct BookSnapshot {
   WallTime received_at{};
   std::vector<BookLevel> bids{};
   std::vector<BookLevel> asks{};
-  bool whole = false;  // there are no other levels
+  bool whole = false;  // there are no other levels, or the venue tells when any comes to matter
+  std::size_t asked = 0;  // for audits: a side may end here because no more levels were asked for; 0: never
 };
 
 class KeptBook {
@@ -90,7 +94,14 @@ class KeptBook {
   BookPoint last() const { return {last_id_, last_timestamp_}; }
   const InstrumentRef& instrument() const { return instrument_; }
   OrderBook picture(std::uint32_t depth) const;  // 0: all levels
-  // Levels beyond these prices are known only where an update has named them: the snapshot did not reach further.
+  // From now on what the book takes is noted, for the answer that has been asked for. One at a time: an earlier one that
+  // is still open is forgotten.
+  void begin_audit();
+  // An answer by REST, if one is awaited. The levels are moved from.
+  void audit(BookSnapshot& answer);
+
+  // Levels beyond these prices are known only where an update has named them: the snapshot did not reach further. No
+  // picture has them, which may so have fewer levels than its depth.
   // Nothing: the whole side is known.
   std::optional<Price> lowest_known_bid() const { return lowest_known_bid_; }
   std::optional<Price> highest_known_ask() const { return highest_known_ask_; }
@@ -105,6 +116,8 @@ class KeptBook {
 
  private:
   void show(std::uint32_t depth, std::vector<MarketEvent>& out);
+  void look_at_audit();
+  void drop_audit();
 
   InstrumentRef instrument_;
   QuantityUnit unit_;
@@ -118,6 +131,7 @@ class KeptBook {
   std::optional<Price> lowest_known_bid_;
   std::optional<Price> highest_known_ask_;
   std::optional<GapCause> interrupted_by_;
+  std::unique_ptr<BookAudit> audit_;           // while one is under way; decides nothing, so it is not saved
   BookGap gap_;                                // open while the book waits for a snapshot after a break
   std::vector<book::ConflationClock> clocks_;  // as rules_->series
 

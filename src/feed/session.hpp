@@ -123,6 +123,15 @@ struct StreamStatus {
   std::uint64_t reconnects = 0;
 };
 
+// Of books held against fresh answers by REST (book_audit.hpp).
+struct BookAuditCounts {
+  std::uint64_t agreed = 0;
+  std::uint64_t differed = 0;
+  std::uint64_t undecided = 0;
+  std::uint64_t levels_same = 0;
+  std::uint64_t levels_different = 0;
+};
+
 // Counts since the session was made; not part of what is published.
 struct SessionCounters {
   std::uint64_t frames = 0;
@@ -130,6 +139,7 @@ struct SessionCounters {
   std::uint64_t resyncs = 0;               // book snapshots asked for again
   std::vector<std::pair<std::string, std::uint64_t>> unmapped{};  // channels and endpoints we do not map
   std::vector<std::pair<std::string, std::uint64_t>> unknown{};   // fields and values of the venue that are new to us
+  BookAuditCounts audits{};
 };
 
 class Session {

@@ -39,6 +39,8 @@ struct SessionOptions {
   std::chrono::hours max_clock_distance{24};
   // An unchanged funding rate or open interest is written again after this; 0: each one is (normalize).
   std::chrono::milliseconds min_interval{60'000};
+  // Every so often one book, each in its turn, is held against a fresh answer by REST; 0: never.
+  std::chrono::seconds book_audit{30};
   // False for normalize and replay: the session asks for no I/O.
   bool conversing = true;
   std::map<std::string, std::string> credentials{};  // e.g. deribit: client_id, client_secret; never logged or journalled

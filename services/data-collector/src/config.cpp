@@ -115,6 +115,10 @@ SessionOptions read_source(Section& item, DataSource data_source) {
       "min_interval", session.min_interval,
       {.help = "an unchanged funding rate or open interest is written again after this"});
   read_series(item, session);
+  const auto audit = item.duration("book_audit", session.book_audit,
+                                   {.help = "one book, each in its turn, is held against the venue's REST answer this "
+                                            "often; 0s: never"});
+  session.book_audit = std::chrono::ceil<std::chrono::seconds>(audit);
   session.ws_base = item.text("ws_base", "", {.help = "instead of the venue's own address: ws://127.0.0.1:9443"});
   session.rest_base = item.text("rest_base", "", {.help = "likewise: http://127.0.0.1:9443"});
   session.extra = item.table("extra");

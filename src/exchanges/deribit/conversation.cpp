@@ -109,7 +109,8 @@ Conversation::Conversation(const SessionOptions& options, Publisher& publisher)
       volatility_currencies_(words(extra(options, "volatility_currencies", "BTC ETH"))),
       volatility_resolution_(extra(options, "volatility_resolution", "60")),
       credentials_(credentials_of(options)),
-      dialect_(credentials_.given()) {
+      dialect_(credentials_.given()),
+      audit_round_(options.book_audit) {
   // Every change as it happens is for connections that are logged in.
   interval_ = extra(options, "interval", credentials_.given() ? "raw" : "100ms");
 }
@@ -121,6 +122,8 @@ void Conversation::begin(Instant now, Outbox& out) {
   streams_.clear();
   logins_.clear();
   unresolved_.clear();
+  audit_round_.begin(now.mono);
+  audit_.reset();
   at_start_ = true;
   read_list_at_.reset();
   if (publisher_.chooser().selection().empty())
@@ -224,6 +227,22 @@ void Conversation::look_at_book(Index index, Instant now, Outbox& out) {
   streams.not_before = now.mono + backoff(kBookBackoff, ++streams.attempts, 0);
   ++resyncs_;
   sockets_.resubscribe(*streams.of[kBook], now, out);
+}
+
+void Conversation::audit_books(Instant now, Outbox& out) {
+  const auto index = audit_round_.due(streams_.size(), now.mono, [&](Index each) {
+    const auto* book = publisher_.book_of(each);
+    return streams_[each].of[kBook] && book && book->good();
+  });
+  if (!index) return;
+  audit_ = index;
+  RestRequest request;
+  request.url = fmt::format("{}get_order_book?instrument_name={}&depth={}", rest_base_,
+                            publisher_.catalogue().ref(*index)->instrument, kAuditDepth);
+  request.charges = credits();
+  request.priority = AuditRound::kPriority;
+  request.percent_at_most = AuditRound::kPercentAtMost;
+  out.requests.push_back(std::move(request));
 }
 
 // ---- requests and answers -------------------------------------------------------------------------------------
@@ -412,6 +431,7 @@ void Conversation::tick(Instant now, Outbox& out) {
     wake_.wish(*read_list_at_, out);
   }
   polls_.tick(now, out);
+  audit_books(now, out);
   // log_in() replaces the entry, so by index and by what it was.
   for (std::size_t i = 0; i < logins_.size(); ++i) {
     if (!logins_[i].renew_at) continue;

@@ -46,6 +46,8 @@ class Conversation {
   // A page of the volatility history: where the next, older one ends, if there is one.
   void volatility_page(std::string_view url, std::optional<std::int64_t> continuation, Instant now, Outbox& out);
   void tick(Instant now, Outbox& out);
+  // A book that is being asked for to hold ours against it; once, after a tick.
+  std::optional<Index> take_audit() { return std::exchange(audit_, std::nullopt); }
 
   StreamState state(Index index, DataType type) const;
   StreamState volatility_state(std::string_view index_name) const;
@@ -79,6 +81,7 @@ class Conversation {
   void poll_instruments(Instant now, Outbox& out);
   void volumes_settled(std::string_view key, Instant now, Outbox& out);
   void poll_funding_history(Index index, Instant now, Outbox& out);
+  void audit_books(Instant now, Outbox& out);
   static Channel channel_of(DataType type);
 
   Publisher& publisher_;
@@ -95,6 +98,8 @@ class Conversation {
   SubscribedSockets sockets_{dialect_, wake_};
   PollSchedule polls_{wake_};
   std::vector<Streams> streams_;  // by catalogue index
+  AuditRound audit_round_;
+  std::optional<Index> audit_;
   std::vector<Login> logins_;
   std::vector<std::string> volumes_awaited_;  // keys of the polls that the first list waits for
   std::vector<Unresolved> unresolved_;

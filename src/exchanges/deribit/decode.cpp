@@ -35,10 +35,11 @@ std::string_view key_of(od::field& field) {
   return end ? std::string_view(raw, static_cast<std::size_t>(end - raw)) : std::string_view{};
 }
 
-// A number's text as it stands in the message; "" for anything else, null included.
+// A number's text as it stands in the message, or in a string; "" for anything else, null included.
 std::string_view number_text(od::value& value) {
   std::string_view token = value.raw_json_token();
   while (!token.empty() && static_cast<unsigned char>(token.back()) <= ' ') token.remove_suffix(1);
+  if (token.size() >= 2 && token.front() == '"' && token.back() == '"') token = token.substr(1, token.size() - 2);
   if (token.empty() || !(token.front() == '-' || (token.front() >= '0' && token.front() <= '9'))) return {};
   return token;
 }
@@ -728,6 +729,61 @@ Result<void> add_instrument(od::object& object, InstrumentList& out) {
   return {};
 }
 
+// [[64250.0,12000.0],…]: price, amount.
+Result<void> read_plain_levels(od::value& value, std::vector<BookLevel>& out, const char* where) {
+  od::array levels;
+  if (auto error = value.get_array().get(levels)) return json_error(error, where);
+  for (auto each : levels) {
+    od::array parts;
+    if (auto error = each.get_array().get(parts)) return json_error(error, where);
+    std::string_view texts[2];
+    std::size_t count = 0;
+    for (auto part : parts) {
+      od::value item;
+      if (auto error = part.get(item)) return json_error(error, where);
+      if (count < std::size(texts)) texts[count] = number_text(item);
+      ++count;
+    }
+    const auto price = exact<Price>(texts[0], where);
+    if (!price) return price.error();
+    const auto amount = exact<Quantity>(texts[1], where);
+    if (!amount) return amount.error();
+    out.push_back({*price, *amount});
+  }
+  return {};
+}
+
+Result<void> read_rest_book(od::object& object, RestBook& out) {
+  std::string_view time, change_id;
+  bool has_bids = false;
+  bool has_asks = false;
+  const auto passed = for_each_field(object, "order_book", [&](std::string_view key, od::value& value) -> Result<void> {
+    if (key == "bids") {
+      has_bids = true;
+      return read_plain_levels(value, out.bids, "order_book.bids");
+    }
+    if (key == "asks") {
+      has_asks = true;
+      return read_plain_levels(value, out.asks, "order_book.asks");
+    }
+    if (key == "timestamp")
+      time = number_text(value);
+    else if (key == "change_id")
+      change_id = number_text(value);
+    return {};
+  });
+  if (!passed) return passed;
+  const auto id = integer<std::uint64_t>(change_id, "order_book.change_id");
+  if (!id) return id.error();
+  out.change_id = *id;
+  const auto at = time_of(time, "order_book.timestamp");
+  if (!at) return at.error();
+  out.time = *at;
+  if (!has_bids) return missing("order_book.bids");
+  if (!has_asks) return missing("order_book.asks");
+  return {};
+}
+
 // [1790000000000,47.1,47.9,46.8,47.36]: time, open, high, low, close
 Result<void> add_bars(od::value& value, std::vector<VolatilityBar>& out) {
   od::array rows;
@@ -858,6 +914,17 @@ Result<InstrumentList> Decoder::instruments(std::string_view padded) {
     od::object object;  // get_instrument answers with one
     if (auto error = value.get_object().get(object)) return json_error(error, "instruments");
     return add_instrument(object, out);
+  });
+  if (!done) return done.error();
+  return out;
+}
+
+Result<RestBook> Decoder::order_book(std::string_view padded) {
+  RestBook out;
+  const auto done = read_result(impl_->parser, padded, "order_book", [&](od::value& value) -> Result<void> {
+    od::object object;
+    if (auto error = value.get_object().get(object)) return json_error(error, "order_book");
+    return read_rest_book(object, out);
   });
   if (!done) return done.error();
   return out;

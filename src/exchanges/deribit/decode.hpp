@@ -142,6 +142,15 @@ struct InstrumentList {
   std::vector<std::pair<Error, std::string>> unreadable;  // entries that could not be read: why, and their text
 };
 
+// get_order_book: the book at `change_id`, of the same count as the channel's.
+inline constexpr int kAuditDepth = 1000;  // as asked for; 1, 5, 10, 20, 50, 100, 1000, 10000 may be
+struct RestBook {
+  WallTime time;
+  std::uint64_t change_id = 0;
+  std::vector<BookLevel> bids;
+  std::vector<BookLevel> asks;
+};
+
 // One row of get_volatility_index_data.
 struct VolatilityBar {
   WallTime time;
@@ -176,6 +185,7 @@ class Decoder {
   Result<Frame*> frame(std::string_view padded);
   // The bodies of REST answers: {"jsonrpc":"2.0","result":…}. An error answer is Errc::refused with code and message.
   Result<InstrumentList> instruments(std::string_view padded);  // get_instruments, get_instrument
+  Result<RestBook> order_book(std::string_view padded);  // get_order_book
   Result<VolatilityHistory> volatility_history(std::string_view padded);
   Result<std::vector<FundingRow>> funding_history(std::string_view padded);
   Result<std::vector<SummaryRow>> summaries(std::string_view padded);

@@ -53,7 +53,9 @@ Publisher::Publisher(const SessionOptions& options)
       book_rules_(book_rules(options)),
       catalogue_(kExchange),
       chooser_(options.symbols),
-      reports_(options, MarketType::perpetual) {}
+      reports_(options, MarketType::perpetual) {
+  book_rules_.audits = &audits_;
+}
 
 // ---- time, connections ----------------------------------------------------------------------------------------
 
@@ -175,6 +177,26 @@ std::optional<Publisher::Index> Publisher::book(Frame& frame, const Received& fr
   else
     ++duplicates_;
   return index;
+}
+
+bool Publisher::audit(std::string_view instrument, Result<RestBook> reply, const Received& from, Events& out) {
+  const auto index = catalogue_.find(instrument);
+  if (!reply) {
+    reports_.reject(index ? catalogue_.ref(*index) : nullptr, DataType::orderbook_delta, reply.error().text(), from.raw,
+                    from.at, out);
+    return false;
+  }
+  auto* book = index ? entries_[*index].book.get() : nullptr;
+  if (!book || !book->good()) {
+    reports_.unmapped("REST get_order_book of a book that is not held");
+    return true;
+  }
+  BookSnapshot answer{.id = reply->change_id, .timestamp = reply->time, .received_at = from.at};
+  answer.bids = std::move(reply->bids);
+  answer.asks = std::move(reply->asks);
+  answer.asked = kAuditDepth;
+  book->audit(answer);
+  return true;
 }
 
 // ---- trades and liquidations ----------------------------------------------------------------------------------

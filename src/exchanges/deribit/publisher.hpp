@@ -69,7 +69,13 @@ class Publisher {
                           const Result<VolatilityHistory>& reply, const Received& from, Events& out);
   bool funding_history(std::string_view instrument, const Result<std::vector<FundingRow>>& reply,
                        const Received& from, Events& out);
+  // The book by REST, to hold ours against it: published it is never (the channel's first message is the whole book).
+  bool audit(std::string_view instrument, Result<RestBook> reply, const Received& from, Events& out);
+  // It has been asked for.
+  void begin_audit(Index index) { entries_[index].book->begin_audit(); }
 
+  BookAudits& audits() { return audits_; }
+  const BookAudits& audits() const { return audits_; }
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   const Catalogue& catalogue() const { return catalogue_; }
@@ -144,6 +150,7 @@ class Publisher {
   DataSource data_source_;
   std::set<DataType> wanted_;
   Nanos min_interval_;
+  BookAudits audits_;
   BookRules book_rules_;
   ChainRules chain_rules_;
   Catalogue catalogue_;

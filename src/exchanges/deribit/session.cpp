@@ -69,6 +69,10 @@ class DeribitSession final : public Session {
       done(reply, publisher_.instruments(list, decoder_.instruments(reply.body), from, out.events), now, out);
     } else if (method == "get_book_summary_by_currency" && publisher_.chooser().selection().by_volume()) {
       done(reply, publisher_.volumes(decoder_.summaries(reply.body), from, out.events), now, out);
+    } else if (method == "get_order_book") {
+      done(reply,
+           publisher_.audit(query_value(reply.url, "instrument_name"), decoder_.order_book(reply.body), from, out.events),
+           now, out);
     } else if (method == "get_volatility_index_data") {
       volatility_history(reply, from, now, out);
     } else if (method == "get_funding_rate_history") {
@@ -92,7 +96,10 @@ class DeribitSession final : public Session {
   }
 
   void tick(Instant now, Outbox& out) override {
-    if (conversation_) conversation_->tick(now, out);
+    if (conversation_) {
+      conversation_->tick(now, out);
+      if (const auto index = conversation_->take_audit()) publisher_.begin_audit(*index);
+    }
     finish(out);
   }
 
@@ -136,6 +143,7 @@ class DeribitSession final : public Session {
     out.duplicates = publisher_.duplicates();
     out.resyncs = conversation_ ? conversation_->resyncs() : 0;
     publisher_.reports().count(out);
+    publisher_.audits().count(out);
     return out;
   }
 
@@ -212,6 +220,7 @@ class DeribitSession final : public Session {
   void finish(Outbox& out) {
     out.flush_at = publisher_.next_due();
     publisher_.reports().tell(out.notices);
+    publisher_.audits().tell(out.notices);
   }
 
   StreamState state(Catalogue::Index index, DataType type) const {

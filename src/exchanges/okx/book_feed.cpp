@@ -112,7 +112,9 @@ Result<ChainedBook::SnapshotTaken> BookFeed::take_snapshot(BookRow& row, const D
   snapshot.id = id_of(row);
   snapshot.timestamp = row.time;
   snapshot.received_at = received_at;
-  snapshot.whole = row.bids.size() < kDepth && row.asks.size() < kDepth;
+  // Of deeper books the channel tells what enters and leaves the best 400: none of them is ever unknown.
+  snapshot.whole = true;
+  snapshot.asked = kDepth;
   row_is_snapshot_ = true;
   lend(row, snapshot.bids, snapshot.asks);
   const auto taken = chained_.snapshot(snapshot, connection, connections, checksum, out);

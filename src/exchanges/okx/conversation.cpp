@@ -118,12 +118,15 @@ Conversation::Conversation(const SessionOptions& options, const Publisher& publi
       trade_channel_(extra(options, "trade_stream", "trades-all")),
       ratio_period_(extra(options, "ratio_period", "5m")),
       option_families_(families(options)),
-      source_(options.source) {}
+      source_(options.source),
+      audit_round_(options.book_audit) {}
 
 void Conversation::begin(Instant now, Outbox& out) {
   wake_.begin();
   sockets_.begin();
   polls_.begin();
+  audit_round_.begin(now.mono);
+  audit_.reset();
   streams_.clear();
   resyncs_by_index_.clear();
   kind_streams_.clear();
@@ -458,11 +461,29 @@ void Conversation::ask_book(Index index, Instant now, Outbox& out) {
   auto& resync = resync_of(index);
   resync.rest_under_way = true;
   resync.rest_asked_at = now.mono;
+  auto request = book_request(index);
+  request.priority = kBookPriority;
+  out.requests.push_back(std::move(request));
+}
+
+RestRequest Conversation::book_request(Index index) const {
   RestRequest request;
   request.url = fmt::format("{}{}?instId={}&sz=400", rest_base_, path_of(Endpoint::books),
                             publisher_.catalogue().ref(index)->instrument);
   request.charges = charges_of(Endpoint::books);
-  request.priority = kBookPriority;
+  return request;
+}
+
+void Conversation::audit_books(Instant now, Outbox& out) {
+  const auto index = audit_round_.due(streams_.size(), now.mono, [&](Index each) {
+    const auto* book = publisher_.book_of(each);
+    return streams_[each].ids[kBook] != kNoStream && book && book->chained().good();
+  });
+  if (!index) return;
+  audit_ = index;
+  auto request = book_request(*index);
+  request.priority = AuditRound::kPriority;
+  request.percent_at_most = AuditRound::kPercentAtMost;
   out.requests.push_back(std::move(request));
 }
 
@@ -490,6 +511,7 @@ void Conversation::tick(Instant now, Outbox& out) {
   sockets_.tick(now, out);
   polls_.tick(now, out);
   look_after_books(now, out);
+  audit_books(now, out);
   wake_.wish(now.mono + SubscribedSockets::kHousekeeping, out);
 }
 

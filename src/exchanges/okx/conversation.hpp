@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exchanges/okx/dialect.hpp"
@@ -41,6 +42,9 @@ class Conversation {
   // A REST answer has been given to the publisher; `usable`: it could be read.
   void answered(std::string_view url, bool usable, std::string_view why, Instant now, Outbox& out);
   void failed(std::string_view url, std::string_view reason, Instant now, Outbox& out);
+
+  // A book that is being asked for to hold ours against it; once, after a tick.
+  std::optional<Index> take_audit() { return std::exchange(audit_, std::nullopt); }
 
   StreamState state(Index index, DataType type) const;
   std::uint64_t reconnects(Index index, DataType type) const;
@@ -81,6 +85,8 @@ class Conversation {
   void look_after_book(Index index, Instant now, Outbox& out);
   void look_after_books(Instant now, Outbox& out);
   void ask_book(Index index, Instant now, Outbox& out);
+  RestRequest book_request(Index index) const;
+  void audit_books(Instant now, Outbox& out);
   Streams& streams_of(Index index);
   Resync& resync_of(Index index);
   std::optional<StreamId> stream_of(Index index, DataType type) const;
@@ -100,6 +106,8 @@ class Conversation {
   PollSchedule polls_{wake_};
   std::vector<Streams> streams_;  // by catalogue index
   std::vector<Resync> resyncs_by_index_;
+  AuditRound audit_round_;
+  std::optional<Index> audit_;
   std::vector<std::pair<std::string, StreamId>> kind_streams_;
   std::vector<std::string> lists_missing_;  // keys of lists that have not come since begin()
   bool at_start_ = true;  // no look at the choice since begin()

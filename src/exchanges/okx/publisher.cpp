@@ -47,6 +47,7 @@ Publisher::Publisher(const SessionOptions& options)
       chooser_(options.symbols),
       reports_(options, MarketType::spot) {
   for (const auto type : options.data_types) wanted_types_[static_cast<std::size_t>(type)] = true;
+  book_rules_.audits = &audits_;
 }
 
 // ---- time -----------------------------------------------------------------------------------------------------
@@ -276,7 +277,8 @@ bool Publisher::book(std::string_view inst_id, Result<BookRow> reply, const Rece
     refuse_book(*index, taken.error(), from, out);
     return false;
   }
-  if (*taken != ChainedBook::SnapshotTaken::applied) reports_.unmapped("REST market/books that fits no update");
+  // `old`: the book is good, and has been held against it.
+  if (*taken == ChainedBook::SnapshotTaken::too_old) reports_.unmapped("REST market/books that fits no update");
   note_due(feed);
   return true;
 }

@@ -56,6 +56,8 @@ class Publisher {
   // What was turned over in 24 h, for rules that choose by it.
   bool tickers(const Result<std::vector<TickerRow>>& reply, const Received& from, Events& out);
   bool book(std::string_view inst_id, Result<BookRow> reply, const Received& from, Events& out);
+  // The book of this instrument has been asked for, to hold ours against it.
+  void begin_audit(Index index) { entries_[index].book->chained().begin_audit(); }
   bool funding(const Result<std::vector<FundingRow>>& reply, const Received& from, Events& out);
   bool settled_funding(const Result<std::vector<SettledFundingRow>>& reply, const Received& from, Events& out);
   bool open_interest(const Result<std::vector<OpenInterestRow>>& reply, const Received& from, Events& out);
@@ -63,6 +65,8 @@ class Publisher {
   bool ratios(DataType type, std::string_view inst_id, std::string_view period,
               const Result<std::vector<RatioRow>>& reply, const Received& from, Events& out);
 
+  BookAudits& audits() { return audits_; }
+  const BookAudits& audits() const { return audits_; }
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   const Catalogue& catalogue() const { return catalogue_; }
@@ -140,6 +144,7 @@ class Publisher {
   DataSource data_source_;
   Nanos min_interval_;
   std::array<bool, kDataTypeCount> wanted_types_{};
+  BookAudits audits_;
   BookRules book_rules_;
   Catalogue catalogue_{"okx"};
   Chooser chooser_;

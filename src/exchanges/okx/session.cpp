@@ -100,7 +100,10 @@ class OkxSession final : public Session {
   }
 
   void tick(Instant now, Outbox& out) override {
-    if (conversation_) conversation_->tick(now, out);
+    if (conversation_) {
+      conversation_->tick(now, out);
+      if (const auto index = conversation_->take_audit()) publisher_.begin_audit(*index);
+    }
     finish(out);
   }
 
@@ -130,6 +133,7 @@ class OkxSession final : public Session {
     out.duplicates = publisher_.duplicates();
     out.resyncs = conversation_ ? conversation_->resyncs() : 0;
     publisher_.reports().count(out);
+    publisher_.audits().count(out);
     return out;
   }
 
@@ -234,6 +238,7 @@ class OkxSession final : public Session {
 
   void finish(Outbox& out) {
     publisher_.reports().tell(out.notices);
+    publisher_.audits().tell(out.notices);
     out.flush_at = publisher_.next_due();
   }
 

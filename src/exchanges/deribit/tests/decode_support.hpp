@@ -58,7 +58,8 @@ inline const std::vector<std::string>& frame_fixtures() {
 }
 inline const std::vector<std::string>& rest_fixtures() {
   static const std::vector<std::string> all{"rest_instruments.json", "rest_volatility_history.json",
-                                            "rest_funding_history.json", "rest_book_summary.json", "rest_error.json"};
+                                            "rest_funding_history.json", "rest_book_summary.json",
+                                            "rest_order_book.json", "rest_error.json"};
   return all;
 }
 

@@ -245,7 +245,8 @@ TEST(Decode, AMissingOrMalformedFieldIsNamed) {
   EXPECT_EQ(with("\"prev_change_id\":90010000001", "\"prev_change_id\":null"),
             "missing field: book.prev_change_id: absent, null or of another type");
   EXPECT_EQ(with("9000.0", "-9000.0"), "bad value: book.bids: -9000.0");
-  EXPECT_EQ(with("9000.0", "\"9000\""), "missing field: book.bids: absent, null or of another type");
+  EXPECT_EQ(with("9000.0", "\"9000\""), "accepted") << "a number in a string";
+  EXPECT_EQ(with("9000.0", "[9000]"), "missing field: book.bids: absent, null or of another type");
   EXPECT_EQ(with("9000.0", "9000x"), "bad number: book.bids: 9000x");
   EXPECT_EQ(with("\"asks\"", "\"a\""), "missing field: book.asks: absent, null or of another type");
   EXPECT_EQ(with("1790000000200", "-5"), "bad time: book.timestamp: -5");
@@ -284,6 +285,7 @@ TEST(Decode, EveryPrefixOfEveryAnswerIsRefused) {
     for (std::size_t size = 0; size < text.size(); ++size) {
       const Padded cut(text.substr(0, size));
       EXPECT_FALSE(decoder.instruments(cut.view())) << name << " at " << size;
+      EXPECT_FALSE(decoder.order_book(cut.view())) << name << " at " << size;
       EXPECT_FALSE(decoder.volatility_history(cut.view())) << name << " at " << size;
       EXPECT_FALSE(decoder.funding_history(cut.view())) << name << " at " << size;
       EXPECT_FALSE(decoder.summaries(cut.view())) << name << " at " << size;
@@ -363,6 +365,38 @@ TEST(Decode, HistoriesAndSummaries) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::refused);
   EXPECT_EQ(refused.error().seen, "10028 too_many_requests");
+}
+
+TEST(Decode, ABookByRestHasPlainLevels) {
+  Decoder decoder;
+  const auto book = decoder.order_book(Padded(fixture("rest_order_book.json")).view());
+  ASSERT_TRUE(book) << book.error().text();
+  EXPECT_EQ(book->change_id, 90010000004u);
+  ASSERT_EQ(book->bids.size(), 3u);
+  EXPECT_EQ(book->bids[1].price.value.text(), "64249.5");
+  EXPECT_EQ(book->bids[1].quantity.value.text(), "5000");
+  EXPECT_EQ(book->asks.size(), 2u);
+  const auto why = [&](std::string_view from, std::string_view to) {
+    auto text = fixture("rest_order_book.json");
+    text.replace(text.find(from), from.size(), to);
+    const auto read = decoder.order_book(Padded(text).view());
+    return read ? std::string("accepted") : read.error().text();
+  };
+  EXPECT_EQ(why("\"change_id\"", "\"other\""), "missing field: order_book.change_id: absent, null or of another type");
+  EXPECT_EQ(why("\"bids\"", "\"other\""), "missing field: order_book.bids: absent, null or of another type");
+  EXPECT_EQ(why("[64249.5,5.0e3]", "[64249.5,-1]"), "bad value: order_book.bids: -1");
+  EXPECT_EQ(why("[64249.5,5.0e3]", "[64249.5]"), "missing field: order_book.bids: absent, null or of another type");
+}
+
+TEST(Decode, ANumberMayStandInAString) {
+  const Decoded frame(notification(
+      "ticker.X.100ms", R"({"timestamp":"1790000000500","instrument_name":"X","mark_price":"64250.50","index_price":"",)"
+                        R"("current_funding":"1.2E-05","open_interest":"1e3"})"));
+  ASSERT_TRUE(frame.result) << frame.result.error().text();
+  EXPECT_EQ(frame->ticker.mark_price->value.text(), "64250.5");
+  EXPECT_FALSE(frame->ticker.index_price) << "nothing to say";
+  EXPECT_EQ(frame->ticker.current_funding->value.text(), "0.000012");
+  EXPECT_EQ(frame->ticker.open_interest->value.text(), "1000");
 }
 
 TEST(Decode, ChannelNames) {

@@ -428,6 +428,42 @@ TEST(Conversation, NewInstrumentsMakeTheListBeReadOnceAndOnlyWhenTheyMayBeChosen
   EXPECT_EQ(lists_after_news({"BTC-PERPETUAL"}), 0);
 }
 
+TEST(Conversation, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
+  Talking talking;
+  auto& script = talking.script;
+  script.text(1, fixture("ws_book_snapshot.json"), 6s);
+  const auto audit_of = [](const Outbox& out) {
+    const auto found = std::ranges::find_if(
+        out.requests, [](const RestRequest& each) { return each.url.find("get_order_book") != std::string::npos; });
+    return found == out.requests.end() ? std::optional<RestRequest>{} : *found;
+  };
+  std::optional<RestRequest> request;
+  auto t = 7s;
+  for (; !request && t < 60s; t += 1s) request = audit_of(script.tick(t));
+  ASSERT_TRUE(request) << "every 30 s one";
+  EXPECT_EQ(request->url, rest_url("get_order_book?instrument_name=BTC-PERPETUAL&depth=1000"));
+  EXPECT_LT(request->percent_at_most, 80);
+  EXPECT_EQ(request->charges.at(0).units, 500);
+  const auto events = script.all.size();
+  // It stands between the snapshot and the change that follows, of whose prices it knows one.
+  script.rest(request->url, fixture("rest_order_book.json"), t);
+  EXPECT_EQ(script.all.size(), events) << "nothing is published of it";
+  EXPECT_EQ(script.session->counters().audits.agreed, 0u) << "undecided until the next change";
+  script.text(1, fixture("ws_book_change.json"), t + 1s);
+  EXPECT_EQ(script.session->counters().audits.agreed, 1u);
+  EXPECT_EQ(script.session->counters().audits.levels_same, 3u);
+  request.reset();
+  for (; !request && t < 120s; t += 1s) request = audit_of(script.tick(t));
+  ASSERT_TRUE(request);
+  auto other = fixture("rest_order_book.json");
+  other.replace(other.find("90010000004"), 11, "90010000007");
+  const auto& out = script.rest(request->url, other, t);
+  EXPECT_EQ(script.session->counters().audits.differed, 1u);
+  ASSERT_EQ(out.notices.size(), 1u);
+  EXPECT_NE(out.notices[0].detail.find(R"(different=2 first="bid 64249.5 ours=none theirs=5000")"), std::string::npos)
+      << out.notices[0].detail;
+}
+
 TEST(Conversation, ALockedInstrumentIsShownAsSilent) {
   Talking talking;
   auto& script = talking.script;

@@ -219,6 +219,29 @@ struct LiveBook : Live {
   ConnectionId book = 0;
 };
 
+TEST(Conversation, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
+  LiveBook live;
+  live.push(book_frame(true, -1, 10, 2000), 2100ms);
+  live.run(2500ms, 60s);
+  const std::string url = kRest + "market/books?instId=BTC-USDT-SWAP&sz=400";
+  ASSERT_EQ(live.asked("market/books"), 2u) << "every 30 s one";
+  const auto events = live.all.size();
+  live.rest(url, R"({"code":"0","msg":"","data":[{"asks":[],"bids":[["100.0","3","0","1"]],"ts":"1790000060000","seqId":10}]})",
+            60s);
+  EXPECT_EQ(live.all.size(), events) << "nothing is published of it";
+  EXPECT_EQ(live.session->counters().audits.agreed, 1u);
+  live.run(61s, 91s);
+  ASSERT_EQ(live.asked("market/books"), 3u);
+  const auto& out = live.rest(
+      url, R"({"code":"0","msg":"","data":[{"asks":[],"bids":[["100.0","4","0","1"]],"ts":"1790000090000","seqId":10}]})",
+      91s);
+  EXPECT_EQ(live.session->counters().audits.differed, 1u);
+  ASSERT_EQ(out.notices.size(), 1u);
+  // Sizes are contracts of 0.01.
+  EXPECT_THAT(out.notices[0].detail, HasSubstr(R"(first="bid 100 ours=0.03 theirs=0.04")"));
+  EXPECT_EQ(live.all.size(), events);
+}
+
 TEST(Conversation, ALostBookSubscribesItsStreamAloneAgain) {
   LiveBook live;
   live.push(book_frame(true, -1, 10, 2000), 2100ms);
