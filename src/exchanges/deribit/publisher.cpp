@@ -188,7 +188,7 @@ bool Publisher::audit(std::string_view instrument, Result<RestBook> reply, const
   }
   auto* book = index ? entries_[*index].book.get() : nullptr;
   if (!book || !book->good()) {
-    reports_.unmapped("REST get_order_book of a book that is not held");
+    reports_.unmapped("REST get_order_book");
     return true;
   }
   BookSnapshot answer{.id = reply->change_id, .timestamp = reply->time, .received_at = from.at};
