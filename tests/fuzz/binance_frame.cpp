@@ -1,4 +1,4 @@
-// Any bytes as a frame, a depth answer, an instrument list.
+// Any bytes as a frame, and as each REST answer.
 #include "exchanges/binance/catalogue.hpp"
 #include "feed/catalogue.hpp"
 #include "padded.hpp"
@@ -9,6 +9,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)decoder.frame(text.view());
   (void)decoder.depth(text.view());
   (void)decoder.volumes(text.view());
+  (void)decoder.funding_info(text.view());
+  (void)decoder.settled_funding(text.view());
+  (void)decoder.premium_index(text.view());
+  (void)decoder.open_interest(text.view());
+  (void)decoder.ratios(text.view());
   const auto info = decoder.exchange_info(text.view());
   if (!info) return 0;
   for (const auto market : {mp::binance::Market::spot, mp::binance::Market::derivatives}) {

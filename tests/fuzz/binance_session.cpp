@@ -11,6 +11,17 @@ namespace {
 constexpr std::string_view kInfo =
     R"({"symbols":[{"symbol":"BTCUSDT","status":"TRADING","contractType":"PERPETUAL","baseAsset":"BTC","quoteAsset":"USDT"}]})";
 
+// The address that a REST body of this beginning answers; nullptr for frames.
+const char* answers_of(std::string_view line) {
+  if (line.starts_with("{\"openInterest\"")) return "https://x/openInterest?symbol=BTCUSDT";
+  if (line.starts_with("{\"symbol\"")) return "https://x/premiumIndex?symbol=BTCUSDT";
+  if (!line.starts_with("[{\"symbol\"")) return nullptr;
+  if (line.find("\"fundingIntervalHours\"") != line.npos) return "https://x/fundingInfo";
+  if (line.find("\"fundingTime\"") != line.npos) return "https://x/fundingRate?symbol=BTCUSDT";
+  const bool odd = line.size() % 2 == 1;
+  return odd ? "https://x/topLongShortPositionRatio?period=5m" : "https://x/globalLongShortAccountRatio?period=5m";
+}
+
 struct Feeder {
   explicit Feeder(mp::Source where) : source(std::move(where)) {}
   mp::Source source;
@@ -51,6 +62,8 @@ void play(const mp::Source& source, std::string_view text) {
     const mp::Padded line(reinterpret_cast<const std::uint8_t*>(text.data()), end);
     if (line.view().starts_with("{\"lastUpdateId\""))
       feeder.feed(mp::RecordKind::rest, "https://x/depth?symbol=BTCUSDT", line.view());
+    else if (const auto* answers = answers_of(line.view()))
+      feeder.feed(mp::RecordKind::rest, answers, line.view());
     else if (line.view() == "-")
       feeder.feed(mp::RecordKind::closed, "", line.view());
     else

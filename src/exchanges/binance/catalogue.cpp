@@ -1,5 +1,7 @@
 #include "exchanges/binance/catalogue.hpp"
 
+#include <algorithm>
+
 #include "feed/catalogue.hpp"
 
 namespace mp::binance {
@@ -9,7 +11,18 @@ std::optional<WallTime> expiry_of(MarketType type, const SymbolInfo& info) {
   return type == MarketType::futures ? info.delivery_date : std::nullopt;
 }
 
+// "Enums" of both markets' documentation, as of 2026-07, and what older lists had.
+constexpr std::string_view kSpotStatuses[] = {"TRADING",    "HALT",        "BREAK",        "CANCEL_ONLY",
+                                              "END_OF_DAY", "PRE_TRADING", "POST_TRADING", "AUCTION_MATCH"};
+constexpr std::string_view kDerivativesStatuses[] = {"TRADING",   "PENDING_TRADING", "PRE_DELIVERING", "DELIVERING",
+                                                     "DELIVERED", "PRE_SETTLE",      "SETTLING",       "CLOSE"};
+
 }  // namespace
+
+bool is_known_status(Market market, std::string_view status) {
+  return market == Market::spot ? std::ranges::find(kSpotStatuses, status) != std::end(kSpotStatuses)
+                                : std::ranges::find(kDerivativesStatuses, status) != std::end(kDerivativesStatuses);
+}
 
 std::optional<MarketType> market_type_of(Market market, const SymbolInfo& info) {
   if (market == Market::spot) return MarketType::spot;

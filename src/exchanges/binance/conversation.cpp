@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/backoff.hpp"
@@ -14,25 +15,45 @@ namespace {
 using namespace std::chrono_literals;
 using Patience = SubscribedSockets::Patience;
 
-constexpr SubscribedSockets::StreamId kNoStream = UINT32_MAX;
 constexpr auto kHousekeeping = 1s;
 constexpr auto kRequestTimeout = 60s;  // the driver answers or fails each request; this is for one that does not
 constexpr const char* kInfoPoll = "exchangeInfo";
 constexpr const char* kVolumesPoll = "ticker/24hr";
-constexpr std::chrono::seconds kInfoEvery = 24h;
+constexpr const char* kFundingInfoPoll = "fundingInfo";
+constexpr std::chrono::seconds kInfoEvery = 1h;
 constexpr std::chrono::seconds kInfoEveryWhileUnknown = 10min;
+// Intervals of funding change by themselves, when a rate reaches its cap, and go back.
+constexpr std::chrono::seconds kFundingInfoEvery = 10min;
+constexpr std::chrono::seconds kSettledFundingEvery = 30min;
+constexpr std::chrono::seconds kRatiosEvery = 5min;
 // A snapshot is asked for once updates flow, so that it can be aligned; a quiet symbol's after this.
 constexpr auto kSnapshotWithoutData = 3s;
 constexpr auto kGoodAgainAfter = 60s;
 constexpr BackoffPolicy kRestBackoff{1s, 60s};
 
 constexpr int kInfoPriority = 100;
+constexpr int kFundingInfoPriority = 90;
 constexpr int kSnapshotPriority = 50;
+constexpr int kStatisticsPriority = 10;
 
-// Books of traded instruments change many times a second; trades of a quiet one may not come for minutes.
+// Open interest may take this of the 2400 units of weight in a minute; with more symbols each is asked for less often.
+constexpr int kOpenInterestWeight = 600;
+// Both ratios together, of the 1000 requests in 5 minutes.
+constexpr int kRatioRequests = 400;
+// First requests of more symbols than this are spread over a longer time.
+constexpr std::size_t kManySymbols = 100;
+// Ratios of the last 30 days are kept by the venue; earlier ones are refused.
+constexpr auto kRatioReach = 30 * 24h - 1h;
+constexpr int kRatioRows = 500;  // in an answer, at most
+// A row of the last hour may still come.
+constexpr auto kRatioMayCome = 1h;
+
+// Books of traded instruments change many times a second; mark prices come every 3 seconds at least. Many pairs are not
+// traded for minutes or hours, and a quiet market has no liquidation for days.
 constexpr Patience kDepthPatience{.ack = 10s, .first_data = 30s, .silence_at_least = 30s};
-// Many pairs are not traded for minutes or hours.
 constexpr Patience kTradePatience{.ack = 10s, .silence_at_least = 120s, .only_by_rate = true};
+constexpr Patience kMarkPricePatience{.ack = 10s, .first_data = 30s, .silence_at_least = 30s};
+constexpr Patience kLiquidationPatience{.ack = 10s, .may_be_silent = true};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -41,42 +62,26 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-                       c == '-' || c == '.' || c == '~';
-    if (plain)
-      out.push_back(c);
-    else
-      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
+std::int64_t millis(WallTime t) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
+std::optional<WallTime> time_in(std::string_view url, std::string_view item) {
+  const auto text = query_value(url, item);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  const auto time = wall_from_millis(number);
+  return time ? std::optional{*time} : std::nullopt;
 }
 
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
+// Of what is polled for one symbol: "open_interest BTCUSDT".
+std::string poll_key(DataType type, std::string_view symbol) { return fmt::format("{} {}", to_string(type), symbol); }
 
-std::string extra(const SessionOptions& options, const char* key, const char* fallback) {
-  const auto found = options.extra.find(key);
-  return found == options.extra.end() ? fallback : found->second;
+// The slowest speed has no suffix.
+std::string depth_channel(const Settings& settings, Market market) {
+  const auto usual = market == Market::spot ? "1000ms" : "250ms";
+  return settings.depth_speed == usual ? "depth" : "depth@" + settings.depth_speed;
 }
 
 void notice(Outbox& out, Notice::Level level, const char* message, std::string detail) {
@@ -91,26 +96,22 @@ Conversation::Conversation(const SessionOptions& options, Market market, const P
       source_(options.source),
       ws_base_(options.ws_base.empty() ? facts(market).ws_base : options.ws_base),
       rest_base_(options.rest_base.empty() ? facts(market).rest_base : options.rest_base),
-      ws_query_(extra(options, "time_unit", "ms") == "us" ? "?timeUnit=MICROSECOND" : ""),
-      trade_channel_(extra(options, "trade_stream", "aggTrade")),
-      depth_channel_("depth@" + extra(options, "depth_speed", "100ms")) {
-  const auto limit = extra(options, "snapshot_limit", "1000");
-  for (const int known : {5, 10, 20, 50, 100, 500, 1000, 5000})
-    if (limit == std::to_string(known)) snapshot_limit_ = known;
-}
+      checked_(read_settings(options, market)),
+      settings_(checked_ ? *checked_ : Settings{}) {}
 
 // ---- the catalogue --------------------------------------------------------------------------------------------
 
 void Conversation::begin(Instant now, Outbox& out) {
+  if (!checked_) out.refusal = checked_.error();
   wake_.begin();
   sockets_.begin();
-  trade_stream_by_index_.clear();
-  depth_stream_by_index_.clear();
+  streams_.clear();
   snapshots_.clear();
   wanted_.clear();
   under_way_ = 0;
   next_snapshot_ = now.mono;
   polls_.begin();
+  ratios_passed_.clear();
   at_start_ = true;
   unresolved_.clear();
   if (publisher_.chooser().selection().empty() && !told_no_symbols_) {
@@ -119,29 +120,38 @@ void Conversation::begin(Instant now, Outbox& out) {
   }
   // A choice by volume needs the volumes before the list.
   if (publisher_.chooser().selection().by_volume())
-    polls_.add({.key = kVolumesPoll,
-                .url = [this](Instant) { return rest_base_ + facts(market_).ticker_path; },
-                .period = kInfoEvery,
-                .first_within = 0s,
-                .charges = {weight_charge(market_, facts(market_).ticker_weight)},
-                .priority = kInfoPriority},
-               now, out);
+    add_poll(kVolumesPoll, Endpoint::day_ticker, nullptr, kInfoEvery, kInfoPriority, now, out);
   else
     poll_list(now, out);
-  polls_.tick(now, out);
+  if (market_ == Market::derivatives && publisher_.wants(DataType::funding_rate))
+    add_poll(kFundingInfoPoll, Endpoint::funding_info, nullptr, kFundingInfoEvery, kFundingInfoPriority, now, out);
   // What an earlier run knew need not wait for the answer.
   open_chosen(now, out);
+  polls_.tick(now, out);
   wake_.wish(now.mono + kHousekeeping, out);
 }
 
+// `query` without the question mark, or nullptr. A poll that is there keeps its times and takes the new period.
+void Conversation::add_poll(std::string key, Endpoint endpoint, std::function<std::string(Instant)> query,
+                            std::chrono::seconds period, int priority, Instant now, Outbox& out) {
+  PollSchedule::Poll poll;
+  poll.key = std::move(key);
+  poll.url = [base = rest_base_ + std::string(path_of(market_, endpoint)), query = std::move(query)](Instant at) {
+    return query ? base + "?" + query(at) : base;
+  };
+  poll.period = period;
+  const auto symbols = publisher_.chooser().chosen().size();
+  if (priority > kStatisticsPriority)
+    poll.first_within = 0s;
+  else if (symbols > kManySymbols)
+    poll.first_within = std::chrono::seconds{symbols * 3 / 4};
+  poll.charges = charges_of(market_, endpoint);
+  poll.priority = priority;
+  polls_.add(std::move(poll), now, out);
+}
+
 void Conversation::poll_list(Instant now, Outbox& out) {
-  polls_.add({.key = kInfoPoll,
-              .url = [this](Instant) { return rest_base_ + facts(market_).exchange_info_path; },
-              .period = kInfoEvery,
-              .first_within = 0s,
-              .charges = {weight_charge(market_, facts(market_).exchange_info_weight)},
-              .priority = kInfoPriority},
-             now, out);
+  add_poll(kInfoPoll, Endpoint::exchange_info, nullptr, kInfoEvery, kInfoPriority, now, out);
 }
 
 void Conversation::volumes(std::string_view url, bool readable, Instant now, Outbox& out) {
@@ -170,38 +180,172 @@ void Conversation::exchange_info(std::string_view url, bool readable, Instant no
   open_chosen(now, out);
 }
 
+void Conversation::poll_answered(std::string_view url, bool readable, Instant now, Outbox& out) {
+  if (!readable) return polls_.failed(url, "unreadable answer", now, out);
+  const auto endpoint = endpoint_of(url);
+  if (endpoint == Endpoint::top_position_ratio || endpoint == Endpoint::all_account_ratio)
+    ratios_answered(url, now, out);
+  else
+    polls_.answered(url, now, out);
+}
+
 void Conversation::poll_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) {
   polls_.failed(url, reason, now, out);
 }
 
+// ---- statistics -----------------------------------------------------------------------------------------------
+
+void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
+  const auto& name = publisher_.catalogue().ref(index)->instrument;
+  const auto symbol = "symbol=" + percent_encoded(name);
+  const auto symbols = static_cast<int>(publisher_.chooser().chosen().size());
+  if (publisher_.publishes(index, DataType::open_interest)) {
+    const std::chrono::seconds within_budget{(symbols * 60 + kOpenInterestWeight - 1) / kOpenInterestWeight};
+    add_poll(
+        poll_key(DataType::open_interest, name), Endpoint::open_interest, [symbol](Instant) { return symbol; },
+        std::max(settings_.open_interest_every, within_budget), kStatisticsPriority, now, out);
+  }
+  const auto ratios_every = kRatiosEvery * ((2 * symbols + kRatioRequests - 1) / kRatioRequests);
+  for (const auto& [type, endpoint] : {std::pair{DataType::lsr_top_position, Endpoint::top_position_ratio},
+                                       std::pair{DataType::lsr_all_account, Endpoint::all_account_ratio}})
+    if (publisher_.publishes(index, type))
+      add_poll(
+          poll_key(type, name), endpoint,
+          [this, index, type = type](Instant at) { return ratio_query(index, type, at); }, ratios_every,
+          kStatisticsPriority, now, out);
+  if (publisher_.publishes(index, DataType::funding_rate))
+    add_poll(
+        poll_key(DataType::funding_rate, name), Endpoint::funding_rate,
+        [this, index, symbol](Instant) {
+          const auto last = publisher_.last_row(index, DataType::funding_rate);
+          return symbol + (last ? fmt::format("&startTime={}&limit=1000", millis(*last) + 1) : "&limit=2");
+        },
+        kSettledFundingEvery, kStatisticsPriority, now, out);
+}
+
+// What is newer than the last row that is known, so that an outage is filled: from the oldest on, as many rows as one
+// answer holds. The very first time the last two rows.
+std::string Conversation::ratio_query(Index index, DataType type, Instant now) const {
+  const auto& name = publisher_.catalogue().ref(index)->instrument;
+  auto query = fmt::format("symbol={}&period={}", percent_encoded(name), settings_.ratio_period);
+  const auto last = publisher_.last_row(index, type);
+  if (!last) return query + "&limit=2";
+  auto from = std::max(*last + 1ms, now.wall - std::chrono::duration_cast<Nanos>(kRatioReach));
+  const auto passed = ratios_passed_.find(poll_key(type, name));
+  if (passed != ratios_passed_.end()) from = std::max(from, passed->second);
+  const auto to = std::min(now.wall, from + settings_.ratio_length * kRatioRows);
+  return query + fmt::format("&startTime={}&endTime={}&limit={}", millis(from), millis(to), kRatioRows);
+}
+
+// After an outage there may be more to ask for than what this answer's time could hold.
+void Conversation::ratios_answered(std::string_view url, Instant now, Outbox& out) {
+  const std::string key(polls_.find(url).value_or(""));
+  polls_.answered(url, now, out);
+  const auto asked_until = time_in(url, "endTime");
+  if (key.empty() || !asked_until || now.wall - *asked_until < kRatioMayCome) return;
+  // It may have held nothing; that time is not asked for again.
+  ratios_passed_.insert_or_assign(key, *asked_until);
+  polls_.hurry(key, now, out);
+}
+
 // ---- sockets and subscriptions --------------------------------------------------------------------------------
 
-std::optional<Conversation::StreamId> Conversation::stream_of(Index index, DataType type) const {
-  const auto& by_index = type == DataType::trade ? trade_stream_by_index_ : depth_stream_by_index_;
-  if (index >= by_index.size() || by_index[index] == kNoStream) return std::nullopt;
-  return by_index[index];
-}
-
-void Conversation::want_stream(Index index, DataType type, Instant now, Outbox& out) {
-  const bool trade = type == DataType::trade;
-  // Futures: raw trades are served where depth is, aggregated ones elsewhere.
-  const auto* path = trade && trade_channel_ != "trade" ? facts(market_).trade_socket : facts(market_).depth_socket;
-  const auto& venue_symbol = publisher_.catalogue().ref(index)->instrument;
-  auto& by_index = trade ? trade_stream_by_index_ : depth_stream_by_index_;
-  if (by_index.size() <= index) by_index.resize(index + 1, kNoStream);
-  by_index[index] = sockets_.want({.url = ws_base_ + path + ws_query_,
-                                   .name = lower(venue_symbol) + "@" + (trade ? trade_channel_ : depth_channel_),
-                                   .patience = trade ? kTradePatience : kDepthPatience},
-                                  now, out);
-}
-
-// What the chosen symbols need and have not yet.
-void Conversation::open_chosen(Instant now, Outbox& out) {
-  for (const auto type : {DataType::orderbook_delta, DataType::trade}) {
-    if (type == DataType::trade ? !publisher_.publishes_trades() : !publisher_.publishes_books()) continue;
-    for (const auto index : publisher_.chooser().chosen())
-      if (!stream_of(index, type)) want_stream(index, type, now, out);
+std::optional<Conversation::Channel> Conversation::channel_of(DataType type) {
+  switch (type) {
+    case DataType::orderbook:
+    case DataType::orderbook_delta: return kDepth;
+    case DataType::trade: return kTrade;
+    case DataType::funding_rate: return kMarkPrice;
+    case DataType::liquidation: return kForceOrder;
+    case DataType::open_interest:
+    case DataType::lsr_top_position:
+    case DataType::lsr_all_account:
+    case DataType::volatility_index:
+    case DataType::gap:
+    case DataType::rejected:
+    case DataType::instrument: break;
   }
+  return std::nullopt;
+}
+
+std::optional<Conversation::StreamId> Conversation::stream_of(Index index, Channel channel) const {
+  if (index >= streams_.size() || streams_[index].ids[channel] == kNoStream) return std::nullopt;
+  return streams_[index].ids[channel];
+}
+
+void Conversation::want_stream(Index index, Channel channel, Instant now, Outbox& out) {
+  const auto& market = facts(market_);
+  std::string name;
+  const char* path = market.market_socket;
+  Patience patience;
+  switch (channel) {
+    case kDepth:
+      name = depth_channel(settings_, market_);
+      path = market.public_socket;
+      patience = kDepthPatience;
+      break;
+    case kTrade:
+      name = settings_.trade_stream;
+      // Futures: raw trades are served where depth is, aggregated ones elsewhere.
+      if (name == "trade") path = market.public_socket;
+      patience = kTradePatience;
+      break;
+    case kMarkPrice:
+      name = settings_.mark_price_speed == "1s" ? "markPrice@1s" : "markPrice";
+      patience = kMarkPricePatience;
+      break;
+    case kForceOrder:
+      name = "forceOrder";
+      patience = kLiquidationPatience;
+      break;
+    case kChannels: return;
+  }
+  streams_[index].ids[channel] =
+      sockets_.want({.url = ws_base_ + path + (settings_.microseconds ? "?timeUnit=MICROSECOND" : ""),
+                     .name = lower(publisher_.catalogue().ref(index)->instrument) + "@" + name,
+                     .patience = patience},
+                    now, out);
+}
+
+void Conversation::drop(Index index, Instant now, Outbox& out) {
+  for (auto& stream : streams_[index].ids) {
+    if (stream == kNoStream) continue;
+    sockets_.drop(stream, now, out);
+    stream = kNoStream;
+  }
+  const auto& name = publisher_.catalogue().ref(index)->instrument;
+  for (const auto type : {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position,
+                          DataType::lsr_all_account})
+    polls_.remove(poll_key(type, name));
+}
+
+// What the chosen symbols need and have not yet. What is not chosen any more, or has been delivered, is given up.
+void Conversation::open_chosen(Instant now, Outbox& out) {
+  const auto& catalogue = publisher_.catalogue();
+  const auto& chosen = publisher_.chooser().chosen();
+  std::vector<bool> is_wanted(catalogue.size(), false);
+  next_expiry_.reset();
+  for (const auto index : chosen) {
+    const auto& expiry = catalogue.definition(index).expiry;
+    is_wanted[index] = !expiry || *expiry > now.wall;
+    if (is_wanted[index] && expiry) next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
+  }
+  streams_.resize(catalogue.size());
+  for (Index index = 0; index < streams_.size(); ++index)
+    if (!is_wanted[index]) drop(index, now, out);
+  const auto wants = [&](Index index, Channel channel) {
+    if (channel == kDepth) return publisher_.wants_books();
+    const auto type = channel == kTrade       ? DataType::trade
+                      : channel == kMarkPrice ? DataType::funding_rate
+                                              : DataType::liquidation;
+    return publisher_.publishes(index, type);
+  };
+  for (const auto channel : {kDepth, kTrade, kMarkPrice, kForceOrder})
+    for (const auto index : chosen)
+      if (is_wanted[index] && !stream_of(index, channel) && wants(index, channel))
+        want_stream(index, channel, now, out);
+  for (const auto index : chosen)
+    if (is_wanted[index]) poll_statistics(index, now, out);
 }
 
 void Conversation::opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) {
@@ -213,7 +357,9 @@ void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) {
 }
 
 void Conversation::data(ConnectionId connection, Index index, DataType type, Instant now, Outbox& out) {
-  if (const auto stream = stream_of(index, type)) sockets_.data(connection, *stream, now);
+  const auto channel = channel_of(type);
+  const auto stream = channel ? stream_of(index, *channel) : std::nullopt;
+  if (stream) sockets_.data(connection, *stream, now);
   if (type != DataType::orderbook_delta) return;
   const auto* feed = publisher_.depth_of(index);
   if (feed && !feed->good()) want_snapshot(index, now, out);
@@ -243,7 +389,7 @@ Conversation::Snapshot& Conversation::snapshot_of(Index index) {
 }
 
 void Conversation::want_snapshot(Index index, Instant now, Outbox& out) {
-  if (!stream_of(index, DataType::orderbook_delta)) return;
+  if (!stream_of(index, kDepth)) return;
   auto& snapshot = snapshot_of(index);
   snapshot.good_since.reset();
   if (snapshot.wanted || snapshot.under_way) return;
@@ -258,6 +404,10 @@ void Conversation::ask_snapshots(Instant now, Outbox& out) {
     const auto index = wanted_.front();
     wanted_.pop_front();
     auto& snapshot = snapshots_[index];
+    if (!stream_of(index, kDepth)) {  // given up meanwhile
+      snapshot.wanted = false;
+      continue;
+    }
     if (now.mono < snapshot.not_before) {
       wanted_.push_back(index);
       wake_.wish(snapshot.not_before, out);
@@ -271,24 +421,11 @@ void Conversation::ask_snapshots(Instant now, Outbox& out) {
     ++under_way_;
     next_snapshot_ = now.mono + kSnapshotSpacing;
     const auto& symbol = publisher_.catalogue().ref(index)->instrument;
-    out.requests.push_back({.url = fmt::format("{}{}?symbol={}&limit={}", rest_base_, facts(market_).depth_path,
-                                               percent_encoded(symbol), snapshot_limit_),
-                            .charges = {weight_charge(market_, depth_weight(market_, snapshot_limit_))},
+    out.requests.push_back({.url = fmt::format("{}{}?symbol={}&limit={}", rest_base_, path_of(market_, Endpoint::depth),
+                                               percent_encoded(symbol), settings_.snapshot_limit),
+                            .charges = charges_of(market_, Endpoint::depth, settings_.snapshot_limit),
                             .priority = kSnapshotPriority});
   }
-}
-
-std::optional<std::string> Conversation::symbol_of_depth_url(std::string_view url) {
-  const auto question = url.find('?');
-  if (question == std::string_view::npos || !url.substr(0, question).ends_with("/depth")) return std::nullopt;
-  auto query = url.substr(question + 1);
-  while (!query.empty()) {
-    const auto end = std::min(query.find('&'), query.size());
-    const auto item = query.substr(0, end);
-    if (item.starts_with("symbol=")) return percent_decoded(item.substr(7));
-    query.remove_prefix(std::min(end + 1, query.size()));
-  }
-  return std::nullopt;
 }
 
 void Conversation::snapshot_done(std::string_view venue_symbol, Publisher::SnapshotResult result, Instant now,
@@ -328,8 +465,8 @@ void Conversation::retry_snapshot(Index index, Instant now, Outbox& out) {
 // The slow path: symbols whose stream is confirmed but quiet, requests that were never answered, books that have
 // stayed good long enough for their back-off to begin anew.
 void Conversation::look_for_snapshots(Instant now, Outbox& out) {
-  for (Index index = 0; index < depth_stream_by_index_.size(); ++index) {
-    const auto stream = depth_stream_by_index_[index];
+  for (Index index = 0; index < streams_.size(); ++index) {
+    const auto stream = streams_[index].ids[kDepth];
     if (stream == kNoStream) continue;
     auto& snapshot = snapshot_of(index);
     const auto* feed = publisher_.depth_of(index);
@@ -352,6 +489,7 @@ void Conversation::look_for_snapshots(Instant now, Outbox& out) {
 
 void Conversation::tick(Instant now, Outbox& out) {
   wake_.woken();
+  if (next_expiry_ && now.wall >= *next_expiry_) open_chosen(now, out);
   polls_.tick(now, out);
   sockets_.tick(now, out);
   look_for_snapshots(now, out);
@@ -361,12 +499,16 @@ void Conversation::tick(Instant now, Outbox& out) {
 // ---- for /health ----------------------------------------------------------------------------------------------
 
 StreamState Conversation::state(Index index, DataType type) const {
-  const auto stream = stream_of(index, type);
-  return stream ? sockets_.state(*stream) : StreamState::waiting;
+  if (const auto channel = channel_of(type)) {
+    const auto stream = stream_of(index, *channel);
+    return stream ? sockets_.state(*stream) : StreamState::waiting;
+  }
+  return polls_.state(poll_key(type, publisher_.catalogue().ref(index)->instrument));
 }
 
 std::uint64_t Conversation::reconnects(Index index, DataType type) const {
-  const auto stream = stream_of(index, type);
+  const auto channel = channel_of(type);
+  const auto stream = channel ? stream_of(index, *channel) : std::nullopt;
   return stream ? sockets_.reconnects(*stream) : 0;
 }
 

@@ -3,13 +3,18 @@
 // connection up. Runs on the monotonic clock and never decides what is published (it has no access to events);
 // it sees the books only to know which of them need a snapshot.
 
+#include <array>
 #include <deque>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "exchanges/binance/dialect.hpp"
+#include "exchanges/binance/endpoints.hpp"
 #include "exchanges/binance/publisher.hpp"
+#include "exchanges/binance/settings.hpp"
 #include "feed/polls.hpp"
 #include "feed/subscriptions.hpp"
 #include "feed/wake.hpp"
@@ -38,14 +43,13 @@ class Conversation {
   // The volumes have come, before the list.
   void volumes(std::string_view url, bool readable, Instant now, Outbox& out);
   void exchange_info(std::string_view url, bool readable, Instant now, Outbox& out);
+  // Of any other request that is made regularly.
+  void poll_answered(std::string_view url, bool readable, Instant now, Outbox& out);
   // Of a request that is no depth request.
   void poll_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out);
   void snapshot_done(std::string_view venue_symbol, Publisher::SnapshotResult result, Instant now, Outbox& out);
   void snapshot_failed(std::string_view venue_symbol, std::string_view reason, Instant now, Outbox& out);
   void tick(Instant now, Outbox& out);
-
-  // The symbol of our own depth request, or of any url of that shape.
-  static std::optional<std::string> symbol_of_depth_url(std::string_view url);
 
   StreamState state(Index index, DataType type) const;
   std::uint64_t reconnects(Index index, DataType type) const;
@@ -55,6 +59,12 @@ class Conversation {
 
  private:
   using StreamId = SubscribedSockets::StreamId;
+  static constexpr StreamId kNoStream = UINT32_MAX;
+  // The streams of each symbol.
+  enum Channel : std::size_t { kDepth, kTrade, kMarkPrice, kForceOrder, kChannels };
+  struct Streams {
+    std::array<StreamId, kChannels> ids{kNoStream, kNoStream, kNoStream, kNoStream};
+  };
   struct Snapshot {
     bool wanted = false;
     bool under_way = false;
@@ -65,13 +75,20 @@ class Conversation {
   };
 
   void poll_list(Instant now, Outbox& out);
+  void add_poll(std::string key, Endpoint endpoint, std::function<std::string(Instant)> query,
+                std::chrono::seconds period, int priority, Instant now, Outbox& out);
+  void poll_statistics(Index index, Instant now, Outbox& out);
+  std::string ratio_query(Index index, DataType type, Instant now) const;
+  void ratios_answered(std::string_view url, Instant now, Outbox& out);
   void open_chosen(Instant now, Outbox& out);
-  void want_stream(Index index, DataType type, Instant now, Outbox& out);
+  void want_stream(Index index, Channel channel, Instant now, Outbox& out);
+  void drop(Index index, Instant now, Outbox& out);
   void want_snapshot(Index index, Instant now, Outbox& out);
   void ask_snapshots(Instant now, Outbox& out);
   void retry_snapshot(Index index, Instant now, Outbox& out);
   void look_for_snapshots(Instant now, Outbox& out);
-  std::optional<StreamId> stream_of(Index index, DataType type) const;
+  static std::optional<Channel> channel_of(DataType type);
+  std::optional<StreamId> stream_of(Index index, Channel channel) const;
   Snapshot& snapshot_of(Index index);
 
   const Publisher& publisher_;
@@ -79,17 +96,14 @@ class Conversation {
   Source source_;
   std::string ws_base_;
   std::string rest_base_;
-  std::string ws_query_;
-  std::string trade_channel_;
-  std::string depth_channel_;
-  int snapshot_limit_ = 1000;
+  Result<Settings> checked_;  // as configured; what is wrong there ends the collector
+  Settings settings_;
 
   BinanceDialect dialect_{market_};
   Wake wake_;
   SubscribedSockets sockets_{dialect_, wake_};
   PollSchedule polls_{wake_};
-  std::vector<StreamId> trade_stream_by_index_;  // kNoStream where there is none
-  std::vector<StreamId> depth_stream_by_index_;
+  std::vector<Streams> streams_;  // by catalogue index
 
   std::vector<Snapshot> snapshots_;  // by catalogue index
   std::deque<Index> wanted_;
@@ -97,6 +111,8 @@ class Conversation {
   MonoTime next_snapshot_;
   std::uint64_t resyncs_ = 0;
 
+  std::map<std::string, WallTime, std::less<>> ratios_passed_;  // by poll: until where there is nothing to ask for
+  std::optional<WallTime> next_expiry_;                         // of what has streams
   bool told_no_symbols_ = false;
   bool at_start_ = true;  // no list has come since the collector began
   std::vector<Unresolved> unresolved_;

@@ -2,7 +2,10 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <span>
 
 #include "base/raw_record.hpp"
 #include "base/text.hpp"
@@ -12,6 +15,8 @@ namespace {
 
 namespace od = simdjson::ondemand;
 static_assert(RawRecord::kFramePadding >= simdjson::SIMDJSON_PADDING);
+
+using Names = std::span<const std::string_view>;
 
 // Whole microseconds of the year 1973, milliseconds of the year 5138.
 constexpr std::int64_t kLeastMicroseconds = 100'000'000'000'000;
@@ -46,6 +51,24 @@ bool raw_string(od::value& value, std::string_view& out) {
   if (end == std::string_view::npos) return false;
   out = token.substr(0, end);
   return true;
+}
+
+// A string's bytes or those of a number, as they stand in the text; nothing for lists and objects.
+std::optional<std::string_view> scalar_text(od::value& value) {
+  od::json_type type{};
+  if (value.type().get(type)) return std::nullopt;
+  if (type == od::json_type::array || type == od::json_type::object) return std::nullopt;
+  std::string_view text;
+  if (type == od::json_type::string) return raw_string(value, text) ? std::optional{text} : std::nullopt;
+  text = value.raw_json_token();
+  while (!text.empty() && static_cast<unsigned char>(text.back()) <= ' ') text.remove_suffix(1);
+  return text == "null" ? std::string_view{} : text;
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional{out} : std::nullopt;
 }
 
 Error with_place(Error error, std::string_view where) {
@@ -90,14 +113,60 @@ Result<void> read_levels(od::value& value, std::vector<BookLevel>& out, const ch
 
 // The fields that any of our messages may have, gathered in one pass whatever their order. A field of another JSON
 // type than ours belongs to another message (a ticker's `b` is a string) and is left out.
+struct OrderFields {
+  std::string_view s, S, q, p, ap, X, z;
+  std::optional<std::int64_t> T, st;
+};
 struct Fields {
-  std::string_view stream, e, s, p, q, X, message;
+  std::string_view stream, e, s, p, q, i, r, X, message;
   std::optional<std::int64_t> E, T, t, a, f, l, U, u, pu, st, code, last_update_id;
   std::optional<std::uint64_t> id;
   std::optional<bool> m;
   bool has_bids = false, has_asks = false, has_result = false, has_error = false, has_best = false;
   bool data_is_list = false;
+  std::optional<OrderFields> o;
+  std::uint64_t seen = 0;  // keys of the message, a bit for each that we know of any message
 };
+
+// One bit for each letter that is a key, and one for each of our longer keys.
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr std::string_view kWords[] = {"pu", "ps", "st", "nq", "ap"};
+static_assert(kLetters.size() + std::size(kWords) < 64);
+
+constexpr std::uint64_t bit_of(std::string_view key) {
+  if (key.size() == 1) {
+    const char c = key[0];
+    if (c >= 'a' && c <= 'z') return std::uint64_t{1} << (c - 'a');
+    if (c >= 'A' && c <= 'Z') return std::uint64_t{1} << (26 + c - 'A');
+    return 0;
+  }
+  for (std::size_t i = 0; i < std::size(kWords); ++i)
+    if (key == kWords[i]) return std::uint64_t{1} << (kLetters.size() + i);
+  return 0;
+}
+constexpr std::uint64_t bits_of(std::string_view letters, std::initializer_list<std::string_view> words) {
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < letters.size(); ++i) out |= bit_of(letters.substr(i, 1));
+  for (const auto word : words) out |= bit_of(word);
+  return out;
+}
+
+// What each message is known to have, in either market and in old recordings (`a` and `b` of trade were order ids).
+struct KnownKeys {
+  const char* event;
+  std::uint64_t keys;
+};
+constexpr KnownKeys kTradeKeys{"trade", bits_of("eEsabtpqTmMX", {"ps", "st"})};
+constexpr KnownKeys kAggTradeKeys{"aggTrade", bits_of("eEsapqflTmM", {"ps", "st", "nq"})};
+constexpr KnownKeys kDepthKeys{"depthUpdate", bits_of("eETsUuba", {"pu", "ps", "st"})};
+constexpr KnownKeys kMarkPriceKeys{"markPriceUpdate", bits_of("eEspiPrT", {"ap", "ps", "st"})};
+constexpr KnownKeys kForceOrderKeys{"forceOrder", bits_of("eEo", {"ps", "st"})};
+// Of the order within; o and f are its type and its time in force, l what was filled last.
+constexpr std::string_view kOrderKeys[] = {"s", "ps", "st", "S", "o", "f", "q", "p", "ap", "X", "l", "z", "T"};
+// Around the message, or of messages that are none of data.
+constexpr std::string_view kWrapperKeys[] = {"stream", "data", "id", "result", "error", "code", "msg", "lastUpdateId"};
+
+bool is_one_of(std::string_view name, Names names) { return std::ranges::find(names, name) != names.end(); }
 
 void take_integer(od::value& value, std::optional<std::int64_t>& out) {
   std::int64_t number = 0;
@@ -109,9 +178,15 @@ void take_string(od::value& value, std::string_view& out) {
   if (!value.get_string().get(text)) out = text;
 }
 
+void take_decimal(od::value& value, std::string_view& out) { out = scalar_text(value).value_or(std::string_view{}); }
+
 class Pass {
  public:
-  Pass(Fields& fields, DepthFrame& depth) : fields_(fields), depth_(depth) {}
+  // What stands in it under names that no message of ours has comes to `strange`.
+  // A list of messages goes to `list`.
+  using List = Result<void> (*)(od::array&, Frame&);
+  Pass(Fields& fields, Frame& frame, std::vector<std::string_view>& strange, List list = nullptr)
+      : fields_(fields), frame_(frame), depth_(frame.depth), strange_(strange), list_(list) {}
 
   Result<void> object(od::object& object) {
     for (auto each : object) {
@@ -127,6 +202,10 @@ class Pass {
 
  private:
   Result<void> one(std::string_view key, od::value& value, od::json_type type) {
+    if (const auto bit = bit_of(key))
+      fields_.seen |= bit;
+    else if (!is_one_of(key, kWrapperKeys))
+      strange_.push_back(key);
     switch (type) {
       case od::json_type::string: string(key, value); return {};
       case od::json_type::number: number(key, value); return {};
@@ -157,6 +236,13 @@ class Pass {
       take_string(value, fields_.stream);
     } else if (key == "X") {
       take_string(value, fields_.X);
+    } else if (key == "r") {
+      raw_string(value, fields_.r);
+    } else if (key == "i") {
+      raw_string(value, fields_.i);
+    } else if (key == "T" || key == "E") {
+      std::string_view text;
+      if (raw_string(value, text)) (key == "T" ? fields_.T : fields_.E) = whole_number(text);
     } else if (key == "msg") {
       take_string(value, fields_.message);
     } else if (key == "B") {
@@ -175,6 +261,11 @@ class Pass {
         case 'l': return take_integer(value, fields_.l);
         case 'U': return take_integer(value, fields_.U);
         case 'u': return take_integer(value, fields_.u);
+        // Decimals come as strings; as numbers they are as exact in the text.
+        case 'p': return take_decimal(value, fields_.p);
+        case 'q': return take_decimal(value, fields_.q);
+        case 'i': return take_decimal(value, fields_.i);
+        case 'r': return take_decimal(value, fields_.r);
         default: return;
       }
     }
@@ -203,20 +294,48 @@ class Pass {
       return read_levels(value, depth_.asks, "asks");
     }
     if (key == "result") fields_.has_result = true;
-    if (key == "data") fields_.data_is_list = true;
-    return {};
+    if (key != "data") return {};
+    fields_.data_is_list = true;
+    od::array list;
+    if (auto error = value.get_array().get(list)) return json_error(error, key);
+    return list_ ? list_(list, frame_) : Result<void>{};
   }
 
   Result<void> nested(std::string_view key, od::value& value) {
-    if (key != "data" && key != "error") return {};
+    if (key != "data" && key != "error" && key != "o") return {};
     if (key == "error") fields_.has_error = true;
     od::object inner;
     if (auto error = value.get_object().get(inner)) return json_error(error, key);
-    return object(inner);
+    return key == "o" ? order(inner) : object(inner);
+  }
+
+  Result<void> order(od::object& object) {
+    auto& out = fields_.o.emplace();
+    for (auto each : object) {
+      od::field field;
+      if (auto error = std::move(each).get(field)) return json_error(error, "forceOrder");
+      const auto key = key_of(field);
+      if (!is_one_of(key, kOrderKeys)) strange_.push_back(key);
+      const auto text = scalar_text(field.value());
+      if (!text) continue;
+      if (key == "s") out.s = *text;
+      if (key == "S") out.S = *text;
+      if (key == "q") out.q = *text;
+      if (key == "p") out.p = *text;
+      if (key == "ap") out.ap = *text;
+      if (key == "X") out.X = *text;
+      if (key == "z") out.z = *text;
+      if (key == "T") out.T = whole_number(*text);
+      if (key == "st") out.st = whole_number(*text);
+    }
+    return {};
   }
 
   Fields& fields_;
+  Frame& frame_;
   DepthFrame& depth_;
+  std::vector<std::string_view>& strange_;
+  List list_;
 };
 
 Result<std::uint64_t> id_field(std::string_view event, const char* name, const std::optional<std::int64_t>& value) {
@@ -279,6 +398,91 @@ Result<void> fill_depth(const Fields& in, DepthFrame& out) {
   return {};
 }
 
+// "" is a value that is not there.
+template <class T>
+Result<std::optional<T>> exact_or_none(std::string_view text, std::string_view where) {
+  if (text.empty()) return std::optional<T>{};
+  const auto value = exact<T>(text, where);
+  if (!value) return value.error();
+  return std::optional<T>{*value};
+}
+
+// Rates may be below zero.
+Result<std::optional<Ratio>> rate_or_none(std::string_view text, std::string_view where) {
+  if (text.empty()) return std::optional<Ratio>{};
+  const auto value = Ratio::parse(text);
+  if (!value) return with_place(value.error(), where);
+  return std::optional<Ratio>{*value};
+}
+
+Result<std::optional<WallTime>> time_or_none(const std::optional<std::int64_t>& value) {
+  if (!value) return std::optional<WallTime>{};
+  const auto time = time_of(*value);
+  if (!time) return time.error();
+  return std::optional<WallTime>{*time};
+}
+
+// The next charge: 0 where there is none.
+Result<std::optional<WallTime>> funding_time_of(const std::optional<std::int64_t>& value) {
+  return value == 0 ? std::optional<WallTime>{} : time_or_none(value);
+}
+
+Result<void> fill_mark_price(const Fields& in, MarkPriceRow& out) {
+  if (in.s.empty()) return missing(in.e, "s");
+  out.symbol = in.s;
+  out.st = in.st;
+  const auto mark = exact_or_none<Price>(in.p, "markPriceUpdate.p");
+  if (!mark) return mark.error();
+  const auto index = exact_or_none<Price>(in.i, "markPriceUpdate.i");
+  if (!index) return index.error();
+  const auto rate = rate_or_none(in.r, "markPriceUpdate.r");
+  if (!rate) return rate.error();
+  const auto funding_time = funding_time_of(in.T);
+  if (!funding_time) return funding_time.error();
+  const auto time = time_or_none(in.E);
+  if (!time) return time.error();
+  out.mark = *mark;
+  out.index = *index;
+  out.rate = *rate;
+  out.funding_time = *funding_time;
+  out.time = *time;
+  return {};
+}
+
+template <class T>
+void drop_zero(std::optional<T>& value) {
+  if (value && value->value.is_zero()) value.reset();
+}
+
+Result<void> fill_liquidation(const OrderFields& in, LiquidationFrame& out) {
+  constexpr std::string_view kWhere = "forceOrder.o";
+  if (in.s.empty()) return missing(kWhere, "s");
+  if (in.S.empty()) return missing(kWhere, "S");
+  if (in.S != "SELL" && in.S != "BUY") return Error{Errc::bad_value, "forceOrder.o.S", shortened(in.S)};
+  out.side = in.S == "SELL" ? Side::sell : Side::buy;
+  if (in.q.empty()) return missing(kWhere, "q");
+  const auto quantity = exact<Quantity>(in.q, "forceOrder.o.q");
+  if (!quantity) return quantity.error();
+  const auto price = exact_or_none<Price>(in.p, "forceOrder.o.p");
+  if (!price) return price.error();
+  const auto average = exact_or_none<Price>(in.ap, "forceOrder.o.ap");
+  if (!average) return average.error();
+  const auto filled = exact_or_none<Quantity>(in.z, "forceOrder.o.z");
+  if (!filled) return filled.error();
+  if (!in.T) return missing(kWhere, "T");
+  const auto time = time_of(*in.T);
+  if (!time) return time.error();
+  out.quantity = *quantity;
+  out.price = *price;
+  out.average = *average;
+  drop_zero(out.price);
+  drop_zero(out.average);
+  out.filled = *filled;
+  out.status = in.X;
+  out.time = *time;
+  return {};
+}
+
 // Diff depth only: partial books (depth5, depth20@100ms) replace, and have the same event name on futures.
 bool is_diff_depth(std::string_view stream) {
   if (stream.empty()) return true;
@@ -302,8 +506,8 @@ void set_unmapped(const Fields& in, Frame& out) {
 
 Result<void> fill(const Fields& in, Frame& out) {
   out.stream = in.stream;
-  out.symbol = in.s;
-  out.st = in.st;
+  out.symbol = in.o ? in.o->s : in.s;
+  out.st = in.st || !in.o ? in.st : in.o->st;
   out.request_id = in.id;
   if (in.has_error || (in.code && in.e.empty() && in.stream.empty())) {
     out.kind = Frame::Kind::error;
@@ -317,10 +521,72 @@ Result<void> fill(const Fields& in, Frame& out) {
   } else if (in.e == "aggTrade" || in.e == "trade") {
     out.kind = Frame::Kind::trade;
     return fill_trade(in, out.trade);
+  } else if (in.e == "markPriceUpdate") {
+    out.kind = Frame::Kind::mark_price;
+    return fill_mark_price(in, out.mark_prices.rows.emplace_back());
+  } else if (in.e == "forceOrder") {
+    out.kind = Frame::Kind::liquidation;
+    if (!in.o) return missing(in.e, "o");
+    return fill_liquidation(*in.o, out.liquidation);
+  } else if (in.data_is_list && (!out.mark_prices.rows.empty() || !out.mark_prices.unreadable.empty())) {
+    out.kind = Frame::Kind::mark_price;
   } else if (in.e == "serverShutdown") {
     out.kind = Frame::Kind::shutdown;
   } else {
     set_unmapped(in, out);
+  }
+  return {};
+}
+
+void note_unknown(const KnownKeys& known, const Fields& in, const std::vector<std::string_view>& strange, Frame& out) {
+  for (const auto key : strange) out.unknown_fields.push_back({known.event, key});
+  auto rest = in.seen & ~known.keys;
+  for (std::size_t bit = 0; rest != 0; ++bit, rest >>= 1) {
+    if ((rest & 1) == 0) continue;
+    out.unknown_fields.push_back(
+        {known.event, bit < kLetters.size() ? kLetters.substr(bit, 1) : kWords[bit - kLetters.size()]});
+  }
+}
+
+void note_unknown(const Fields& in, const std::vector<std::string_view>& strange, Frame& out) {
+  switch (out.kind) {
+    case Frame::Kind::trade: return note_unknown(out.trade.aggregated ? kAggTradeKeys : kTradeKeys, in, strange, out);
+    case Frame::Kind::depth: return note_unknown(kDepthKeys, in, strange, out);
+    case Frame::Kind::mark_price: return note_unknown(kMarkPriceKeys, in, strange, out);
+    case Frame::Kind::liquidation: return note_unknown(kForceOrderKeys, in, strange, out);
+    case Frame::Kind::answer:
+    case Frame::Kind::error:
+    case Frame::Kind::shutdown:
+    case Frame::Kind::unmapped: return;
+  }
+}
+
+// The one list of messages that we take: !markPrice@arr. Messages of other kinds in it are left out.
+Result<void> read_mark_prices(od::array& list, Frame& out) {
+  std::vector<std::string_view> strange;
+  for (auto each : list) {
+    od::value item;
+    if (auto error = each.get(item)) return json_error(error, "message");
+    od::json_type type{};
+    if (auto error = item.type().get(type)) return json_error(error, "message");
+    od::object object;
+    if (type != od::json_type::object) continue;
+    if (auto error = item.get_object().get(object)) return json_error(error, "message");
+    std::string_view event;
+    if (object.find_field_unordered("e").get_string().get(event) || event != "markPriceUpdate") continue;
+    if (auto error = object.reset().error()) return json_error(error, "message");
+    Fields fields;
+    strange.clear();
+    if (auto done = Pass(fields, out, strange).object(object); !done) return done;
+    MarkPriceRow row;
+    if (auto done = fill_mark_price(fields, row); !done) {
+      std::string_view text;
+      if (auto error = object.raw_json().get(text)) return json_error(error, "message");
+      out.mark_prices.unreadable.emplace_back(done.error(), text);
+      continue;
+    }
+    out.mark_prices.rows.push_back(row);
+    note_unknown(kMarkPriceKeys, fields, strange, out);
   }
   return {};
 }
@@ -367,13 +633,219 @@ Result<void> read_filters(od::value& value, SymbolInfo& out) {
   return {};
 }
 
+// Reads the fields of one entry of a REST answer, all of them: the first value that cannot be read is kept, and the
+// entry goes on being read, so that those after it are not lost.
+class Reading {
+ public:
+  Reading(const char* where, std::vector<UnknownField>& unknown) : where_(where), unknown_(unknown) {}
+
+  std::string_view text(od::value& value, std::string_view key) {
+    const auto out = scalar_text(value);
+    if (!out) fail({Errc::bad_type, place(key), "no text"});
+    return out.value_or(std::string_view{});
+  }
+  // A symbol may have escapes.
+  std::string_view name(od::value& value, std::string_view key) {
+    std::string_view out;
+    if (value.get_string().get(out)) fail({Errc::bad_type, place(key), "no text"});
+    return out;
+  }
+  std::optional<WallTime> time(od::value& value, std::string_view key) {
+    const auto digits = text(value, key);
+    if (digits.empty()) return std::nullopt;
+    const auto number = whole_number(digits);
+    if (!number) {
+      fail({Errc::bad_number, place(key), shortened(digits)});
+      return std::nullopt;
+    }
+    if (const auto out = time_of(*number)) return *out;
+    fail({Errc::bad_time, place(key), std::to_string(*number)});
+    return std::nullopt;
+  }
+  template <class T>
+  std::optional<T> not_negative(od::value& value, std::string_view key) {
+    return keep(exact_or_none<T>(text(value, key), place(key)));
+  }
+  std::optional<Ratio> rate(od::value& value, std::string_view key) {
+    return keep(rate_or_none(text(value, key), place(key)));
+  }
+  // `take(key, value)` answers whether the field is one of ours.
+  template <class Take>
+  Result<void> each(od::object& object, Names unused, Take take) {
+    for (auto item : object) {
+      od::field field;
+      if (auto error = std::move(item).get(field)) return json_error(error, where_);
+      const auto key = key_of(field);
+      if (!take(key, field.value()) && !is_one_of(key, unused)) unknown_.push_back({where_, key});
+    }
+    if (failure_) return *failure_;
+    return {};
+  }
+  Error missing(const char* field) const { return {Errc::missing_field, place(field), "absent or empty"}; }
+
+ private:
+  std::string place(std::string_view key) const { return std::string(where_) + "." + std::string(key); }
+  void fail(Error error) {
+    if (!failure_) failure_ = std::move(error);
+  }
+  template <class T>
+  std::optional<T> keep(const Result<std::optional<T>>& value) {
+    if (value) return *value;
+    fail(value.error());
+    return std::nullopt;
+  }
+
+  const char* where_;
+  std::vector<UnknownField>& unknown_;
+  std::optional<Error> failure_;
+};
+
+// Fields that we know and do not use.
+constexpr std::string_view kUnusedOfFundingInfo[] = {"adjustedFundingRateCap", "adjustedFundingRateFloor", "disclaimer",
+                                                     "updateTime"};
+constexpr std::string_view kUnusedOfPremiumIndex[] = {"estimatedSettlePrice", "interestRate", "pair"};
+constexpr std::string_view kUnusedOfDepth[] = {"symbol", "pair", "ps", "st"};
+constexpr std::string_view kUnusedOfSymbol[] = {
+    "pair", "onboardDate", "maintMarginPercent", "requiredMarginPercent", "pricePrecision", "quantityPrecision",
+    "baseAssetPrecision", "quotePrecision", "underlyingType", "underlyingSubType", "settlePlan", "triggerProtect",
+    "liquidationFee", "marketTakeBound", "maxMoveOrderLimit", "orderTypes", "OrderType", "timeInForce",
+    "permissionSets", "permissions", "quoteAssetPrecision", "baseCommissionPrecision", "quoteCommissionPrecision",
+    "icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed", "quoteOrderQtyMarketAllowed", "allowTrailingStop",
+    "cancelReplaceAllowed", "amendAllowed", "pegInstructionsAllowed", "isSpotTradingAllowed",
+    "isMarginTradingAllowed", "defaultSelfTradePreventionMode", "allowedSelfTradePreventionModes", "ps"};
+
+Result<FundingInfoRow> read_funding_info(od::object& object, std::vector<UnknownField>& unknown) {
+  FundingInfoRow out;
+  Reading in("fundingInfo", unknown);
+  const auto done = in.each(object, kUnusedOfFundingInfo, [&](std::string_view key, od::value& value) {
+    if (key == "symbol") return out.symbol = in.name(value, key), true;
+    if (key != "fundingIntervalHours") return false;
+    if (const auto hours = in.not_negative<Quantity>(value, key)) out.hours = hours->value;
+    return true;
+  });
+  if (!done) return done.error();
+  if (out.symbol.empty()) return in.missing("symbol");
+  return out;
+}
+
+Result<SettledFundingRow> read_settled_funding(od::object& object, std::vector<UnknownField>& unknown) {
+  SettledFundingRow out;
+  std::optional<WallTime> time;
+  Reading in("fundingRate", unknown);
+  const auto done = in.each(object, {}, [&](std::string_view key, od::value& value) {
+    if (key == "symbol") return out.symbol = in.name(value, key), true;
+    if (key == "fundingRate") return out.rate = in.rate(value, key), true;
+    if (key == "fundingTime") return time = in.time(value, key), true;
+    if (key == "markPrice") return out.mark = in.not_negative<Price>(value, key), true;
+    if (key == "rateType") return out.rate_type = in.text(value, key), true;
+    return false;
+  });
+  if (!done) return done.error();
+  if (out.symbol.empty()) return in.missing("symbol");
+  if (!time) return in.missing("fundingTime");
+  out.funding_time = *time;
+  return out;
+}
+
+Result<MarkPriceRow> read_premium_index(od::object& object, std::vector<UnknownField>& unknown) {
+  MarkPriceRow out;
+  Reading in("premiumIndex", unknown);
+  const auto done = in.each(object, kUnusedOfPremiumIndex, [&](std::string_view key, od::value& value) {
+    if (key == "symbol") return out.symbol = in.name(value, key), true;
+    if (key == "markPrice") return out.mark = in.not_negative<Price>(value, key), true;
+    if (key == "indexPrice") return out.index = in.not_negative<Price>(value, key), true;
+    if (key == "lastFundingRate") return out.rate = in.rate(value, key), true;
+    if (key == "nextFundingTime") return out.funding_time = in.time(value, key), true;
+    if (key == "time") return out.time = in.time(value, key), true;
+    if (key == "st") return out.st = whole_number(in.text(value, key)), true;
+    return false;
+  });
+  if (!done) return done.error();
+  if (out.symbol.empty()) return in.missing("symbol");
+  if (out.funding_time == wall_from_nanos(0)) out.funding_time.reset();
+  return out;
+}
+
+Result<OpenInterestRow> read_open_interest(od::object& object, std::vector<UnknownField>& unknown) {
+  OpenInterestRow out;
+  std::optional<Quantity> quantity;
+  std::optional<WallTime> time;
+  Reading in("openInterest", unknown);
+  const auto done = in.each(object, {}, [&](std::string_view key, od::value& value) {
+    if (key == "symbol") return out.symbol = in.name(value, key), true;
+    if (key == "openInterest") return quantity = in.not_negative<Quantity>(value, key), true;
+    if (key == "time") return time = in.time(value, key), true;
+    return false;
+  });
+  if (!done) return done.error();
+  if (out.symbol.empty()) return in.missing("symbol");
+  if (!quantity) return in.missing("openInterest");
+  if (!time) return in.missing("time");
+  out.quantity = *quantity;
+  out.time = *time;
+  return out;
+}
+
+Result<RatioRow> read_ratio(od::object& object, std::vector<UnknownField>& unknown) {
+  RatioRow out;
+  std::optional<Ratio> ratio;
+  std::optional<WallTime> time;
+  Reading in("LongShortRatio", unknown);
+  const auto done = in.each(object, {}, [&](std::string_view key, od::value& value) {
+    if (key == "symbol") return out.symbol = in.name(value, key), true;
+    if (key == "longShortRatio") return ratio = in.not_negative<Ratio>(value, key), true;
+    if (key == "longAccount") return out.long_share = in.not_negative<Ratio>(value, key), true;
+    if (key == "shortAccount") return out.short_share = in.not_negative<Ratio>(value, key), true;
+    if (key == "timestamp") return time = in.time(value, key), true;
+    return false;
+  });
+  if (!done) return done.error();
+  if (out.symbol.empty()) return in.missing("symbol");
+  if (!ratio) return in.missing("longShortRatio");
+  if (!time) return in.missing("timestamp");
+  out.ratio = *ratio;
+  out.time = *time;
+  return out;
+}
+
+// One entry, to the rows or to those that cannot be read. An answer that is no JSON is refused whole.
+template <class Row>
+Result<void> read_entry(od::object& object, Result<Row> (*read)(od::object&, std::vector<UnknownField>&),
+                        Rows<Row>& out, std::vector<UnknownField>& unknown) {
+  const auto row = read(object, unknown);
+  if (row) {
+    out.rows.push_back(*row);
+    return {};
+  }
+  if (row.error().code == Errc::not_json) return row.error();
+  std::string_view text;
+  if (auto error = object.raw_json().get(text)) return json_error(error, "answer");
+  out.unreadable.emplace_back(row.error(), text);
+  return {};
+}
+
+template <class Row>
+Result<Rows<Row>> read_rows(od::document& document, Result<Row> (*read)(od::object&, std::vector<UnknownField>&),
+                            const char* where, std::vector<UnknownField>& unknown) {
+  Rows<Row> out;
+  od::array list;
+  if (auto error = document.get_array().get(list)) return json_error(error, where);
+  for (auto entry : list) {
+    od::object object;
+    if (auto error = entry.get_object().get(object)) return json_error(error, where);
+    if (auto done = read_entry(object, read, out, unknown); !done) return done.error();
+  }
+  if (auto done = at_end(document); !done) return done.error();
+  return out;
+}
+
 void assign_string(od::value& value, std::string& out) {
   std::string_view text;
   take_string(value, text);
   out = text;
 }
 
-Result<SymbolInfo> read_symbol(od::object& object) {
+Result<SymbolInfo> read_symbol(od::object& object, std::vector<UnknownField>& unknown) {
   SymbolInfo out;
   // A refused filter must not stop the pass: the rest of the document is read after it.
   Result<void> verdict;
@@ -407,6 +879,8 @@ Result<SymbolInfo> read_symbol(od::object& object) {
         if (done.error().code == Errc::not_json) return done.error();
         verdict = done;
       }
+    } else if (!is_one_of(key, kUnusedOfSymbol)) {
+      unknown.push_back({"exchangeInfo", key});
     }
   }
   if (!verdict) return verdict.error();
@@ -431,14 +905,23 @@ std::string_view channel_of(std::string_view stream) {
 struct Decoder::Impl {
   od::parser parser;
   Frame frame;
+  std::vector<std::string_view> strange;
+  std::vector<UnknownField> unknown;  // of the last REST answer
 };
 
 Decoder::Decoder() : impl_(std::make_unique<Impl>()) {}
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 
+const std::vector<UnknownField>& Decoder::unknown_fields() const { return impl_->unknown; }
+
 Result<Frame*> Decoder::frame(std::string_view padded) {
   auto& out = impl_->frame;
+  auto& strange = impl_->strange;
+  out.mark_prices.rows.clear();
+  out.mark_prices.unreadable.clear();
+  out.unknown_fields.clear();
+  strange.clear();
   od::document document;
   if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "message");
   od::json_type type{};
@@ -447,21 +930,23 @@ Result<Frame*> Decoder::frame(std::string_view padded) {
   if (type == od::json_type::array) {
     od::array list;
     if (auto error = document.get_array().get(list)) return json_error(error, "message");
-    for (auto each : list)
-      if (each.error()) return json_error(each.error(), "message");
-    out.kind = Frame::Kind::unmapped;
-    out.channel = "a list";
+    if (auto done = read_mark_prices(list, out); !done) return done.error();
+    fields.data_is_list = true;
+    if (auto done = fill(fields, out); !done) return done.error();
+    if (out.kind == Frame::Kind::unmapped) out.channel = "a list";
   } else {
     od::object object;
     if (auto error = document.get_object().get(object)) return json_error(error, "message");
-    if (auto done = Pass(fields, out.depth).object(object); !done) return done.error();
+    if (auto done = Pass(fields, out, strange, read_mark_prices).object(object); !done) return done.error();
     if (auto done = fill(fields, out); !done) return done.error();
+    if (!fields.data_is_list) note_unknown(fields, strange, out);
   }
   if (auto done = at_end(document); !done) return done.error();
   return &out;
 }
 
 Result<DepthReply> Decoder::depth(std::string_view padded) {
+  impl_->unknown.clear();
   od::document document;
   if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "depth");
   od::object object;
@@ -488,6 +973,8 @@ Result<DepthReply> Decoder::depth(std::string_view padded) {
     } else if (key == "asks") {
       has_asks = true;
       done = read_levels(value, out.asks, "asks");
+    } else if (!is_one_of(key, kUnusedOfDepth)) {
+      impl_->unknown.push_back({"depth", key});
     }
     if (!done) return done.error();
   }
@@ -506,6 +993,7 @@ Result<DepthReply> Decoder::depth(std::string_view padded) {
 }
 
 Result<std::vector<InstrumentVolume>> Decoder::volumes(std::string_view padded) {
+  impl_->unknown.clear();
   od::document document;
   if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "ticker");
   od::array list;
@@ -535,6 +1023,7 @@ Result<std::vector<InstrumentVolume>> Decoder::volumes(std::string_view padded) 
 }
 
 Result<ExchangeInfo> Decoder::exchange_info(std::string_view padded) {
+  impl_->unknown.clear();
   od::document document;
   if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "exchangeInfo");
   od::object object;
@@ -551,7 +1040,7 @@ Result<ExchangeInfo> Decoder::exchange_info(std::string_view padded) {
     for (auto entry : symbols) {
       od::object symbol;
       if (auto error = entry.get_object().get(symbol)) return json_error(error, "symbols");
-      auto info = read_symbol(symbol);
+      auto info = read_symbol(symbol, impl_->unknown);
       if (info) {
         out.symbols.push_back(std::move(*info));
       } else if (info.error().code == Errc::not_json) {
@@ -566,6 +1055,54 @@ Result<ExchangeInfo> Decoder::exchange_info(std::string_view padded) {
   if (auto done = at_end(document); !done) return done.error();
   if (!has_symbols) return missing("exchangeInfo", "symbols");
   return out;
+}
+
+Result<Rows<FundingInfoRow>> Decoder::funding_info(std::string_view padded) {
+  impl_->unknown.clear();
+  od::document document;
+  if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "fundingInfo");
+  return read_rows(document, read_funding_info, "fundingInfo", impl_->unknown);
+}
+
+Result<Rows<SettledFundingRow>> Decoder::settled_funding(std::string_view padded) {
+  impl_->unknown.clear();
+  od::document document;
+  if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "fundingRate");
+  return read_rows(document, read_settled_funding, "fundingRate", impl_->unknown);
+}
+
+Result<Rows<MarkPriceRow>> Decoder::premium_index(std::string_view padded) {
+  impl_->unknown.clear();
+  od::document document;
+  if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "premiumIndex");
+  od::json_type type{};
+  if (auto error = document.type().get(type)) return json_error(error, "premiumIndex");
+  if (type == od::json_type::array) return read_rows(document, read_premium_index, "premiumIndex", impl_->unknown);
+  Rows<MarkPriceRow> out;
+  od::object object;
+  if (auto error = document.get_object().get(object)) return json_error(error, "premiumIndex");
+  if (auto done = read_entry(object, read_premium_index, out, impl_->unknown); !done) return done.error();
+  if (auto done = at_end(document); !done) return done.error();
+  return out;
+}
+
+Result<OpenInterestRow> Decoder::open_interest(std::string_view padded) {
+  impl_->unknown.clear();
+  od::document document;
+  if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "openInterest");
+  od::object object;
+  if (auto error = document.get_object().get(object)) return json_error(error, "openInterest");
+  const auto row = read_open_interest(object, impl_->unknown);
+  if (!row) return row.error();
+  if (auto done = at_end(document); !done) return done.error();
+  return *row;
+}
+
+Result<Rows<RatioRow>> Decoder::ratios(std::string_view padded) {
+  impl_->unknown.clear();
+  od::document document;
+  if (auto error = impl_->parser.iterate(padded_view(padded)).get(document)) return json_error(error, "LongShortRatio");
+  return read_rows(document, read_ratio, "LongShortRatio", impl_->unknown);
 }
 
 }  // namespace mp::binance

@@ -38,10 +38,49 @@ struct DepthFrame {
   std::vector<BookLevel> asks;
 };
 
+// {"e":"markPriceUpdate","E":…,"s":"BTCUSDT","p":"64251.12","i":"64249.88","P":"…","r":"0.0001","T":1790006400000}
+// and an entry of GET premiumIndex, which tells the same under longer names.
+struct MarkPriceRow {
+  std::string_view symbol;
+  std::optional<std::int64_t> st;
+  std::optional<Price> mark;
+  std::optional<Price> index;
+  // Absent ("" and 0) for contracts that are delivered: they have no funding.
+  std::optional<Ratio> rate;  // that will be charged at funding_time if nothing changes
+  std::optional<WallTime> funding_time;
+  std::optional<WallTime> time;
+};
+// {"e":"forceOrder","E":…,"o":{"s":"BTCUSDT","S":"SELL","q":"0.014","p":"63910","ap":"64010.2","X":"FILLED",
+//  "l":"0.014","z":"0.014","T":…}}
+struct LiquidationFrame {
+  Side side{};  // of the liquidation order: sell closes a long
+  Quantity quantity;
+  std::optional<Price> price;    // of the order; none where there is no limit (0)
+  std::optional<Price> average;  // none while nothing is filled (0)
+  std::optional<Quantity> filled;
+  std::string_view status;
+  WallTime time;
+};
+
+// A field that our tables do not know: counted, told once, and otherwise ignored.
+struct UnknownField {
+  const char* where;  // "aggTrade", "exchangeInfo"
+  std::string_view name;
+};
+
+// Rows of a list; one that cannot be read does not cost the others: why, and its text.
+template <class Row>
+struct Rows {
+  std::vector<Row> rows;
+  std::vector<std::pair<Error, std::string_view>> unreadable;
+};
+
 struct Frame {
   enum class Kind {
     trade,
     depth,
+    mark_price,
+    liquidation,
     answer,    // {"result":null,"id":7}
     error,     // {"code":2,"msg":"…"} or {"error":{"code":2,"msg":"…"},"id":7}
     shutdown,  // {"e":"serverShutdown","E":…}: open a replacement connection
@@ -54,10 +93,13 @@ struct Frame {
   std::optional<std::int64_t> st;  // 1 USD-M, 2 COIN-M
   TradeFrame trade;
   DepthFrame depth;
+  Rows<MarkPriceRow> mark_prices;  // one, or those of all symbols (!markPrice@arr)
+  LiquidationFrame liquidation;
   std::optional<std::uint64_t> request_id;
   std::int64_t error_code = 0;
   std::string_view error_message;
   std::string channel;
+  std::vector<UnknownField> unknown_fields;
 };
 
 // {"lastUpdateId":160,"bids":[["64250.1","3"]],"asks":[]}   futures: and "E", "T"
@@ -86,19 +128,59 @@ struct ExchangeInfo {
   std::vector<std::pair<Error, std::string>> unreadable;  // entries that could not be read: why, and their text
 };
 
+// One entry of fundingInfo, which lists only symbols that are not charged as usual.
+struct FundingInfoRow {
+  std::string_view symbol;
+  std::optional<Decimal> hours;
+};
+// One entry of fundingRate: what was charged.
+struct SettledFundingRow {
+  std::string_view symbol;
+  std::optional<Ratio> rate;
+  std::optional<Price> mark;
+  std::string_view rate_type;  // Regular, Special; "" before July 2026
+  WallTime funding_time;
+};
+// {"openInterest":"10659.509","symbol":"BTCUSDT","time":1790000000000}
+struct OpenInterestRow {
+  std::string_view symbol;
+  Quantity quantity;  // base units
+  WallTime time;
+};
+// {"symbol":"A","longShortRatio":"1.4342","longAccount":"0.5892","shortAccount":"0.4108","timestamp":1790000100000}
+// The names are the same whoever's ratio it is: `longAccount` is a share of positions in topLongShortPositionRatio.
+struct RatioRow {
+  std::string_view symbol;
+  Ratio ratio;  // long / short
+  std::optional<Ratio> long_share;
+  std::optional<Ratio> short_share;
+  WallTime time;
+};
+
+// Everywhere `padded`: with RawRecord::kFramePadding readable bytes behind it. What is returned may hold views of it
+// and of the decoder's buffers, good until the next call.
 class Decoder {
  public:
   Decoder();
   ~Decoder();
   Decoder(Decoder&&) noexcept;
 
-  // `padded`: with RawRecord::kFramePadding readable bytes behind it. The frame is the decoder's own: what is in it
-  // may be moved away, and is gone with the next call.
+  // The frame is the decoder's own: what is in it may be moved away, and is gone with the next call.
   Result<Frame*> frame(std::string_view padded);
+
   Result<DepthReply> depth(std::string_view padded);
   // [{"symbol":"BTCUSDT","quoteVolume":"15245.10",…}]: what each symbol turned over in 24 hours, in quote units.
   Result<std::vector<InstrumentVolume>> volumes(std::string_view padded);
   Result<ExchangeInfo> exchange_info(std::string_view padded);
+  Result<Rows<FundingInfoRow>> funding_info(std::string_view padded);
+  Result<Rows<SettledFundingRow>> settled_funding(std::string_view padded);  // in the order of the answer
+  Result<Rows<MarkPriceRow>> premium_index(std::string_view padded);         // one object, or a list of all
+  Result<OpenInterestRow> open_interest(std::string_view padded);
+  // Any of the long/short ratios: whose, only the url tells.
+  Result<Rows<RatioRow>> ratios(std::string_view padded);
+
+  // Fields that the last call of a REST answer met and does not know.
+  const std::vector<UnknownField>& unknown_fields() const;
 
  private:
   struct Impl;

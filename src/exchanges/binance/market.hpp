@@ -1,5 +1,5 @@
 #pragma once
-// What differs between Binance's two markets, in one place: addresses, paths, weights.
+// What differs between Binance's two markets: addresses and budgets (REST: endpoints.hpp).
 // Sources: binance-spot-api-docs (2026-07-21) and the derivatives connector and changelog (2026-07-24); README.md.
 
 #include <optional>
@@ -17,13 +17,10 @@ std::optional<Market> market_from(std::string_view name);
 struct MarketFacts {
   const char* ws_base;
   const char* rest_base;
-  const char* depth_socket;  // path of the socket that serves depth streams and, on futures, raw trades
-  const char* trade_socket;  // path of the socket that serves aggTrade
-  const char* exchange_info_path;
-  int exchange_info_weight;
-  const char* ticker_path;  // statistics of 24 hours, all symbols
-  int ticker_weight;
-  const char* depth_path;
+  // Paths of sockets. Since the URL split of 2026 futures have two classes of streams: a subscription on the wrong one
+  // is confirmed and stays silent.
+  const char* public_socket;  // depth and raw trades
+  const char* market_socket;  // aggTrade, markPrice, forceOrder
   const char* budget;
   int weight_per_minute;
 };
@@ -33,8 +30,5 @@ const MarketFacts& facts(Market market);
 BudgetCharge weight_charge(Market market, int weight);
 // One attempt to connect: 300 in 5 minutes, for spot and derivatives each.
 BudgetCharge connect_charge(Market market);
-
-// Of GET depth with this limit.
-int depth_weight(Market market, int limit);
 
 }  // namespace mp::binance

@@ -1,7 +1,9 @@
 #pragma once
-// What a Binance session publishes: catalogue, tapes and books. A function of the records alone; it knows of
-// connections only what the records tell, and asks for nothing (that is conversation.hpp).
+// What a Binance session publishes: catalogue, tapes, books and the other types. A function of the records alone; it
+// knows of connections only what the records tell, and asks for nothing (that is conversation.hpp).
 
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,14 +13,24 @@
 #include "feed/catalogue.hpp"
 #include "feed/connections.hpp"
 #include "feed/reports.hpp"
+#include "feed/seen_rows.hpp"
 #include "feed/selection.hpp"
 #include "feed/tape.hpp"
+#include "feed/thinning.hpp"
 
 namespace mp::binance {
+
+// A record's bytes, when they came, and over which connection (0: none).
+struct Received {
+  std::string_view raw;
+  WallTime at;
+  ConnectionId connection = 0;
+};
 
 class Publisher {
  public:
   using Index = Catalogue::Index;
+  using Events = std::vector<MarketEvent>;
   enum class SnapshotResult { applied, too_old, not_newer, unknown_symbol, unreadable };
 
   Publisher(const SessionOptions& options, Market market);
@@ -32,19 +44,26 @@ class Publisher {
   void opened(ConnectionId connection);
   void closed(ConnectionId connection, WallTime now, std::vector<MarketEvent>& out);
   // The symbol whose stream this frame belongs to, when it is a known one.
-  std::optional<Index> trade(ConnectionId connection, Frame& frame, std::string_view raw, WallTime now,
-                             std::vector<MarketEvent>& out);
-  std::optional<Index> depth(ConnectionId connection, Frame& frame, std::string_view raw, WallTime now,
-                             std::vector<MarketEvent>& out);
-  SnapshotResult snapshot(std::string_view venue_symbol, Result<DepthReply> reply, std::string_view raw, WallTime now,
-                          std::vector<MarketEvent>& out);
-  // False when the answer could not be read.
-  bool exchange_info(const Result<ExchangeInfo>& reply, std::string_view raw, WallTime now,
-                     std::vector<MarketEvent>& out);
-  // The venue's volumes of 24 hours; false when the answer could not be read.
-  bool volumes(const Result<std::vector<InstrumentVolume>>& reply, std::string_view raw, WallTime now,
-               std::vector<MarketEvent>& out);
-  void unreadable(const Error& why, std::string_view raw, WallTime now, std::vector<MarketEvent>& out);
+  std::optional<Index> trade(Frame& frame, const Received& from, Events& out);
+  std::optional<Index> depth(Frame& frame, const Received& from, Events& out);
+  std::optional<Index> liquidation(const Frame& frame, const Received& from, Events& out);
+  // Those of the rows that are known, to `seen`.
+  void mark_prices(const Rows<MarkPriceRow>& rows, const Received& from, Events& out, std::vector<Index>& seen);
+
+  // REST answers.
+  SnapshotResult snapshot(std::string_view venue_symbol, Result<DepthReply> reply, const Received& from, Events& out);
+  // False when the answer could not be read (then it is a reject).
+  bool exchange_info(const Result<ExchangeInfo>& reply, const Received& from, Events& out);
+  // The venue's volumes of 24 hours.
+  bool volumes(const Result<std::vector<InstrumentVolume>>& reply, const Received& from, Events& out);
+  bool funding_info(const Result<Rows<FundingInfoRow>>& reply, const Received& from, Events& out);
+  bool settled_funding(const Result<Rows<SettledFundingRow>>& reply, const Received& from, Events& out);
+  bool premium_index(const Result<Rows<MarkPriceRow>>& reply, const Received& from, Events& out);
+  bool open_interest(const Result<OpenInterestRow>& reply, const Received& from, Events& out);
+  // `type`: lsr_top_position or lsr_all_account, by the endpoint; `period` as asked for ("5m").
+  bool ratios(DataType type, std::string_view period, const Result<Rows<RatioRow>>& reply, const Received& from,
+              Events& out);
+  void unreadable(const Error& why, const Received& from, Events& out);
 
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
@@ -54,14 +73,15 @@ class Publisher {
   const Chooser& chooser() const { return chooser_; }
   // nullptr while nothing of its book has come.
   const DepthFeed* depth_of(Index index) const { return entries_[index].depth.get(); }
-  bool publishes_books() const { return books_wanted_; }
-  bool publishes_trades() const { return trades_wanted_; }
-  bool publishes_pictures() const { return !rules_.series.empty(); }
-  bool publishes_deltas() const { return rules_.publish_deltas; }
-  std::optional<WallTime> last_trade_at(Index index) const { return entries_[index].last_trade_at; }
-  std::uint64_t trade_gaps(Index index) const {
-    return entries_[index].aggregated.gaps() + entries_[index].single.gaps();
-  }
+  bool wants(DataType type) const { return wanted_types_[static_cast<std::size_t>(type)]; }
+  bool wants_books() const { return wants(DataType::orderbook) || wants(DataType::orderbook_delta); }
+  // Does the configuration ask for this type, and can this instrument have it?
+  bool publishes(Index index, DataType type) const;
+  // The venue's time of the last row of a history that is polled: ratios, settled funding (funding_rate).
+  std::optional<WallTime> last_row(Index index, DataType type) const;
+  // For /health: when its last event was received (thinned ones count), and gaps since the session was made.
+  std::optional<WallTime> last_event(Index index, DataType type) const;
+  std::uint64_t gaps(Index index, DataType type) const;
   std::uint64_t duplicates() const { return duplicates_; }
 
   void save(StateWriter& out) const;
@@ -69,32 +89,61 @@ class Publisher {
 
  private:
   struct Entry {
+    explicit Entry(Nanos min_interval) : thinning(min_interval) {}
     Tape aggregated;  // aggregated and single trades are different series of ids
     Tape single;
     ConnectionId depth_connection = 0;  // that brought the last new update, in the book or ahead of it
     ConnectionId book_connection = 0;   // that brought the last one in the book
     std::unique_ptr<DepthFeed> depth;
-    std::optional<WallTime> last_trade_at;
+    Thinning thinning;
+    ConnectionId mark_connection = 0;  // that brought the last mark price, and its time
+    WallTime mark_time{};
+    SeenRows settled;
+    SeenRows settled_special;  // may stand beside a regular one of the same time
+    SeenRows open_interest;
+    SeenRows top_position;
+    SeenRows all_account;
+    // For /health only; not saved.
+    std::array<std::optional<WallTime>, kDataTypeCount> last{};
   };
 
   DepthFeed& depth_feed(Index index);
   void grow();
   TapeOwner owner(Index index) const { return {catalogue_.ref(index), data_source_}; }
-  bool foreign(const Frame& frame);
+  bool foreign(std::optional<std::int64_t> st);
+  std::optional<Index> find(std::string_view venue_symbol, DataType type, const Received& from, Events& out);
+  std::optional<Index> mark_price(const MarkPriceRow& row, const Received& from, Events& out);
+  std::optional<Decimal> funding_hours(Index index) const;
+  template <class Reply>
+  bool readable(const Result<Reply>& reply, DataType type, const Received& from, Events& out);
+  template <class Row>
+  void reject_unreadable(const Rows<Row>& rows, DataType type, const Received& from, Events& out);
+  bool refuse_distant(Index index, DataType type, WallTime timestamp, const Received& from, Events& out);
+  template <class Event>
+  Event& emit(Index index, WallTime timestamp, const Received& from, Events& out);
+  template <class Event>
+  void publish_thinned(Index index, Event event, Events& out);
+  std::optional<WallTime>& last_of(Index index, DataType type) {
+    return entries_[index].last[static_cast<std::size_t>(type)];
+  }
   void note_due(const DepthFeed& feed);
   void recompute_due();
 
   Market market_;
   DataSource data_source_;
-  bool trades_wanted_ = false;
-  bool books_wanted_ = false;
+  Nanos min_interval_;
+  std::array<bool, kDataTypeCount> wanted_types_{};
   BookRules rules_;
   Catalogue catalogue_;
   Chooser chooser_;
   std::vector<Entry> entries_;        // by catalogue index
   Connections connections_;
   std::optional<WallTime> next_due_;  // the earliest deadline of a conflated picture
-  BookUpdate update_;                 // reused
+  SeenKeys liquidations_seen_;
+  // Of all symbols, since any of them may be listed or chosen later; nothing until fundingInfo has come.
+  std::optional<std::map<std::string, Decimal, std::less<>>> adjusted_hours_;
+  BookUpdate update_;  // reused
+  std::string key_;    // reused
   Reports reports_;
   std::uint64_t duplicates_ = 0;
 };

@@ -2,6 +2,9 @@
 // happened (what to do about it).
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 #include "base/text.hpp"
 #include "exchanges/binance/binance.hpp"
 #include "exchanges/binance/conversation.hpp"
@@ -9,12 +12,25 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 5;
+constexpr std::uint32_t kStateVersion = 6;
+
+// What the markets deliver, in the order of /health.
+constexpr DataType kSpotTypes[] = {DataType::trade, DataType::orderbook_delta, DataType::orderbook};
+constexpr DataType kDerivativesTypes[] = {
+    DataType::trade,         DataType::orderbook_delta, DataType::orderbook,        DataType::funding_rate,
+    DataType::open_interest, DataType::liquidation,     DataType::lsr_top_position, DataType::lsr_all_account};
+
+std::span<const DataType> types_of(Market market) {
+  return market == Market::spot ? std::span<const DataType>(kSpotTypes) : std::span<const DataType>(kDerivativesTypes);
+}
 
 class BinanceSession final : public Session {
  public:
   BinanceSession(const SessionOptions& options, Market market)
-      : source_(options.source), state_kind_("binance." + options.source.market), publisher_(options, market) {
+      : market_(market),
+        source_(options.source),
+        state_kind_("binance." + options.source.market),
+        publisher_(options, market) {
     if (options.conversing) conversation_.emplace(options, market, publisher_);
   }
 
@@ -44,31 +60,33 @@ class BinanceSession final : public Session {
     publisher_.show_due(now.wall, out.events);
     if (conversation_) conversation_->heard(connection, now);
     const auto frame = decoder_.frame(padded_frame);
-    if (!frame)
-      publisher_.unreadable(frame.error(), padded_frame, now.wall, out.events);
-    else
-      take(connection, **frame, padded_frame, now, out);
+    const Received from{padded_frame, now.wall, connection};
+    if (!frame) {
+      publisher_.unreadable(frame.error(), from, out.events);
+    } else {
+      note_unknown((*frame)->unknown_fields);
+      take(**frame, from, now, out);
+    }
     finish(out);
   }
 
   void rest(const RestReply& reply, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    const auto path = reply.url.substr(0, reply.url.find('?'));
-    if (const auto symbol = Conversation::symbol_of_depth_url(reply.url))
-      depth_reply(*symbol, reply, now, out);
-    else if (path.ends_with("/ticker/24hr") && publisher_.chooser().selection().by_volume())
-      volumes_reply(reply, now, out);
-    else if (path.ends_with("/exchangeInfo"))
-      exchange_info_reply(reply, now, out);
+    const auto endpoint = endpoint_of(reply.url);
+    const bool of_no_use = endpoint == Endpoint::day_ticker && !publisher_.chooser().selection().by_volume();
+    if (!endpoint || of_no_use)
+      publisher_.reports().unmapped(fmt::format("REST {}", short_path(reply.url)));
+    else if (reply.status != 200)
+      refused(*endpoint, reply, now, out);
     else
-      publisher_.reports().unmapped("REST " + std::string(path.substr(path.rfind('/') + 1)));
+      take(*endpoint, reply, now, out);
     finish(out);
   }
 
   void rest_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) override {
     if (!conversation_) return;
-    if (const auto symbol = Conversation::symbol_of_depth_url(url))
-      conversation_->snapshot_failed(*symbol, reason, now, out);
+    if (endpoint_of(url) == Endpoint::depth)
+      conversation_->snapshot_failed(query_value(url, "symbol"), reason, now, out);
     else
       conversation_->poll_failed(url, reason, now, out);
   }
@@ -95,32 +113,13 @@ class BinanceSession final : public Session {
   }
 
   void describe(std::vector<StreamStatus>& out) const override {
-    const auto& chooser = publisher_.chooser();
     if (conversation_)
       describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
-    std::vector<bool> is_chosen(publisher_.catalogue().size(), false);
-    for (const auto index : chooser.chosen()) is_chosen[index] = true;
-    for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) {
-      const auto* feed = publisher_.depth_of(index);
-      const bool chosen = is_chosen[index];
-      // What an earlier run collected and this one does not.
-      if (!chosen && !chooser.selection().empty()) continue;
-      if (publisher_.publishes_trades() && (chosen || publisher_.last_trade_at(index)))
-        out.push_back({publisher_.catalogue().ref(index), DataType::trade, state(index, DataType::trade),
-                       publisher_.last_trade_at(index), publisher_.trade_gaps(index),
-                       conversation_ ? conversation_->reconnects(index, DataType::trade) : 0});
-      if (!publisher_.publishes_books() || (!chosen && !feed)) continue;
-      const auto book_state = state(index, DataType::orderbook_delta);
-      const auto gaps = feed ? feed->kept().gaps() : 0;
-      const auto reconnects = conversation_ ? conversation_->reconnects(index, DataType::orderbook_delta) : 0;
-      const auto at = [&](auto member) { return feed ? (feed->kept().*member)() : std::nullopt; };
-      if (publisher_.publishes_deltas())
-        out.push_back({publisher_.catalogue().ref(index), DataType::orderbook_delta, book_state,
-                       at(&KeptBook::last_delta_at), gaps, reconnects});
-      if (publisher_.publishes_pictures())
-        out.push_back({publisher_.catalogue().ref(index), DataType::orderbook, book_state,
-                       at(&KeptBook::last_picture_at), gaps, reconnects});
-    }
+    const auto& chooser = publisher_.chooser();
+    for (const auto index : chooser.chosen()) describe(index, false, out);
+    // What an earlier run collected and this one does not is left out.
+    if (!chooser.selection().empty()) return;
+    for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) describe(index, true, out);
   }
 
   SessionCounters counters() const override {
@@ -137,62 +136,102 @@ class BinanceSession final : public Session {
   }
 
  private:
-  void take(ConnectionId connection, Frame& frame, std::string_view raw, Instant now, Outbox& out) {
+  // `only_seen`: where everything is decoded, only what has come is worth a line.
+  void describe(Catalogue::Index index, bool only_seen, std::vector<StreamStatus>& out) const {
+    for (const auto type : types_of(market_)) {
+      if (!publisher_.publishes(index, type)) continue;
+      const auto last = publisher_.last_event(index, type);
+      if (only_seen && !last && !(is_book(type) && publisher_.depth_of(index))) continue;
+      out.push_back({publisher_.catalogue().ref(index), type, state(index, type), last, publisher_.gaps(index, type),
+                     conversation_ ? conversation_->reconnects(index, type) : 0});
+    }
+  }
+
+  void take(Frame& frame, const Received& from, Instant now, Outbox& out) {
+    const auto came = [&](std::optional<Catalogue::Index> index, DataType type) {
+      if (index && conversation_) conversation_->data(from.connection, *index, type, now, out);
+    };
     switch (frame.kind) {
-      case Frame::Kind::trade:
-        if (const auto index = publisher_.trade(connection, frame, raw, now.wall, out.events); index && conversation_)
-          conversation_->data(connection, *index, DataType::trade, now, out);
-        return;
-      case Frame::Kind::depth:
-        if (const auto index = publisher_.depth(connection, frame, raw, now.wall, out.events); index && conversation_)
-          conversation_->data(connection, *index, DataType::orderbook_delta, now, out);
+      case Frame::Kind::trade: return came(publisher_.trade(frame, from, out.events), DataType::trade);
+      case Frame::Kind::depth: return came(publisher_.depth(frame, from, out.events), DataType::orderbook_delta);
+      case Frame::Kind::liquidation:
+        return came(publisher_.liquidation(frame, from, out.events), DataType::liquidation);
+      case Frame::Kind::mark_price:
+        seen_.clear();
+        publisher_.mark_prices(frame.mark_prices, from, out.events, seen_);
+        for (const auto index : seen_) came(index, DataType::funding_rate);
         return;
       case Frame::Kind::answer:
         if (conversation_ && frame.request_id) conversation_->answered(*frame.request_id, now, out);
         return;
       case Frame::Kind::error:
-        if (conversation_) return conversation_->error(connection, frame, now, out);
+        if (conversation_) return conversation_->error(from.connection, frame, now, out);
         return publisher_.reports().unmapped("error answer");
       case Frame::Kind::shutdown:
-        if (conversation_) conversation_->shutdown_announced(connection, now, out);
+        if (conversation_) conversation_->shutdown_announced(from.connection, now, out);
         return;
       case Frame::Kind::unmapped: return publisher_.reports().unmapped(frame.channel);
     }
   }
 
-  void depth_reply(const std::string& symbol, const RestReply& reply, Instant now, Outbox& out) {
-    if (reply.status != 200) {
-      publisher_.reports().unmapped(fmt::format("REST depth answered {}", reply.status));
-      if (conversation_) conversation_->snapshot_failed(symbol, status_text(reply), now, out);
-      return;
+  void take(Endpoint endpoint, const RestReply& reply, Instant now, Outbox& out) {
+    const Received from{reply.body, now.wall};
+    auto& events = out.events;
+    bool readable = false;
+    switch (endpoint) {
+      case Endpoint::depth: return depth_reply(reply, from, now, out);
+      case Endpoint::exchange_info:
+        readable = publisher_.exchange_info(decoder_.exchange_info(reply.body), from, events);
+        note_unknown(decoder_.unknown_fields());
+        if (conversation_) conversation_->exchange_info(reply.url, readable, now, out);
+        return;
+      case Endpoint::day_ticker:
+        readable = publisher_.volumes(decoder_.volumes(reply.body), from, events);
+        if (conversation_) conversation_->volumes(reply.url, readable, now, out);
+        return;
+      case Endpoint::funding_info:
+        readable = publisher_.funding_info(decoder_.funding_info(reply.body), from, events);
+        break;
+      case Endpoint::funding_rate:
+        readable = publisher_.settled_funding(decoder_.settled_funding(reply.body), from, events);
+        break;
+      case Endpoint::premium_index:
+        readable = publisher_.premium_index(decoder_.premium_index(reply.body), from, events);
+        break;
+      case Endpoint::open_interest:
+        readable = publisher_.open_interest(decoder_.open_interest(reply.body), from, events);
+        break;
+      case Endpoint::top_position_ratio: readable = ratios(DataType::lsr_top_position, reply, from, events); break;
+      case Endpoint::all_account_ratio: readable = ratios(DataType::lsr_all_account, reply, from, events); break;
     }
-    const auto result = publisher_.snapshot(symbol, decoder_.depth(reply.body), reply.body, now.wall, out.events);
+    note_unknown(decoder_.unknown_fields());
+    if (conversation_) conversation_->poll_answered(reply.url, readable, now, out);
+  }
+
+  bool ratios(DataType type, const RestReply& reply, const Received& from, std::vector<MarketEvent>& events) {
+    return publisher_.ratios(type, query_value(reply.url, "period"), decoder_.ratios(reply.body), from, events);
+  }
+
+  void depth_reply(const RestReply& reply, const Received& from, Instant now, Outbox& out) {
+    const auto symbol = query_value(reply.url, "symbol");
+    const auto result = publisher_.snapshot(symbol, decoder_.depth(reply.body), from, out.events);
+    note_unknown(decoder_.unknown_fields());
     if (conversation_) conversation_->snapshot_done(symbol, result, now, out);
   }
 
-  void volumes_reply(const RestReply& reply, Instant now, Outbox& out) {
-    if (reply.status != 200) {
-      publisher_.reports().unmapped(fmt::format("REST ticker answered {}", reply.status));
-      if (conversation_) conversation_->poll_failed(reply.url, status_text(reply), now, out);
-      return;
-    }
-    const bool readable = publisher_.volumes(decoder_.volumes(reply.body), reply.body, now.wall, out.events);
-    if (conversation_) conversation_->volumes(reply.url, readable, now, out);
+  // The venue said no; it is asked again.
+  void refused(Endpoint endpoint, const RestReply& reply, Instant now, Outbox& out) {
+    publisher_.reports().unmapped(fmt::format("REST {} answered {}", short_path(reply.url), reply.status));
+    if (!conversation_) return;
+    const auto why = fmt::format("HTTP {} {}", reply.status, shortened(reply.body));
+    if (endpoint == Endpoint::depth)
+      conversation_->snapshot_failed(query_value(reply.url, "symbol"), why, now, out);
+    else
+      conversation_->poll_failed(reply.url, why, now, out);
   }
 
-  void exchange_info_reply(const RestReply& reply, Instant now, Outbox& out) {
-    if (reply.status != 200) {
-      publisher_.reports().unmapped(fmt::format("REST exchangeInfo answered {}", reply.status));
-      if (conversation_) conversation_->poll_failed(reply.url, status_text(reply), now, out);
-      return;
-    }
-    const bool readable =
-        publisher_.exchange_info(decoder_.exchange_info(reply.body), reply.body, now.wall, out.events);
-    if (conversation_) conversation_->exchange_info(reply.url, readable, now, out);
-  }
-
-  static std::string status_text(const RestReply& reply) {
-    return fmt::format("HTTP {} {}", reply.status, shortened(reply.body));
+  void note_unknown(const std::vector<UnknownField>& fields) {
+    for (const auto& each : fields) publisher_.reports().unknown_field(fmt::format("{}.{}", each.where, each.name));
   }
 
   void finish(Outbox& out) {
@@ -200,20 +239,24 @@ class BinanceSession final : public Session {
     out.flush_at = publisher_.next_due();
   }
 
+  static bool is_book(DataType type) { return type == DataType::orderbook || type == DataType::orderbook_delta; }
+
   StreamState state(Catalogue::Index index, DataType type) const {
     const auto* feed = publisher_.depth_of(index);
-    const bool book = type != DataType::trade;
+    const bool book = is_book(type);
     if (!conversation_) return book && feed && !feed->good() ? StreamState::resyncing : StreamState::live;
     const auto spoken = conversation_->state(index, type);
     if (book && spoken == StreamState::live && (!feed || !feed->good())) return StreamState::resyncing;
     return spoken;
   }
 
+  Market market_;
   Source source_;
   std::string state_kind_;
   std::uint64_t frames_ = 0;
   Decoder decoder_;
   Publisher publisher_;
+  std::vector<Catalogue::Index> seen_;  // reused
   std::optional<Conversation> conversation_;
 };
 
@@ -249,15 +292,15 @@ namespace mp {
 Exchange make_binance() {
   return {.name = "binance",
           .markets = {"spot", "derivatives"},
-          .data_types = {{DataType::orderbook, DataType::orderbook_delta, DataType::trade},
-                         {DataType::orderbook, DataType::orderbook_delta, DataType::trade}},
+          .data_types = {{std::begin(binance::kSpotTypes), std::end(binance::kSpotTypes)},
+                         {std::begin(binance::kDerivativesTypes), std::end(binance::kDerivativesTypes)}},
+          // The perpetual has all.
           .probe_symbols = {{"BTCUSDT"}, {"BTCUSDT"}},
-          .make_session =
-              [](const SessionOptions& options) -> std::unique_ptr<Session> {
-                const auto market = binance::market_from(options.source.market);
-                if (!market) return nullptr;
-                return std::make_unique<binance::BinanceSession>(options, *market);
-              },
+          .make_session = [](const SessionOptions& options) -> std::unique_ptr<Session> {
+            const auto market = binance::market_from(options.source.market);
+            if (!market) return nullptr;
+            return std::make_unique<binance::BinanceSession>(options, *market);
+          },
           .market_of_url = [](std::string_view url) { return binance::market_of_host(binance::host_of(url)); }};
 }
 

@@ -110,11 +110,19 @@ void expect_books_equal_deltas(Playback& run) {
   }
 }
 
+// What gave no event is of channels that are not mapped, as many as were recorded; nothing in it was new to us.
+void expect_explained(const Playback& run, const std::vector<std::pair<std::string, std::uint64_t>>& unmapped) {
+  const auto counters = run.router->session(run.source)->counters();
+  EXPECT_EQ(counters.unmapped, unmapped);
+  for (const auto& [name, times] : counters.unknown) ADD_FAILURE() << name << ", " << times << " times";
+}
+
 TEST_F(Captures, UsdmGivesEveryTradeAndEveryContinuingUpdate) {
   const auto lines = capture("binance_usdm.jsonl");
   Playback run({"binance", "derivatives"});
   run.feed_all(lines);
   EXPECT_EQ(count(run.events), (Counts{91, 752, 4, 0, 0}));
+  expect_explained(run, {{"bookTicker", 613}, {"kline_1m", 67}});
   expect_all_numbers(run, lines);
   expect_books_equal_deltas(run);
 }
@@ -124,6 +132,7 @@ TEST_F(Captures, SpotGivesEveryTradeAndEveryContinuingUpdate) {
   Playback run({"binance", "spot"});
   run.feed_all(lines);
   EXPECT_EQ(count(run.events), (Counts{2, 172, 4, 0, 0}));
+  expect_explained(run, {{"bookTicker", 84}, {"kline_1m", 2}});
   expect_all_numbers(run, lines);
   expect_books_equal_deltas(run);
 }
@@ -154,6 +163,143 @@ TEST_F(Captures, AMissingUpdateIsOneGapAndEndsThatBookOnly) {
   std::vector<OrderBook> held;
   run.router->session(run.source)->books(1, held);
   EXPECT_EQ(held.size(), 3u);
+}
+
+// ---- single messages of the types that no capture has -----------------------------------------------------------
+
+std::string message(const std::string& name) {
+  return binance::read_file(std::string(MP_SHARED_DIR) + "/messages/binance/" + name);
+}
+
+// The text of a field, cut out by a regular expression and not by our decoder; the n-th of that name.
+std::string field(const std::string& text, const std::string& name, std::size_t n = 0) {
+  const std::regex pattern("\"" + name + "\"\\s*:\\s*\"?([-+0-9.eE]+)");
+  std::sregex_iterator found(text.begin(), text.end(), pattern);
+  const std::sregex_iterator end;
+  for (; n > 0 && found != end; --n) ++found;
+  return found == end ? "" : (*found)[1].str();
+}
+
+// Plain notation without zeros at the end.
+std::string without_zeros(std::string text) {
+  if (text.find('.') == std::string::npos) return text;
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+std::string millis(WallTime t) { return std::to_string(nanos_since_epoch(t) / 1'000'000); }
+
+class Messages : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(std::string(MP_SHARED_DIR) + "/messages/binance"))
+      GTEST_SKIP() << "no messages at " << MP_SHARED_DIR << "/messages/binance";
+    rest("/fapi/v1/exchangeInfo", "py_usdm_http_exchange_info.json");
+    run.events.clear();
+  }
+  void TearDown() override {
+    for (const auto& event : run.events)
+      if (const auto* rejected = std::get_if<Rejected>(&event))
+        ADD_FAILURE() << rejected->reason << ": " << rejected->raw;
+    if (const auto* session = run.router->session(run.source))
+      for (const auto& [name, times] : session->counters().unknown) ADD_FAILURE() << name;
+  }
+  void rest(const std::string& path, const std::string& name) {
+    Playback::feed(*run.router, run.source,
+                   {RecordKind::rest, at, "https://fapi.binance.com" + path, message(name), 0, 200}, run.events);
+  }
+  void text(const std::string& name) {
+    Playback::feed(*run.router, run.source, {RecordKind::text, at, "", message(name), 1, 0}, run.events);
+  }
+  static constexpr WallTime at = wall_from_nanos(1'650'000'000'000'000'000);
+  static Playback player() {
+    Playback made({"binance", "derivatives"});
+    made.options.min_interval = std::chrono::milliseconds{0};
+    made.router = made.fresh();
+    return made;
+  }
+  Playback run = player();
+};
+
+TEST_F(Messages, MarkPricesAreFundingRates) {
+  text("usdm_ws_mark_price.json");
+  rest("/fapi/v1/premiumIndex?symbol=BTCUSDT", "py_usdm_http_premium_index.json");
+  const auto rates = binance::only<FundingRate>(run.events);
+  ASSERT_EQ(rates.size(), 2u);
+  const auto expect = [](const FundingRate& rate, const std::string& raw, const std::vector<std::string>& names) {
+    EXPECT_EQ(rate.funding_rate.value.text(), without_zeros(field(raw, names[0])));
+    EXPECT_EQ(millis(*rate.funding_time), field(raw, names[1]));
+    EXPECT_EQ(rate.mark_price->value.text(), without_zeros(field(raw, names[2])));
+    EXPECT_EQ(rate.index_price->value.text(), without_zeros(field(raw, names[3])));
+    EXPECT_EQ(millis(rate.meta.timestamp), field(raw, names[4]));
+    EXPECT_FALSE(rate.is_settled);
+  };
+  expect(rates[0], message("usdm_ws_mark_price.json"), {"r", "T", "p", "i", "E"});
+  expect(rates[1], message("py_usdm_http_premium_index.json"),
+         {"lastFundingRate", "nextFundingTime", "markPrice", "indexPrice", "time"});
+}
+
+TEST_F(Messages, TheFundingHistoryIsSettled) {
+  rest("/fapi/v1/fundingRate?symbol=BTCUSDT", "py_usdm_http_funding_rate.json");
+  const auto raw = message("py_usdm_http_funding_rate.json");
+  const auto rates = binance::only<FundingRate>(run.events);
+  ASSERT_EQ(rates.size(), 2u);
+  for (std::size_t n = 0; n < 2; ++n) {
+    EXPECT_EQ(rates[n].funding_rate.value.text(), without_zeros(field(raw, "fundingRate", n)));
+    EXPECT_EQ(millis(*rates[n].funding_time), field(raw, "fundingTime", n));
+    EXPECT_TRUE(rates[n].is_settled);
+  }
+}
+
+TEST_F(Messages, OpenInterest) {
+  rest("/fapi/v1/openInterest?symbol=BTCUSDT", "py_usdm_http_open_interest.json");
+  const auto raw = message("py_usdm_http_open_interest.json");
+  const auto events = binance::only<OpenInterest>(run.events);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].open_interest.value.text(), without_zeros(field(raw, "openInterest")));
+  EXPECT_EQ(millis(events[0].meta.timestamp), field(raw, "time"));
+}
+
+TEST_F(Messages, Liquidations) {
+  std::size_t n = 0;
+  for (const auto* name : {"usdm_ws_liquidation.json", "barter_futures_liquidation_1.json"}) {
+    text(name);
+    const auto raw = message(name);
+    const auto events = binance::only<Liquidation>(run.events);
+    ASSERT_EQ(events.size(), ++n);
+    EXPECT_EQ(events.back().side, Side::sell);
+    EXPECT_EQ(events.back().quantity.value.text(), without_zeros(field(raw, "q")));
+    EXPECT_EQ(events.back().price->value.text(), without_zeros(field(raw, "p")));
+    EXPECT_EQ(events.back().average_price->value.text(), without_zeros(field(raw, "ap")));
+    EXPECT_EQ(events.back().filled_quantity->value.text(), without_zeros(field(raw, "z")));
+    EXPECT_EQ(millis(events.back().meta.timestamp), field(raw, "T"));
+  }
+}
+
+TEST_F(Messages, EachRatioIsWhatItsEndpointSays) {
+  const auto expect = [&](const std::string& raw, const auto& events, auto long_share, auto short_share) {
+    ASSERT_EQ(events.size(), 2u);
+    for (std::size_t n = 0; n < 2; ++n) {
+      EXPECT_EQ(events[n].long_short_ratio.value.text(), without_zeros(field(raw, "longShortRatio", n)));
+      EXPECT_EQ((events[n].*long_share)->value.text(), without_zeros(field(raw, "longAccount", n)));
+      EXPECT_EQ((events[n].*short_share)->value.text(), without_zeros(field(raw, "shortAccount", n)));
+      EXPECT_EQ(millis(events[n].meta.timestamp), field(raw, "timestamp", n));
+    }
+  };
+  rest("/futures/data/topLongShortPositionRatio?symbol=BTCUSDT&period=5m",
+       "py_usdm_http_top_long_short_position_ratio.json");
+  expect(message("py_usdm_http_top_long_short_position_ratio.json"), binance::only<LsrTopPosition>(run.events),
+         &LsrTopPosition::long_position_ratio, &LsrTopPosition::short_position_ratio);
+  EXPECT_TRUE(binance::only<LsrAllAccount>(run.events).empty());
+  rest("/futures/data/globalLongShortAccountRatio?symbol=BTCUSDT&period=5m",
+       "py_usdm_http_global_long_short_account_ratio.json");
+  expect(message("py_usdm_http_global_long_short_account_ratio.json"), binance::only<LsrAllAccount>(run.events),
+         &LsrAllAccount::long_account_ratio, &LsrAllAccount::short_account_ratio);
+  const auto before = run.events.size();
+  rest("/futures/data/topLongShortAccountRatio?symbol=BTCUSDT&period=5m",
+       "py_usdm_http_top_long_short_account_ratio.json");
+  EXPECT_EQ(run.events.size(), before);
 }
 
 // At every record of the beginning, and at every fifth one later, the state is saved and the run goes on in a fresh router that has restored it; some frames are left

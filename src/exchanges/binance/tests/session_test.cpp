@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <deque>
+#include <map>
 #include <set>
 
 #include "support.hpp"
@@ -85,19 +87,35 @@ TEST(Session, FuturesSpeakOverTwoSocketsByClassOfStream) {
   EXPECT_EQ(s.opens[0].url, kPublicSocket);
   EXPECT_EQ(s.opens[1].url, kMarketSocket);
   EXPECT_NE(s.opens[0].slot, s.opens[1].slot);
-  EXPECT_THAT(s.opened(1, kMarketSocket, 1s).frames.at(0).text, HasSubstr(R"(["btcusdt@aggTrade"])"));
+  EXPECT_THAT(s.opened(1, kMarketSocket, 1s).frames.at(0).text,
+              HasSubstr(R"(["btcusdt@aggTrade","btcusdt@markPrice","btcusdt@forceOrder"])"));
   EXPECT_THAT(s.opened(2, kPublicSocket, 1s).frames.at(0).text, HasSubstr(R"(["btcusdt@depth@100ms"])"));
 }
 
 TEST(Session, RawTradesOfFuturesAreServedWhereDepthIs) {
   auto options = options_for("derivatives", {"BTCUSDT"});
   options.extra["trade_stream"] = "trade";
+  options.data_types = {DataType::orderbook_delta, DataType::trade};
   Script s(options);
   s.begin(0s);
   auto& out = s.rest(kUsdmInfoUrl, fixture("usdm_rest_exchange_info.json"), 100ms);
   ASSERT_EQ(out.opens.size(), 1u);
   EXPECT_EQ(out.opens[0].url, kPublicSocket);
   EXPECT_THAT(s.opened(1, kPublicSocket, 1s).frames.at(0).text, HasSubstr(R"("btcusdt@trade")"));
+}
+
+TEST(Session, TradesOfSpotAreEitherSeries) {
+  for (const std::string stream : {"aggTrade", "trade"}) {
+    auto options = options_for("spot", {"BTC-USDT"});
+    options.extra["trade_stream"] = stream;
+    options.data_types = {DataType::trade};
+    Script s(options);
+    s.begin(0s);
+    s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 100ms);
+    EXPECT_EQ(s.opened(1, kSpotSocket, 1s).frames.at(0).text,
+              R"({"method":"SUBSCRIBE","params":["btcusdt@)" + stream + R"("],"id":1})");
+    EXPECT_TRUE(s.tick(1min).requests.empty()) << "spot has no statistics to ask for";
+  }
 }
 
 TEST(Session, OwnAddressesReplaceSchemeHostAndPort) {
@@ -603,27 +621,117 @@ TEST(Session, ATradeGapHasItsCause) {
   EXPECT_EQ(gaps[2].cause, GapCause::collector_down);
 }
 
+// Which address each REST fixture answers.
+std::string url_of(const std::string& name) {
+  const std::string fapi = "https://fapi.binance.com/fapi/v1/";
+  const std::string data = "https://fapi.binance.com/futures/data/";
+  const std::string ratio = "?symbol=BTCUSDT&period=5m&limit=2";
+  static const std::map<std::string, std::string> urls{
+      {"spot_rest_exchange_info.json", kSpotInfoUrl},
+      {"spot_rest_depth.json", kSpotDepthUrl},
+      {"usdm_rest_exchange_info.json", kUsdmInfoUrl},
+      {"usdm_rest_depth.json", kUsdmDepthUrl},
+      {"usdm_rest_funding_info.json", fapi + "fundingInfo"},
+      {"usdm_rest_funding_rate.json", fapi + "fundingRate?symbol=BTCUSDT&limit=2"},
+      {"usdm_rest_premium_index.json", fapi + "premiumIndex?symbol=1000SHIBUSDT"},
+      {"usdm_rest_premium_index_all.json", fapi + "premiumIndex"},
+      {"usdm_rest_open_interest.json", fapi + "openInterest?symbol=BTCUSDT"},
+      {"usdm_rest_top_position_ratio.json", data + "topLongShortPositionRatio" + ratio},
+      {"usdm_rest_all_account_ratio.json", data + "globalLongShortAccountRatio" + ratio},
+      {"usdm_rest_top_account_ratio.json", data + "topLongShortAccountRatio" + ratio}};
+  return urls.at(name);
+}
+
+struct Feed {
+  std::string market;
+  std::vector<std::string> names;
+};
+const std::vector<Feed>& feeds() {
+  static const std::vector<Feed> all{
+      {"spot",
+       {"spot_rest_exchange_info.json", "spot_ws_agg_trade.json", "spot_ws_trade.json", "spot_ws_trade_us.json",
+        "spot_ws_depth_update.json", "spot_ws_book_ticker.json", "spot_ws_partial_depth.json", "spot_rest_depth.json"}},
+      {"derivatives",
+       {"usdm_rest_exchange_info.json",
+        "usdm_ws_agg_trade.json",
+        "usdm_ws_trade.json",
+        "usdm_ws_trade_na.json",
+        "usdm_ws_depth_update.json",
+        "usdm_ws_partial_depth.json",
+        "usdm_ws_coin_margined.json",
+        "usdm_ws_mark_price.json",
+        "usdm_rest_depth.json",
+        "usdm_rest_funding_info.json",
+        "usdm_ws_mark_price_delivery.json",
+        "usdm_ws_mark_price_all.json",
+        "usdm_rest_premium_index.json",
+        "usdm_rest_premium_index_all.json",
+        "usdm_rest_funding_rate.json",
+        "usdm_rest_funding_rate.json",
+        "usdm_rest_open_interest.json",
+        "usdm_rest_open_interest.json",
+        "usdm_ws_force_order.json",
+        "usdm_ws_force_order.json",
+        "usdm_ws_force_order_all.json",
+        "usdm_ws_force_order_coin_margined.json",
+        "usdm_rest_top_position_ratio.json",
+        "usdm_rest_top_position_ratio.json",
+        "usdm_rest_all_account_ratio.json",
+        "usdm_rest_top_account_ratio.json"}}};
+  return all;
+}
+
+SessionOptions offline(const std::string& market) {
+  auto options = options_for(market);
+  options.min_interval = 0ms;  // as normalize
+  options.max_clock_distance = 0h;
+  return options;
+}
+
+void feed_fixture(Script& script, const Feed& feed, std::size_t n) {
+  const auto at = std::chrono::milliseconds(n);
+  const auto& name = feed.names[n];
+  if (name.find("_rest_") == std::string::npos)
+    script.text(1, fixture(name), at);
+  else
+    script.rest(url_of(name), fixture(name), at);
+}
+
 TEST(Session, GoldenEventsOfAllFixtures) {
-  auto run = [](const std::string& market, const std::vector<std::string>& names, const char* info, const char* depth) {
-    Script s(options_for(market));
-    s.rest(info, fixture(market == "spot" ? "spot_rest_exchange_info.json" : "usdm_rest_exchange_info.json"), 0s);
-    int ms = 0;
-    for (const auto& name : names)
-      name.find("rest_depth") == std::string::npos
-          ? s.text(1, fixture(name), ++ms * 1ms)
-          : s.rest(depth, fixture(name), ++ms * 1ms);
-    return s.events;
-  };
-  const auto got = run("spot", {"spot_ws_agg_trade.json", "spot_ws_trade.json", "spot_ws_trade_us.json",
-                                "spot_ws_depth_update.json", "spot_ws_book_ticker.json", "spot_ws_partial_depth.json",
-                                "spot_rest_depth.json"}, kSpotInfoUrl, kSpotDepthUrl) +
-                   run("derivatives", {"usdm_ws_agg_trade.json", "usdm_ws_trade.json", "usdm_ws_trade_na.json",
-                                       "usdm_ws_depth_update.json", "usdm_ws_partial_depth.json",
-                                       "usdm_ws_coin_margined.json", "usdm_ws_mark_price.json", "usdm_rest_depth.json"},
-                       kUsdmInfoUrl, kUsdmDepthUrl);
+  std::string got;
+  for (const auto& feed : feeds()) {
+    Script s(offline(feed.market));
+    for (std::size_t n = 0; n < feed.names.size(); ++n) feed_fixture(s, feed, n);
+    EXPECT_TRUE(only<Rejected>(s.all).empty()) << json(s.all);
+    EXPECT_TRUE(only<Gap>(s.all).empty());
+    EXPECT_TRUE(s.session->counters().unknown.empty()) << s.session->counters().unknown[0].first;
+    got += s.events;
+  }
   const auto path = std::string(MP_SOURCE_DIR) + "/src/exchanges/binance/fixtures/events.jsonl";
   if (std::getenv("MP_WRITE_GOLDEN")) std::ofstream(path, std::ios::binary) << got;
   EXPECT_EQ(got, read_file(path));
+}
+
+TEST(Session, ARunOverManyCheckpointsIsTheSameRun) {
+  for (const auto& feed : feeds()) {
+    Script whole(offline(feed.market));
+    Script hopping(offline(feed.market));
+    for (std::size_t n = 0; n < feed.names.size(); ++n) {
+      feed_fixture(whole, feed, n);
+      std::string saved, again;
+      hopping.session->save(saved);
+      auto fresh = make_binance().make_session(offline(feed.market));
+      ASSERT_TRUE(fresh->restore(saved)) << feed.names[n];
+      fresh->save(again);
+      ASSERT_EQ(again, saved) << feed.names[n];
+      for (std::size_t cut = 0; cut < saved.size(); cut += 1 + saved.size() / 50)
+        ASSERT_FALSE(
+            make_binance().make_session(offline(feed.market))->restore(std::string_view(saved).substr(0, cut)));
+      hopping.session = std::move(fresh);
+      feed_fixture(hopping, feed, n);
+    }
+    EXPECT_EQ(hopping.events, whole.events);
+  }
 }
 
 }  // namespace
