@@ -125,6 +125,78 @@ def text(*lines):
     return b"".join((line if isinstance(line, str) else json.dumps(line)).encode() + b"\n" for line in lines)
 
 
+# The futures' other types, each from its own source: a stream or a poll of the capture.
+USDM = "https://fapi.binance.com"
+USDM_INFO = {"t": 1790000000.5, "dir": "recv", "transport": "rest", "url": USDM + "/fapi/v1/exchangeInfo",
+             "raw": json.dumps({"symbols": [{"symbol": "BTCUSDT", "status": "TRADING", "contractType": "PERPETUAL",
+                                             "baseAsset": "BTC", "quoteAsset": "USDT", "marginAsset": "USDT"}]})}
+
+
+def usdm_rest(second, path, answer):
+    return {"t": second, "dir": "recv", "transport": "rest", "url": USDM + path, "raw": json.dumps(answer)}
+
+
+def usdm_frame(second, data):
+    return {"t": second, "dir": "recv", "transport": "ws", "url": "wss://fstream.binance.com/market/stream",
+            "raw": json.dumps({"stream": "x", "data": data})}
+
+
+def ratio(long, short, quotient, second):
+    return {"symbol": "BTCUSDT", "longShortRatio": quotient, "longAccount": long, "shortAccount": short,
+            "timestamp": second * 1000}
+
+
+class FuturesStatistics(unittest.TestCase):
+    def setUp(self):
+        mark = {"e": "markPriceUpdate", "E": 1790000001000, "s": "BTCUSDT", "st": 1, "p": "64251.10", "i": "64249.88",
+                "P": "1", "r": "0.00010000", "T": 1790006400000}
+        order = {"s": "BTCUSDT", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.014", "p": "63910.00", "ap": "64010.20",
+                 "X": "FILLED", "l": "0.014", "z": "0.014", "T": 1790000002000}
+        self.lines = [
+            USDM_INFO,
+            usdm_rest(1790000000.6, "/fapi/v1/fundingInfo", []),
+            usdm_frame(1790000001.1, mark), usdm_frame(1790000004.1, {**mark, "E": 1790000004000}),
+            usdm_frame(1790000005, {"e": "forceOrder", "E": 1790000002001, "o": order, "st": 1}),
+            usdm_frame(1790000005.5, {"e": "forceOrder", "E": 1790000002002, "o": order, "st": 1}),
+            usdm_rest(1790000006, "/fapi/v1/openInterest?symbol=BTCUSDT",
+                      {"openInterest": "10659.5090", "symbol": "BTCUSDT", "time": 1790000005000}),
+            usdm_rest(1790000007, "/fapi/v1/fundingRate?symbol=BTCUSDT&limit=2",
+                      [{"symbol": "BTCUSDT", "fundingRate": "-1.25E-4", "fundingTime": 1789977600000, "markPrice": ""}]),
+            usdm_rest(1790000008, "/futures/data/topLongShortPositionRatio?symbol=BTCUSDT&period=5m",
+                      [ratio("0.5892", "0.4108", "1.4342", 1789999800)]),
+            usdm_rest(1790000009, "/futures/data/globalLongShortAccountRatio?symbol=BTCUSDT&period=15m",
+                      [ratio("0.4670", "0.5330", "0.8762", 1789999200)]),
+            usdm_rest(1790000010, "/futures/data/topLongShortAccountRatio?symbol=BTCUSDT&period=5m",
+                      [ratio("0.6779", "0.3221", "2.1046", 1789999800)])]
+
+    def test_each_type_is_decoded_from_its_own_source(self):
+        result = run("--exchange", "binance", "--market", "derivatives", stdin=text(*self.lines))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        got = [{key: value for key, value in event.items() if key not in (*COMMON[1:], "symbol", "received_at")}
+               for event in events_of(result) if event["type"] != "instrument"]
+        sixteen = "2026-09-21T16:00:00.000000000Z"
+        funding = {"type": "funding_rate", "funding_rate": "0.0001", "funding_time": sixteen, "mark_price": "64251.1",
+                   "index_price": "64249.88", "funding_interval_hours": "8", "is_settled": False}
+        self.assertEqual(got, [
+            {**funding, "timestamp": iso(1790000001 * 10**9)},
+            {**funding, "timestamp": iso(1790000004 * 10**9)},
+            {"type": "liquidation", "timestamp": iso(1790000002 * 10**9), "side": "sell", "price": "63910",
+             "average_price": "64010.2", "quantity": "0.014", "filled_quantity": "0.014", "status": "FILLED",
+             "coverage": "sampled"},
+            {"type": "open_interest", "timestamp": iso(1790000005 * 10**9), "open_interest": "10659.509"},
+            {"type": "funding_rate", "timestamp": iso(1789977600 * 10**9), "funding_rate": "-0.000125",
+             "funding_time": iso(1789977600 * 10**9), "is_settled": True},
+            {"type": "lsr_top_position", "timestamp": iso(1789999800 * 10**9), "long_position_ratio": "0.5892",
+             "short_position_ratio": "0.4108", "long_short_ratio": "1.4342", "period": "5m"},
+            {"type": "lsr_all_account", "timestamp": iso(1789999200 * 10**9), "long_account_ratio": "0.467",
+             "short_account_ratio": "0.533", "long_short_ratio": "0.8762", "period": "15m"}])
+
+    def test_the_same_lines_again_write_no_row_of_a_poll_twice(self):
+        again = run("--exchange", "binance", "--market", "derivatives", stdin=text(*self.lines, *self.lines[6:]))
+        once = run("--exchange", "binance", "--market", "derivatives", stdin=text(*self.lines))
+        self.assertEqual(again.stdout, once.stdout)
+
+
 class Captures(unittest.TestCase):
     def compare(self, name, market):
         path = os.path.join(CAPTURES, name)

@@ -43,6 +43,18 @@ class AgainstTheSimulator(unittest.TestCase):
         self.assertEqual({row["type"] for row in source["streams"] if row["messages"] > 0},
                          {"orderbook", "orderbook_delta", "trade"})
 
+    def test_every_type_of_the_futures_comes_from_where_we_expect_it(self):
+        done = probe("--exchange", "binance", "--market", "derivatives", *self.address(), "--for", "14s", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        (source,) = json.loads(done.stdout)["sources"]
+        self.assertEqual((source["decode_failures"], source["rest_failures"], source["unknown"]), (0, 0, {}))
+        messages = {row["type"]: row["messages"] for row in source["streams"]}
+        # A quiet market has no liquidation.
+        quiet = {name for name, count in messages.items() if count == 0} - {"liquidation"}
+        self.assertEqual(quiet, set())
+        self.assertEqual(set(messages), {"orderbook", "orderbook_delta", "trade", "funding_rate", "open_interest",
+                                         "liquidation", "lsr_top_position", "lsr_all_account"})
+
     def test_a_symbol_that_is_not_there_is_a_fault(self):
         done = probe("--exchange", "binance", "--market", "spot", "--symbol", "NOSUCHCOIN", *self.address(),
                      "--for", "2s")
