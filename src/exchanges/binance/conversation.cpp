@@ -97,7 +97,8 @@ Conversation::Conversation(const SessionOptions& options, Market market, const P
       ws_base_(options.ws_base.empty() ? facts(market).ws_base : options.ws_base),
       rest_base_(options.rest_base.empty() ? facts(market).rest_base : options.rest_base),
       checked_(read_settings(options, market)),
-      settings_(checked_ ? *checked_ : Settings{}) {}
+      settings_(checked_ ? *checked_ : Settings{}),
+      audit_round_(options.book_audit) {}
 
 // ---- the catalogue --------------------------------------------------------------------------------------------
 
@@ -107,6 +108,8 @@ void Conversation::begin(Instant now, Outbox& out) {
   sockets_.begin();
   streams_.clear();
   snapshots_.clear();
+  audit_round_.begin(now.mono);
+  audit_.reset();
   wanted_.clear();
   under_way_ = 0;
   next_snapshot_ = now.mono;
@@ -485,6 +488,21 @@ void Conversation::look_for_snapshots(Instant now, Outbox& out) {
   ask_snapshots(now, out);
 }
 
+void Conversation::audit_books(Instant now, Outbox& out) {
+  const auto index = audit_round_.due(streams_.size(), now.mono, [&](Index each) {
+    const auto* feed = publisher_.depth_of(each);
+    return streams_[each].ids[kDepth] != kNoStream && feed && feed->good();
+  });
+  if (!index) return;
+  audit_ = index;
+  const auto symbol = percent_encoded(publisher_.catalogue().ref(*index)->instrument);
+  out.requests.push_back({.url = fmt::format("{}{}?limit={}&symbol={}", rest_base_, path_of(market_, Endpoint::depth),
+                                             kAuditLimit, symbol),
+                          .charges = charges_of(market_, Endpoint::depth, kAuditLimit),
+                          .priority = AuditRound::kPriority,
+                          .percent_at_most = AuditRound::kPercentAtMost});
+}
+
 // ---- the clock ------------------------------------------------------------------------------------------------
 
 void Conversation::tick(Instant now, Outbox& out) {
@@ -493,6 +511,7 @@ void Conversation::tick(Instant now, Outbox& out) {
   polls_.tick(now, out);
   sockets_.tick(now, out);
   look_for_snapshots(now, out);
+  audit_books(now, out);
   wake_.wish(now.mono + kHousekeeping, out);
 }
 

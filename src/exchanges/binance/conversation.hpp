@@ -51,6 +51,13 @@ class Conversation {
   void snapshot_failed(std::string_view venue_symbol, std::string_view reason, Instant now, Outbox& out);
   void tick(Instant now, Outbox& out);
 
+  // A book that is being asked for to hold ours against it; once, after a tick.
+  std::optional<Index> take_audit() { return std::exchange(audit_, std::nullopt); }
+  // Our own audits' requests, told from snapshots' by the order of their parameters.
+  static bool is_audit_url(std::string_view url) {
+    return url.find("/depth?limit=100&symbol=") != std::string_view::npos;
+  }
+
   StreamState state(Index index, DataType type) const;
   std::uint64_t reconnects(Index index, DataType type) const;
   std::uint64_t resyncs() const { return resyncs_; }
@@ -87,6 +94,7 @@ class Conversation {
   void ask_snapshots(Instant now, Outbox& out);
   void retry_snapshot(Index index, Instant now, Outbox& out);
   void look_for_snapshots(Instant now, Outbox& out);
+  void audit_books(Instant now, Outbox& out);
   static std::optional<Channel> channel_of(DataType type);
   std::optional<StreamId> stream_of(Index index, Channel channel) const;
   Snapshot& snapshot_of(Index index);
@@ -106,6 +114,8 @@ class Conversation {
   std::vector<Streams> streams_;  // by catalogue index
 
   std::vector<Snapshot> snapshots_;  // by catalogue index
+  AuditRound audit_round_;
+  std::optional<Index> audit_;
   std::deque<Index> wanted_;
   std::size_t under_way_ = 0;
   MonoTime next_snapshot_;

@@ -91,6 +91,15 @@ DepthFeed::SnapshotTaken DepthFeed::snapshot(DepthReply& reply, WallTime receive
   return SnapshotTaken::applied;
 }
 
+void DepthFeed::audit(DepthReply& reply, std::size_t asked) {
+  if (reply.last_update_id < 0) return;
+  BookSnapshot answer{.id = static_cast<std::uint64_t>(reply.last_update_id),
+                      .bids = std::move(reply.bids),
+                      .asks = std::move(reply.asks),
+                      .asked = asked};
+  kept_.audit(answer);
+}
+
 // The chain is broken before what stands in the buffer.
 void DepthFeed::lose(std::vector<MarketEvent>& out, WallTime noticed_at) {
   const auto& next = buffer_.front();

@@ -38,6 +38,10 @@ class DepthFeed {
   // No other connection can bring what is missing any more.
   void settle(std::vector<MarketEvent>& out, WallTime received_at);
 
+  // Its book has been asked for, to hold ours against it; the answer (feed/book_audit.hpp).
+  void begin_audit() { kept_.begin_audit(); }
+  void audit(DepthReply& reply, std::size_t asked);
+
   void show_due(WallTime now, std::vector<MarketEvent>& out) { kept_.show_due(now, out); }
   std::optional<WallTime> next_due() const { return kept_.next_due(); }
 

@@ -31,4 +31,7 @@ BudgetCharge weight_charge(Market market, int weight);
 // One attempt to connect: 300 in 5 minutes, for spot and derivatives each.
 BudgetCharge connect_charge(Market market);
 
+// Levels of a side that an audit of a book asks for: enough for what trades on, of little weight.
+inline constexpr int kAuditLimit = 100;
+
 }  // namespace mp::binance

@@ -49,6 +49,7 @@ Publisher::Publisher(const SessionOptions& options, Market market)
       chooser_(options.symbols),
       reports_(options, market == Market::spot ? MarketType::spot : MarketType::perpetual) {
   for (const auto type : options.data_types) wanted_types_[static_cast<std::size_t>(type)] = true;
+  rules_.audits = &audits_;
 }
 
 // ---- time -----------------------------------------------------------------------------------------------------
@@ -237,6 +238,14 @@ Publisher::SnapshotResult Publisher::snapshot(std::string_view venue_symbol, Res
     case DepthFeed::SnapshotTaken::not_newer: reports_.unmapped("REST depth older than its book"); break;
   }
   return SnapshotResult::not_newer;
+}
+
+bool Publisher::audit(std::string_view venue_symbol, Result<DepthReply>& reply) {
+  const auto index = catalogue_.find(venue_symbol);
+  auto* feed = index ? entries_[*index].depth.get() : nullptr;
+  if (!reply || !feed || !feed->kept().synced()) return false;
+  feed->audit(*reply, kAuditLimit);
+  return true;
 }
 
 // ---- funding --------------------------------------------------------------------------------------------------

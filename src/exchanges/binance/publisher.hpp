@@ -52,6 +52,10 @@ class Publisher {
 
   // REST answers.
   SnapshotResult snapshot(std::string_view venue_symbol, Result<DepthReply> reply, const Received& from, Events& out);
+  void begin_audit(Index index) { entries_[index].depth->begin_audit(); }
+  // An answer that was asked for to hold our book against it: published it is never. False where there is no synced
+  // book, for which it is a snapshot like any other.
+  bool audit(std::string_view venue_symbol, Result<DepthReply>& reply);
   // False when the answer could not be read (then it is a reject).
   bool exchange_info(const Result<ExchangeInfo>& reply, const Received& from, Events& out);
   // The venue's volumes of 24 hours.
@@ -65,6 +69,8 @@ class Publisher {
               Events& out);
   void unreadable(const Error& why, const Received& from, Events& out);
 
+  BookAudits& audits() { return audits_; }
+  const BookAudits& audits() const { return audits_; }
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   std::optional<WallTime> next_due() const { return next_due_; }
@@ -133,6 +139,7 @@ class Publisher {
   DataSource data_source_;
   Nanos min_interval_;
   std::array<bool, kDataTypeCount> wanted_types_{};
+  BookAudits audits_;
   BookRules rules_;
   Catalogue catalogue_;
   Chooser chooser_;

@@ -84,7 +84,7 @@ class BinanceSession final : public Session {
   }
 
   void rest_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) override {
-    if (!conversation_) return;
+    if (!conversation_ || Conversation::is_audit_url(url)) return;
     if (endpoint_of(url) == Endpoint::depth)
       conversation_->snapshot_failed(query_value(url, "symbol"), reason, now, out);
     else
@@ -97,7 +97,10 @@ class BinanceSession final : public Session {
   }
 
   void tick(Instant now, Outbox& out) override {
-    if (conversation_) conversation_->tick(now, out);
+    if (conversation_) {
+      conversation_->tick(now, out);
+      if (const auto index = conversation_->take_audit()) publisher_.begin_audit(*index);
+    }
     finish(out);
   }
 
@@ -125,6 +128,7 @@ class BinanceSession final : public Session {
   SessionCounters counters() const override {
     SessionCounters out{frames_, publisher_.duplicates(), conversation_ ? conversation_->resyncs() : 0};
     publisher_.reports().count(out);
+    publisher_.audits().count(out);
     return out;
   }
 
@@ -214,15 +218,17 @@ class BinanceSession final : public Session {
 
   void depth_reply(const RestReply& reply, const Received& from, Instant now, Outbox& out) {
     const auto symbol = query_value(reply.url, "symbol");
-    const auto result = publisher_.snapshot(symbol, decoder_.depth(reply.body), from, out.events);
+    auto answer = decoder_.depth(reply.body);
     note_unknown(decoder_.unknown_fields());
+    if (Conversation::is_audit_url(reply.url) && publisher_.audit(symbol, answer)) return;
+    const auto result = publisher_.snapshot(symbol, std::move(answer), from, out.events);
     if (conversation_) conversation_->snapshot_done(symbol, result, now, out);
   }
 
   // The venue said no; it is asked again.
   void refused(Endpoint endpoint, const RestReply& reply, Instant now, Outbox& out) {
     publisher_.reports().unmapped(fmt::format("REST {} answered {}", short_path(reply.url), reply.status));
-    if (!conversation_) return;
+    if (!conversation_ || Conversation::is_audit_url(reply.url)) return;
     const auto why = fmt::format("HTTP {} {}", reply.status, shortened(reply.body));
     if (endpoint == Endpoint::depth)
       conversation_->snapshot_failed(query_value(reply.url, "symbol"), why, now, out);
@@ -236,6 +242,7 @@ class BinanceSession final : public Session {
 
   void finish(Outbox& out) {
     publisher_.reports().tell(out.notices);
+    publisher_.audits().tell(out.notices);
     out.flush_at = publisher_.next_due();
   }
 

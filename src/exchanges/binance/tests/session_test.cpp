@@ -1,6 +1,7 @@
 // The conversation: what a session asks of its driver, step by step, and what it does when a step fails.
 #include "exchanges/binance/conversation.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <cstdlib>
@@ -79,6 +80,53 @@ TEST(Session, OpensItsSocketSubscribesAndAsksForASnapshotWhenDataFlows) {
   ASSERT_EQ(status.size(), 2u);
   // Without a trade yet: quiet, not broken.
   for (const auto& each : status) EXPECT_EQ(each.state, StreamState::live);
+}
+
+TEST(Session, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
+  Talking s;
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  s.text(1, spot_update(101, 105, 200), 200ms);
+  s.rest(kSpotDepthUrl, depth_reply(104), 300ms);
+  std::string url;
+  std::uint64_t last = 105;
+  auto t = 1s;
+  const auto run_until_asked = [&](std::chrono::seconds at_most) {
+    url.clear();
+    for (; url.empty() && t < at_most; t += 1s) {
+      ++last;
+      s.text(1, spot_update(last, last, static_cast<int>(t / 1ms)), t);
+      for (const auto& request : s.tick(t).requests) {
+        if (!request.url.ends_with("/api/v3/depth?limit=100&symbol=BTCUSDT")) continue;
+        url = request.url;
+        EXPECT_EQ(request.charges.at(0).units, 5);
+        EXPECT_LT(request.percent_at_most, 80);
+      }
+    }
+  };
+  const auto body = [&](const std::string& ask) {
+    std::vector<OrderBook> held;
+    s.session->books(0, held);
+    std::string bids;
+    for (const auto& each : held.at(0).bids)
+      bids += fmt::format(R"({}["{}","{}"])", bids.empty() ? "" : ",", each.price.value.text(), each.quantity.value.text());
+    return fmt::format(R"({{"lastUpdateId":{},"bids":[{}],"asks":[["200","{}"]]}})", last, bids, ask);
+  };
+  run_until_asked(60s);
+  ASSERT_FALSE(url.empty()) << "every 30 s one";
+  const auto events = s.all.size();
+  s.rest(url, body("7"), t);
+  EXPECT_EQ(s.session->counters().audits.agreed, 1u);
+  run_until_asked(120s);
+  const auto before = s.all.size();
+  s.rest(url, body("8"), t);
+  EXPECT_EQ(s.session->counters().audits.differed, 1u);
+  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr(R"(first="ask 200 ours=7 theirs=8")")));
+  EXPECT_EQ(s.all.size(), before) << "nothing is published of it";
+  EXPECT_GT(before, events);
+  // One that fails is no snapshot that must be asked for again.
+  s.session->rest_failed(url, "no route", s.at(t), s.out);
+  EXPECT_TRUE(s.tick(t + 1s).requests.empty());
 }
 
 TEST(Session, FuturesSpeakOverTwoSocketsByClassOfStream) {
