@@ -12,6 +12,9 @@ namespace mp::journal {
 
 inline constexpr const char* kIdFile = "id";
 inline constexpr const char* kLockFile = "lock";
+// The highest segment number that was ever given out, in decimal: a power cut may cost whole segments, but their
+// numbers stay used, since the stream may hold positions of them.
+inline constexpr const char* kNumberedFile = "numbered";
 inline constexpr const char* kSegmentSuffix = ".mpj";
 
 struct SegmentFile {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -61,17 +62,33 @@ Result<OwnedFd> lock_directory(const fs::path& directory) {
   return std::move(*fd);
 }
 
-// Written beside and renamed, so that it is there whole or not at all.
-Result<void> write_id(const fs::path& directory, const JournalId& id) {
-  const auto temporary = directory / "id.tmp";
+// A line of text, written beside and renamed, so that it is there whole or not at all; on the disk when this returns.
+Result<void> write_line(const fs::path& path, const std::string& line) {
+  auto temporary = path;
+  temporary += ".tmp";
   auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
   if (!fd) return fd.error();
-  if (const int error = write_all(::write, fd->get(), id.text() + "\n")) return io_error("write", temporary, error);
+  if (const int error = write_all(::write, fd->get(), line + "\n")) return io_error("write", temporary, error);
   if (::fsync(fd->get()) != 0) return io_error("sync", temporary, errno);
   std::error_code error;
-  fs::rename(temporary, directory / kIdFile, error);
+  fs::rename(temporary, path, error);
   if (error) return io_error("rename", temporary, error.value());
-  return sync_directory(directory);
+  return sync_directory(path.parent_path());
+}
+
+// The highest number given out; 0 where none was noted (a journal of an earlier version, or a new one).
+Result<std::uint32_t> read_numbered(const fs::path& directory) {
+  const auto path = directory / kNumberedFile;
+  std::error_code error;
+  if (!fs::exists(path, error)) return error ? Result<std::uint32_t>(io_error("look at", path, error.value())) : 0u;
+  const auto text = read_small_file(path, 64);
+  if (!text) return text.error();
+  std::uint32_t number = 0;
+  const auto [end, wrong] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (wrong == std::errc{} && std::string_view(end) == "\n") return number;
+  return Error{Errc::corrupt, path.string(),
+               "holds no segment number: " + shortened(*text, 40) +
+                   "; write into it a number above every segment that this journal can ever have had (1000000, say)"};
 }
 
 // The directory's id; makes one where there is none. `created` tells which.
@@ -79,7 +96,7 @@ Result<JournalId> settle_id(const fs::path& directory, const std::optional<Journ
   created = !fs::exists(directory / kIdFile);
   if (created) {
     const auto id = given ? *given : JournalId::random();
-    if (auto written = write_id(directory, id); !written) return written.error();
+    if (auto written = write_line(directory / kIdFile, id.text()); !written) return written.error();
     return id;
   }
   const auto id = read_journal_id(directory);
@@ -314,7 +331,10 @@ Result<void> Journal::State::open() {
   auto settled = settle_id(options.directory, options.id, recovered.created);
   if (!settled) return settled.error();
   id = *settled;
-  floor = options.floor;
+  const auto numbered = read_numbered(options.directory);
+  if (!numbered) return numbered.error();
+  recovered.numbered = *numbered;
+  floor = std::max(options.floor, *numbered);
   return find_segments();
 }
 
@@ -575,6 +595,8 @@ Result<void> Journal::start_segment(std::string_view checkpoint, WallTime now) {
   const auto next = s.next_header(now);
   const auto bytes = s.first_bytes(next, checkpoint);
   const auto path = segment_path(s.options.directory, utc_day(now), next.segment);
+  // Before anybody can learn a position of it.
+  if (auto noted = write_line(s.options.directory / kNumberedFile, std::to_string(next.segment)); !noted) return noted.error();
   auto created = s.create_segment(next, bytes, path);
   if (!created) return created.error();
 

@@ -49,6 +49,7 @@ struct RecoveredJournal {
   std::uint32_t segments = 0;
   std::uint32_t last_segment = 0;  // 0: none
   std::uint32_t last_records = 0;  // in it
+  std::uint32_t numbered = 0;      // the highest number that was given out; above last_segment: a power cut cost segments
   std::uint64_t records = 0;       // in the whole journal so far, segments that were deleted since included
   bool closed_in_order = true;     // false: the last writer was killed, or the power was cut
   std::uint64_t torn_bytes = 0;    // of a group that was not finished then; nobody had been told of it

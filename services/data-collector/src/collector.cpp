@@ -170,6 +170,10 @@ Result<void> Collector::open_journal() {
   journal_ = std::move(*opened);
   telemetry::add_disk_metrics(metrics_, "journal", journal_->directory().string());
   const auto& found = journal_->recovered();
+  if (found.numbered > found.last_segment) {
+    log::warn("the journal's newest segments are not on the disk, as after a power cut; their numbers are not used again",
+              {{"last_found", found.last_segment}, {"last_begun", found.numbered}});
+  }
   log::info("journal opened", {{"directory", journal_->directory().string()}, {"id", journal_->id().text()},
                                {"segments", found.segments}, {"closed_in_order", found.closed_in_order}});
   return {};

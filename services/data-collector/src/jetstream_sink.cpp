@@ -43,6 +43,9 @@ class JetStreamSink final : public EventSink {
     sink.publisher.journal = journal.id().text();
     // A play-back's journal has the id of its recordings: a stream may know it from an earlier directory.
     sink.publisher.journal_is_new = journal.recovered().created && options.journal_id_is_random;
+    const auto& found = journal.recovered();
+    sink.publisher.journal_end = {found.last_segment, found.last_records};
+    if (!options.journal_id_is_random) sink.publisher.journal_end = {UINT32_MAX, UINT32_MAX};
     sink.publisher.max_bytes = options.max_outstanding_bytes;
     jetstream::SinkCallbacks callbacks;
     callbacks.ready_for_more = [this] {

@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "data-storage-service/src/process_identity.hpp"
 #include "net/clock.hpp"
+#include "sinks/jetstream/messages.hpp"
 #include "sinks/jetstream/trim_note.hpp"
 #include "wire/subject.hpp"
 
@@ -372,12 +373,14 @@ class Worker::Session {
   void take(nats::Delivered&& message) {
     if (!batcher_.wants(message.stream_sequence)) return;
     const auto now = net::now();
+    const auto rows_before = batcher_.rows_held();
     encoder_.encode({.subject = message.message.subject,
                      .payload = message.message.payload,
                      .encoding = message.message.header("MP-Encoding"),
                      .sequence = message.stream_sequence,
                      .stored_at = message.stored_at},
                     now.wall, batcher_.open_batch());
+    if (!message.message.header(jetstream::kAgainHeader).empty()) batcher_.open_batch().mark_again(rows_before);
     batcher_.took(message.stream_sequence, now.mono);
     worker_.meters_->messages.add();
     message.message.payload.clear();
@@ -408,6 +411,11 @@ class Worker::Session {
   Result<void> carry_out(const sinks::clickhouse::ReadBack& read, std::stop_token) {
     auto present = worker_.sink_.read_back(stream_, read.first, read.last);
     worker_.meters_->read_backs.add();
+    if (present.outcome.verdict == Verdict::ok) {
+      auto recognised = worker_.sink_.recognise(batcher_.open_batch());
+      present.outcome = recognised.outcome;
+      present.keys.insert(present.keys.end(), recognised.keys.begin(), recognised.keys.end());
+    }
     if (present.outcome.verdict == Verdict::ok) {
       batcher_.read_back(std::move(present.keys), net::now().mono);
     } else {

@@ -326,6 +326,58 @@ TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
   EXPECT_EQ(1u, rows(sql).size()) << "told once";
 }
 
+// NATS's store was lost when only a part of what it held was stored. The collector publishes again what is not known to be
+// stored, from its journal, and says so: what is there is known again, the rest is stored.
+TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
+  ensure_stream();
+  auto storage = start(options());
+  std::vector<nats::Message> messages;
+  for (const auto& event : one_of_each()) messages.push_back(message_of({event}));
+  const auto twin = trade(4);  // an event that a venue sent twice
+  messages.push_back(message_of({trade(2), trade(3), twin, twin}));
+  nats::Message broken = messages.front();
+  broken.payload = "{\"type\":\"orderbook\"}\n";
+  messages.push_back(broken);
+  for (const auto& message : messages) ASSERT_TRUE(jetstream_->publish(message));
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  storage->stop();
+  const auto counts = [&] {
+    std::map<std::string, std::string> out;
+    for (int i = 0; i < kDataTypeCount; ++i) {
+      const auto& table = sinks::clickhouse::table_of(static_cast<DataType>(i)).name;
+      out[table] = value("SELECT count() FROM marketprism_sim_hot." + table + (table == "data_gaps" || table == "instruments" ? " FINAL" : ""));
+    }
+    return out;
+  };
+  auto expected = counts();
+  EXPECT_EQ("5", expected["trades"]);
+  EXPECT_EQ("2", expected["rejected_messages"]);
+
+  nats_->kill_hard();
+  nats_->remove_store();
+  nats_->start();
+  ASSERT_TRUE(connection_->wait_connected(10s));
+  ensure_stream();
+  storage = start(options());
+  messages.push_back(message_of({trade(3), trade(5)}));  // was in the old stream and not stored: another time, so other events
+  expected["trades"] = "7";
+  for (auto message : messages) {
+    message.headers.emplace_back("MP-Again", "1");
+    ASSERT_TRUE(jetstream_->publish(message));
+  }
+  publish({trade(6)});
+  expected["trades"] = "8";
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  EXPECT_EQ(expected, counts());
+  EXPECT_EQ("2", value("SELECT count() FROM marketprism_sim_hot.trades WHERE trade_id = '4'"));
+  // And once more after it was killed with nothing acknowledged: the consumer begins anew.
+  storage->stop();
+  ASSERT_TRUE(jetstream_->delete_consumer("MARKET_DATA", consumer_name("marketprism_sim_hot", DataType::trade)));
+  storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  EXPECT_EQ(expected, counts());
+}
+
 TEST_F(StorageService, CountsALeaseThatSomebodyElseTook) {
   ensure_stream();
   auto storage = start(options());

@@ -441,11 +441,12 @@ class Launcher {
     return std::move(answer->body);
   }
 
-  // A message that only told gaps leaves no row once newer rows about the same gaps have replaced its own.
+  // A message that only told gaps leaves no row once newer rows about the same gaps have replaced its own. One that was published
+  // again has none when its events were stored from a stream that is gone.
   Result<std::uint64_t> count_replaced(const BusRange& range) {
     const auto answer = query(sql_missing_sequences(plan_.database, range, kMissingLookedAt));
     if (!answer) return answer.error();
-    const auto told = gaps_told(plan_.nats_url, options_.stream, read_sequences(*answer));
+    const auto told = told_by(plan_.nats_url, options_.stream, read_sequences(*answer));
     if (!told) return told.error();
     std::set<std::string, std::less<>> known;
     std::vector<std::string> asked;
@@ -457,14 +458,31 @@ class Launcher {
       asked.clear();
       return {};
     };
+    std::map<std::string, std::vector<WallTime>> events;
+    const auto ask_events = [&](const std::string& table) -> Result<void> {
+      const auto places = query(sql_known_events(plan_.database, table, events[table]));
+      if (!places) return places.error();
+      read_lines(*places, known);
+      events[table].clear();
+      return {};
+    };
     for (const auto& message : *told) {
-      for (const auto& id : message) {
+      for (const auto& id : message.gaps) {
         asked.push_back(id);
         if (asked.size() < kGapsAskedAtOnce) continue;
         if (auto done = ask(); !done) return done.error();
       }
+      for (const auto& place : message.events) {
+        auto& times = events[place.table];
+        times.push_back(place.received_at);
+        if (times.size() < kGapsAskedAtOnce) continue;
+        if (auto done = ask_events(place.table); !done) return done.error();
+      }
     }
     if (auto done = ask(); !done) return done.error();
+    for (const auto& [table, times] : events)
+      if (!times.empty())
+        if (auto done = ask_events(table); !done) return done.error();
     return count_all_known(*told, known);
   }
 

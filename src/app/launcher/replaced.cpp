@@ -20,7 +20,52 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+const char* table_of(DataType type) {
+  switch (type) {
+    case DataType::orderbook: return "orderbooks";
+    case DataType::orderbook_delta: return "orderbook_deltas";
+    case DataType::trade: return "trades";
+    case DataType::funding_rate: return "funding_rates";
+    case DataType::open_interest: return "open_interests";
+    case DataType::liquidation: return "liquidations";
+    case DataType::lsr_top_position: return "lsr_top_positions";
+    case DataType::lsr_all_account: return "lsr_all_accounts";
+    case DataType::volatility_index: return "volatility_indices";
+    case DataType::gap: return "data_gaps";
+    case DataType::rejected: return "rejected_messages";
+    case DataType::instrument: return "instruments";
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string EventPlace::text() const {
+  return table + "|" + exchange + "|" + market_type + "|" + symbol + "|" + std::to_string(nanos_since_epoch(received_at));
+}
+
+std::vector<EventPlace> places_of(std::string_view payload) {
+  wire::InstrumentPool pool;
+  wire::Decoder decoder{pool};
+  std::vector<EventPlace> out;
+  while (!payload.empty()) {
+    const auto event = decoder.decode(take_line(payload));
+    if (!event) return {};
+    const auto& meta = meta_of(*event);
+    EventPlace place{table_of(type_of(*event)), "", "", "", meta.received_at};
+    if (meta.instrument) {
+      place.exchange = meta.instrument->exchange;
+      place.market_type = to_string(meta.instrument->market_type);
+      place.symbol = meta.instrument->symbol;
+    }
+    if (const auto* rejected = std::get_if<Rejected>(&*event)) {
+      place.exchange = rejected->exchange;
+      place.market_type = to_string(rejected->market_type);
+    }
+    out.push_back(std::move(place));
+  }
+  return out;
+}
 
 GapIds gap_ids_of(std::string_view subject, std::string_view payload) {
   auto prefix = wire::subject_filter(DataType::gap);
@@ -38,8 +83,8 @@ GapIds gap_ids_of(std::string_view subject, std::string_view payload) {
   return ids;
 }
 
-Result<std::vector<GapIds>> gaps_told(const std::string& nats_url, const std::string& stream, const std::vector<std::uint64_t>& sequences) {
-  std::vector<GapIds> told;
+Result<std::vector<Told>> told_by(const std::string& nats_url, const std::string& stream, const std::vector<std::uint64_t>& sequences) {
+  std::vector<Told> told;
   if (sequences.empty()) return told;
   auto connection = nats::Connection::open({.urls = {nats_url}, .name = "marketprism-up"});
   if (!connection) return connection.error();
@@ -49,7 +94,11 @@ Result<std::vector<GapIds>> gaps_told(const std::string& nats_url, const std::st
     const auto stored = jetstream.message(stream, sequence);
     if (!stored && nats::server_code(stored.error()) == nats::kNoMessageFound) continue;
     if (!stored) return stored.error();
-    if (auto ids = gap_ids_of(stored->message.subject, stored->message.payload); !ids.empty()) told.push_back(std::move(ids));
+    if (auto ids = gap_ids_of(stored->message.subject, stored->message.payload); !ids.empty()) {
+      told.push_back({std::move(ids), {}});
+    } else if (!stored->message.header("MP-Again").empty() && stored->message.header("MP-Encoding").empty()) {
+      if (auto places = places_of(stored->message.payload); !places.empty()) told.push_back({{}, std::move(places)});
+    }
   }
   return told;
 }
@@ -58,9 +107,11 @@ void read_lines(std::string_view answer, std::set<std::string, std::less<>>& int
   while (!answer.empty()) into.emplace(take_line(answer));
 }
 
-std::uint64_t count_all_known(const std::vector<GapIds>& told, const std::set<std::string, std::less<>>& known) {
-  return static_cast<std::uint64_t>(std::ranges::count_if(
-      told, [&](const GapIds& ids) { return std::ranges::all_of(ids, [&](const std::string& id) { return known.contains(id); }); }));
+std::uint64_t count_all_known(const std::vector<Told>& told, const std::set<std::string, std::less<>>& known) {
+  return static_cast<std::uint64_t>(std::ranges::count_if(told, [&](const Told& message) {
+    return std::ranges::all_of(message.gaps, [&](const std::string& id) { return known.contains(id); }) &&
+           std::ranges::all_of(message.events, [&](const EventPlace& place) { return known.contains(place.text()); });
+  }));
 }
 
 }  // namespace mp::launcher

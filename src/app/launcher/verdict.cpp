@@ -84,6 +84,14 @@ std::string sql_known_gaps(const std::string& database, const std::vector<std::s
   return fmt::format("SELECT DISTINCT gap_id FROM {}.gaps WHERE gap_id IN ({}) FORMAT TSV", quoted(database), list);
 }
 
+std::string sql_known_events(const std::string& database, const std::string& table, const std::vector<WallTime>& received_at) {
+  std::string list;
+  for (const auto at : received_at) list += (list.empty() ? "" : ", ") + time_literal(at);
+  const std::string time = table == "data_gaps" ? "detected_at" : "received_at";
+  return fmt::format("SELECT DISTINCT concat('{}|', exchange, '|', market_type, '|', symbol, '|', toString(toUnixTimestamp64Nano({}))) FROM {}.{} WHERE {} IN ({}) FORMAT TSV",
+                     table, time, quoted(database), table, time, list);
+}
+
 std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since) {
   const std::string begun = since ? " AND gap_start >= " + time_literal(*since) : "";
   // 'start' and 'end' mark the edges of a recording and are no loss.

@@ -45,6 +45,9 @@ std::string sql_missing(const std::string& database, const BusRange& range);
 std::string sql_missing_sequences(const std::string& database, const BusRange& range, std::size_t limit);
 // Which of these gaps the database knows: their ids, a line each.
 std::string sql_known_gaps(const std::string& database, const std::vector<std::string>& gap_ids);
+// Which of these places have a row, as "<table>|<exchange>|<market_type>|<symbol>|<received_at in ns>", a line each. All of
+// one table.
+std::string sql_known_events(const std::string& database, const std::string& table, const std::vector<WallTime>& received_at);
 // `since`: only gaps that begin in this run count (the time between two runs is no loss of this one); nothing: all.
 std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since);
 void read_counts(std::string_view answer, Findings& findings);

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -15,6 +16,7 @@ namespace mp::journal {
 namespace {
 
 using namespace testing_support;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
@@ -97,6 +99,34 @@ TEST_F(JournalTest, EveryStartOpensASegmentAboveThoseOnDiskAndTheFloor) {
     EXPECT_EQ(journal->next_position(), (RecordPosition{41, 0}));
   }
   EXPECT_THAT(numbers_on_disk(), ElementsAre(1, 2, 18, 41));
+}
+
+TEST_F(JournalTest, ANumberIsNotGivenTwiceWhenAPowerCutCostTheWholeSegment) {
+  auto journal = started_journal(options());
+  append_one(*journal, text_record(1));
+  ASSERT_TRUE(journal->start_segment("", at(1)));
+  EXPECT_EQ(append_one(*journal, text_record(2)), (RecordPosition{2, 0}));
+  journal.reset();
+  fs::remove_all(options().directory / "2023-11-14" / "00000002.mpj");  // its name was not on the disk yet
+  journal = *Journal::open(options());
+  EXPECT_EQ(journal->recovered().last_segment, 1u);
+  EXPECT_EQ(journal->recovered().numbered, 2u);
+  ASSERT_TRUE(journal->start_segment("", at(2)));
+  EXPECT_EQ(append_one(*journal, text_record(3)), (RecordPosition{3, 0}));
+  journal.reset();
+  fs::remove_all(options().directory / "2023-11-14");  // and all of them
+  journal = *Journal::open(options());
+  EXPECT_EQ(journal->recovered().last_segment, 0u);
+  ASSERT_TRUE(journal->start_segment("", at(3)));
+  EXPECT_EQ(append_one(*journal, text_record(4)), (RecordPosition{4, 0}));
+}
+
+TEST_F(JournalTest, ADamagedNoteOfTheNumbersIsRefusedWithWhatToDo) {
+  started_journal(options()).reset();
+  std::ofstream(options().directory / "numbered") << "2x\n";
+  const auto opened = Journal::open(options());
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().text(), AllOf(HasSubstr("numbered"), HasSubstr("2x"), HasSubstr("1000000")));
 }
 
 TEST_F(JournalTest, ASecondWriterIsRefusedWithPidAndDirectory) {

@@ -51,7 +51,7 @@ void Batcher::close_batch() {
   state_ = State::storing;
   stored_.assign(batch_.rows().size(), false);
   max_partitions_ = limits_.max_partitions;
-  in_doubt_ = batch_.rows().front().key.sequence <= doubt_through_;
+  in_doubt_ = batch_.rows().front().key.sequence <= doubt_through_ || batch_.has_again();
   attempts_ = 0;
   cut();
 }

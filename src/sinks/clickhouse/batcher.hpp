@@ -3,7 +3,8 @@
 //
 // Exactly once comes from the table itself. A row is inserted only when it is known not to be there: because its message was
 // never delivered to anybody before, or because the table was read after the last insert that could have brought it
-// had ended (all statements of a consumer share one ClickHouse session). A message is acknowledged only after all its
+// had ended (all statements of a consumer share one ClickHouse session). A message that was published again, because a stream or
+// its end was lost, is looked for first: its rows may be there under the other stream. A message is acknowledged only after all its
 // rows are known to be there.
 
 #include <chrono>

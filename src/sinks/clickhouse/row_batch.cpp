@@ -23,7 +23,11 @@ std::vector<std::uint32_t> rows_to_store(const RowBatch& batch, const std::vecto
 }  // namespace
 
 void RowBatch::add(RowKey key, Target target, std::int32_t partition, std::size_t offset) {
-  rows_.push_back({key, target, partition, offset, buffer(target).size() - offset});
+  rows_.push_back({key, target, partition, offset, buffer(target).size() - offset, false});
+}
+
+void RowBatch::mark_again(std::size_t from_row) {
+  for (auto i = from_row; i < rows_.size(); ++i) rows_[i].again = has_again_ = true;
 }
 
 std::size_t RowBatch::byte_size() const {
@@ -34,6 +38,7 @@ std::size_t RowBatch::byte_size() const {
 
 void RowBatch::clear() {
   rows_.clear();
+  has_again_ = false;
   if (rows_.capacity() > kKeptRows) rows_.shrink_to_fit();
   for (auto& buffer : buffers_) {
     buffer.clear();

@@ -30,6 +30,7 @@ struct BatchRow {
   std::int32_t partition = 0;
   std::size_t offset = 0;  // of its bytes in its target's buffer
   std::size_t size = 0;
+  bool again = false;  // its message says that the row may stand in the table under another stream
 };
 
 // Rows of consecutive messages of one consumer. Rows stand in the order of their keys.
@@ -38,6 +39,10 @@ class RowBatch {
   // The buffer to append a row of that target to; add() then says how far it goes.
   std::string& buffer(Target target) { return buffers_[static_cast<std::size_t>(target)]; }
   void add(RowKey key, Target target, std::int32_t partition, std::size_t offset);
+
+  // The rows from this one on are of a message that was published again.
+  void mark_again(std::size_t from_row);
+  bool has_again() const { return has_again_; }
 
   const std::vector<BatchRow>& rows() const { return rows_; }
   std::string_view bytes_of(const BatchRow& row) const {
@@ -51,6 +56,7 @@ class RowBatch {
  private:
   std::vector<BatchRow> rows_;
   std::array<std::string, kTargetCount> buffers_;
+  bool has_again_ = false;
 };
 
 // One INSERT: rows of one target, as numbers into RowBatch::rows().

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "sinks/clickhouse/row_content.hpp"
 #include "sinks/clickhouse/rows/table.hpp"
 
 namespace mp::sinks::clickhouse {
@@ -111,6 +112,32 @@ ClickHouseSink::Present ClickHouseSink::read_back(WallTime stream, std::uint64_t
   if (present.outcome.verdict != Verdict::ok) return present;
   for (const auto& row : mp::clickhouse::parse_tab_separated(answer->body)) {
     if (row.size() == 2) present.keys.push_back({number(row[0]), static_cast<std::uint32_t>(number(row[1]))});
+  }
+  return present;
+}
+
+ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, std::stop_token stop) {
+  Present present;
+  if (!batch.has_again()) return present;
+  for (const auto target : {Target::hot, Target::cold, Target::rejected}) {
+    const bool by_storage = target == Target::rejected;
+    const auto& table = table_of(by_storage ? DataType::rejected : options_.type);
+    const Content content{table, by_storage};
+    Recognition rows{batch, target, content};
+    if (rows.empty()) continue;
+    const auto where = by_storage ? fmt::format("origin = 'storage' AND data_type = '{}'", to_string(options_.type)) : rows.where(content);
+    // What has grown old since goes to the other table now.
+    std::vector<std::string> names{options_.database + "." + table.name};
+    if (table.expires && !options_.cold_database.empty()) names.push_back(options_.cold_database + "." + table.name);
+    for (const auto& name : names) {
+      const auto answer = client_.query(statement(fmt::format("SELECT bus_stream, {} FROM {} WHERE {} FORMAT RowBinary", fmt::join(content.names, ", "), name, where)), stop);
+      present.outcome = outcome_of(answer);
+      if (present.outcome.verdict != Verdict::ok) return present;
+      std::string_view rest = answer->body;
+      while (const auto found = content.take(rest)) rows.found(*found);
+      if (!rest.empty()) return {{Verdict::bad_data, "the rows of " + name + " are not understood"}};
+    }
+    present.keys.insert(present.keys.end(), rows.keys().begin(), rows.keys().end());
   }
   return present;
 }

@@ -43,6 +43,9 @@ class ClickHouseSink {
   };
   Present read_back(WallTime stream, std::uint64_t first, std::uint64_t last, std::stop_token stop = {});
 
+  // Those rows of the batch that were published again and stand in their tables under another stream.
+  Present recognise(const RowBatch& batch, std::stop_token stop = {});
+
   // The highest sequence above `floor` of which a row is stored; `floor` when there is none.
   struct Highest {
     Outcome outcome;

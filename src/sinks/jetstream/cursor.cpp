@@ -53,8 +53,15 @@ bool take_line(const std::vector<std::string_view>& words, Cursor& cursor) {
   } else if (words[0] == "batch" && words.size() == 3) {
     cursor.batch_id = words[1];
     cursor.batch_subject = words[2];
-  } else if (words[0] == "at-rest" && words.size() == 1) cursor.at_rest = true;
-  else if (words[0] == "point") {
+  } else if (words[0] == "at-rest" && words.size() == 1) {
+    cursor.at_rest = true;
+  } else if (words[0] == "lost-its-end" && words.size() == 1) {
+    cursor.lost_its_end = true;
+  } else if ((words[0] == "settled" || words[0] == "again") && words.size() == 2) {
+    const auto position = record_position_from(words[1]);
+    if (!position) return false;
+    (words[0] == "settled" ? cursor.settled : cursor.again_through) = *position;
+  } else if (words[0] == "point") {
     cursor.history.emplace_back();
     return read_entry(words, cursor.history.back());
   } else return false;
@@ -69,6 +76,9 @@ std::string Cursor::text() const {
   if (!stream.empty()) out += "stream " + stream + " " + std::to_string(nanos_since_epoch(stream_created)) + "\n";
   if (!batch_id.empty()) out += "batch " + batch_id + " " + batch_subject + "\n";
   if (at_rest) out += "at-rest\n";
+  if (settled != RecordPosition{}) out += "settled " + to_text(settled) + "\n";
+  if (lost_its_end) out += "lost-its-end\n";
+  if (again_through != RecordPosition{}) out += "again " + to_text(again_through) + "\n";
   for (const HistoryEntry& entry : history) {
     out += "point " + to_text(entry.through) + " " + std::to_string(entry.read_from) + " " +
            std::to_string(entry.stored_by) + " " + std::to_string(nanos_since_epoch(entry.stored_by_time)) + " " +

@@ -36,6 +36,15 @@ struct Cursor {
   std::string batch_subject;
   // Nothing was on its way when this was written (an orderly stop).
   bool at_rest = false;
+  // All events of records up to it are stored for good (storage said so of the stream that held them): they need
+  // not be published again, whatever becomes of the stream.
+  RecordPosition settled;
+  // What is of records up to it may have been stored from a stream, or a part of one, that is gone: such messages say
+  // so (kAgainHeader), and storage looks whether it has their rows.
+  RecordPosition again_through;
+  // The server lost the stream's end once: its sequences have been used twice, so that what storage notes of them does not
+  // tell which messages it means. `settled` stands still until the stream is made anew.
+  bool lost_its_end = false;
 
   std::string text() const;
   static Result<Cursor> parse(std::string_view text);

@@ -16,6 +16,8 @@ inline constexpr const char* kJournalHeader = "MP-Journal";
 inline constexpr const char* kFirstHeader = "MP-First";
 inline constexpr const char* kLastHeader = "MP-Last";
 inline constexpr const char* kEncodingHeader = "MP-Encoding";
+// On a message whose events may stand in ClickHouse under another stream (or another life of this one): "1".
+inline constexpr const char* kAgainHeader = "MP-Again";
 inline constexpr const char* kIdHeader = "Nats-Msg-Id";
 inline constexpr const char* kZstd = "zstd";
 

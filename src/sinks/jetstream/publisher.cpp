@@ -302,6 +302,9 @@ void Publisher::described(std::uint64_t generation, const StreamView& stream, In
     subject->stored.clear();
     subject->trimmed.reset();
   }
+  // Also when nothing looks lost: what was sent and not acknowledged may have been stored, taken by storage, and then lost by a
+  // server that lost power. And without its cursor the publisher does not know whether there was another stream before.
+  if (!cursor_.stream.empty() || !options_.journal_is_new) expect_again();
   if (cursor_.stream.empty()) {
     cursor_.stream = stream.name;
     cursor_.stream_created = stream.created;
@@ -312,10 +315,13 @@ void Publisher::described(std::uint64_t generation, const StreamView& stream, In
   }
   if (cursor_.stream != stream.name || cursor_.stream_created != stream.created) {
     note(Level::error, "stream " + stream.name + " is a new one, made at " + iso(stream.created) + " (before: " + cursor_.stream +
-                           ", made at " + iso(cursor_.stream_created) + "); publishing the whole journal into it");
+                           ", made at " + iso(cursor_.stream_created) + "); publishing again what is not known to be stored, from record " +
+                           to_text(cursor_.settled) + " on");
     cursor_.stream = stream.name;
     cursor_.stream_created = stream.created;
-    return go_back_to(0);
+    go_back_to(0);
+    cursor_.lost_its_end = false;
+    return;
   }
   candidate_ = cursor_.history.size();
   check_candidate(now);
@@ -356,10 +362,24 @@ void Publisher::looked(std::uint64_t generation, std::optional<WallTime> stored_
   go_back_to(candidate_);
 }
 
-// Everything after the last of the `entries_kept` oldest points is published again.
+// What may stand in ClickHouse without standing in the stream any more: everything that was ever sent.
+void Publisher::expect_again() {
+  for (const RecordPosition& sent : {options_.journal_end, highest_offered_}) cursor_.again_through = std::max(cursor_.again_through, sent);
+  if (highest_seen_) cursor_.again_through = std::max(cursor_.again_through, highest_seen_->record);
+}
+
+// Everything after the last of the `entries_kept` oldest points is published again; nothing of what is stored for good.
 void Publisher::go_back_to(std::size_t entries_kept) {
+  cursor_.lost_its_end = true;
   cursor_.history.resize(entries_kept);
   if (cursor_.history.empty()) cursor_.history.emplace_back();
+  // The stream need not hold what is settled: without a sequence there is nothing to compare.
+  if (cursor_.history.back().through < cursor_.settled) {
+    HistoryEntry& last = cursor_.history.back();
+    last.through = cursor_.settled;
+    last.stored_by = 0;
+    last.stored_by_time = {};
+  }
   rewind(cursor_.history.back().through);
   accept(cursor_.history.back().read_from);
 }
@@ -420,6 +440,7 @@ void Publisher::read_back_done(std::uint64_t generation, Instant) {
     if (!acked_overflowed_) {
       note(Level::error, "stream " + stream_.name + " lost messages that the server had acknowledged; they are published again");
     }
+    cursor_.lost_its_end = true;
     rewind(cursor_.history.back().through);
   }
   drop_what_is_stored();
@@ -485,6 +506,7 @@ void Publisher::polled(std::uint64_t generation, const StreamView& stream, Insta
     return begin(now);
   }
   note_point(stream, now);
+  if (stream.stored_through) note_settled(*stream.stored_through);
   reckon_room(stream);
   if (finishing_ && pending_ == 0 && acked_at_poll_ == acked_through() && batch_.phase == Batch::Phase::none) {
     if (++final_polls_ < kPollsToFinish) {
@@ -499,6 +521,16 @@ void Publisher::polled(std::uint64_t generation, const StreamView& stream, Insta
   commands_.push_back(SaveCursor{generation_, cursor_, false});
   // Of the oldest point: should the server lose its end, reading back begins at an older one.
   commands_.push_back(NoteAcked{cursor_.history.front().read_from});
+}
+
+// The newest point of which storage has everything.
+void Publisher::note_settled(std::uint64_t stored_through) {
+  if (cursor_.lost_its_end) return;
+  for (auto entry = cursor_.history.rbegin(); entry != cursor_.history.rend(); ++entry) {
+    if (entry->stored_by == 0 || entry->stored_by > stored_through) continue;
+    cursor_.settled = std::max(cursor_.settled, entry->through);
+    return;
+  }
 }
 
 void Publisher::note_point(const StreamView& stream, Instant now) {
@@ -543,6 +575,7 @@ const Outgoing* Publisher::send_message(Pending& message, std::uint64_t index, s
   out_.last = to_text(message.body.last());
   out_.id = message_id(options_.journal, message.subject->hash, message.body.first(), message.body.last());
   out_.compressed = message.body.compressed;
+  out_.again = message.body.first().record <= cursor_.again_through;
   return &out_;
 }
 

@@ -37,6 +37,9 @@ using std::chrono::milliseconds;
 struct PublisherOptions {
   std::string journal;          // its id
   bool journal_is_new = false;  // made just now: no stream can hold anything of it
+  // Its last record when it was opened: what earlier processes published is of records up to it. A play-back whose
+  // journal was made just now says the highest there is: its recordings may have been played before.
+  RecordPosition journal_end;
   // What is offered and not acknowledged yet; above either, offer() says full.
   std::size_t max_bytes = 64u << 20;
   std::size_t max_messages = 100'000;
@@ -67,6 +70,8 @@ struct StreamView {
   bool allow_batched = false;
   std::size_t max_payload = 1'048'576;  // of the connection
   std::string control_subject;  // one that the stream listens on, for messages that are not stored
+  // Every storage process that stores this stream has all messages up to here; nothing when none says so.
+  std::optional<std::uint64_t> stored_through;
 };
 
 enum class Level { info, warning, error };
@@ -100,6 +105,7 @@ struct Outgoing {
   std::string_view journal;
   std::string first, last, id;
   bool compressed = false;
+  bool again = false;  // see kAgainHeader
 };
 
 enum class Offer { taken, full };
@@ -220,6 +226,8 @@ class Publisher {
   void check_candidate(Instant now);
   void accept(std::uint64_t read_from);
   void go_back_to(std::size_t entries_kept);
+  void note_settled(std::uint64_t stored_through);
+  void expect_again();
   void rewind(const RecordPosition& after);
   void retry(std::string_view why, Instant now);
   void enter_publishing(Instant now);

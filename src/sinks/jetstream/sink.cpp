@@ -26,6 +26,7 @@ Instant now() {
 }
 
 constexpr std::size_t kFoundPerPost = 5'000;
+constexpr std::uint64_t kPollsPerKeyList = 10;
 
 // ---- files ----
 
@@ -130,7 +131,7 @@ struct FoundSome { std::uint64_t generation; std::vector<Found> found; };
 struct FoundTrimmed { std::uint64_t generation; TrimNote note; };
 struct ReadBackIsDone { std::uint64_t generation; };
 struct Saved { std::uint64_t generation; };
-struct Polled { std::uint64_t generation; nats::StreamInfo info; std::int64_t max_payload; };
+struct Polled { std::uint64_t generation; nats::StreamInfo info; std::int64_t max_payload; std::optional<std::uint64_t> stored_through; };
 struct Failed { std::uint64_t generation; std::string what; };
 struct Tick {};
 using Letter = std::variant<Answered, LinkIsReady, ConnectionIsUp, ConnectionIsDown, ConnectionIsClosed, Described, Looked,
@@ -280,7 +281,30 @@ class Worker {
   void perform(const Poll& task, const std::shared_ptr<Link>& link) {
     auto info = nats::JetStream(*link->connection).stream_info(options_.stream.name);
     if (!info) return fail(task.generation, info.error());
-    mailbox_->put(Polled{task.generation, std::move(*info), link->connection->max_payload()});
+    const auto stored = stored_through(*link, info->created);
+    mailbox_->put(Polled{task.generation, std::move(*info), link->connection->max_payload(), stored});
+  }
+
+  // The lowest of what the storage processes of this stream have noted. Which databases there are is asked now and then.
+  std::optional<std::uint64_t> stored_through(Link& link, WallTime created) {
+    auto bucket = bucket_of(link);
+    if (!bucket) return std::nullopt;
+    if (created != stored_keys_of_ || polls_++ % kPollsPerKeyList == 0) {
+      const auto keys = (*bucket)->keys(std::string(kStoredPrefix));
+      if (!keys) return std::nullopt;
+      stored_keys_.clear();
+      for (const auto& key : *keys)
+        if (is_stored_key(key, created)) stored_keys_.push_back(key);
+      stored_keys_of_ = created;
+    }
+    std::optional<std::uint64_t> lowest;
+    for (const auto& key : stored_keys_) {
+      const auto entry = (*bucket)->get(key);
+      const auto through = entry && *entry ? stored_through_note((*entry)->value) : std::nullopt;
+      if (!through) return std::nullopt;
+      lowest = std::min(lowest.value_or(*through), *through);
+    }
+    return lowest;
   }
 
   void perform(const LookAt& task, const std::shared_ptr<Link>& link) {
@@ -350,6 +374,10 @@ class Worker {
   std::condition_variable changed_;
   std::deque<Job> jobs_;
   bool stopping_ = false;
+  // Of the worker's thread.
+  std::vector<std::string> stored_keys_;
+  WallTime stored_keys_of_{};
+  std::uint64_t polls_ = 0;
   std::thread thread_;
 };
 
@@ -473,6 +501,7 @@ struct Sink::Impl {
       wire.headers.emplace_back(kLastHeader, out.last);
       wire.headers.emplace_back(kIdHeader, out.id);
       if (out.compressed) wire.headers.emplace_back(kEncodingHeader, kZstd);
+      if (out.again) wire.headers.emplace_back(kAgainHeader, "1");
     }
     return link->connection->publish(wire);
   }
@@ -512,7 +541,9 @@ struct Sink::Impl {
   }
   void open(Polled& p) {
     info = p.info;
-    publisher.polled(p.generation, view_of(p.info, p.max_payload), now());
+    auto view = view_of(p.info, p.max_payload);
+    view.stored_through = p.stored_through;
+    publisher.polled(p.generation, view, now());
   }
   void open(Looked& l) { publisher.looked(l.generation, l.stored_at, now()); }
   void open(FoundSome& f) {

@@ -1,5 +1,8 @@
 #include "sinks/jetstream/trim_note.hpp"
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/text.hpp"
 #include "sinks/jetstream/positions.hpp"
 
@@ -7,6 +10,25 @@ namespace mp::jetstream {
 
 std::string trimmed_key(std::string_view journal) { return "trimmed." + std::string(journal); }
 std::string acked_key(std::string_view journal) { return "collector." + std::string(journal) + ".acked"; }
+
+bool is_stored_key(std::string_view key, WallTime stream_created) {
+  return key.starts_with(kStoredPrefix) && key.ends_with("." + std::to_string(nanos_since_epoch(stream_created)));
+}
+
+std::optional<std::uint64_t> stored_through_note(std::string_view note) {
+  std::optional<std::uint64_t> lowest;
+  while (!note.empty()) {
+    const auto line = note.substr(0, note.find('\n'));
+    note.remove_prefix(std::min(line.size() + 1, note.size()));
+    const auto blank = line.rfind(' ');
+    if (blank == std::string_view::npos) return std::nullopt;
+    std::uint64_t sequence = 0;
+    const auto [end, error] = std::from_chars(line.data() + blank + 1, line.data() + line.size(), sequence);
+    if (error != std::errc{} || end != line.data() + line.size()) return std::nullopt;
+    lowest = std::min(lowest.value_or(sequence), sequence);
+  }
+  return lowest;
+}
 
 void TrimNote::add(std::string_view subject, const EventPosition& highest) {
   const auto [at, is_new] = highest_.try_emplace(std::string(subject), highest);

@@ -10,6 +10,7 @@
 
 #include "base/raw_record.hpp"
 #include "base/result.hpp"
+#include "base/time.hpp"
 
 namespace mp::jetstream {
 
@@ -19,6 +20,13 @@ std::string trimmed_key(std::string_view journal);
 // Where a collector writes, every second, after which sequence of the stream it would read back (decimal text):
 // trimming up to and including it needs no note.
 std::string acked_key(std::string_view journal);
+
+// Where storage notes, for each of its databases, up to which sequence of the stream each data type is stored: a line
+// "<type> <sequence>" each. Key: kStoredPrefix, the database, ".", the stream's creation time in ns.
+inline constexpr std::string_view kStoredPrefix = "storage.stored.";
+bool is_stored_key(std::string_view key, WallTime stream_created);
+// The lowest sequence of such a note: everything up to it is stored. Nothing when it cannot be read.
+std::optional<std::uint64_t> stored_through_note(std::string_view note);
 
 class TrimNote {
  public:

@@ -26,6 +26,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 TEST(Health, ReadsWhatThePartsSay) {
   const auto seen = read_health(R"({"status":"unhealthy","problem":"not connected","events":12,"gaps":1,"rejected":0,"drained":true,)"
@@ -155,9 +156,15 @@ TEST(Replaced, OnlyMessagesOfGapsWithNamesCount) {
   EXPECT_EQ(gap_ids_of(kSubject, line("a") + line("")), GapIds{});
   EXPECT_EQ(gap_ids_of(kSubject, line("a") + "{"), GapIds{});
   EXPECT_EQ(gap_ids_of("trade-data.binance.spot.BTC-USDT", line("a")), GapIds{});
+  const auto places = places_of(line("a"));
+  ASSERT_EQ(places.size(), 1u);
+  EXPECT_THAT(places.front().text(), StartsWith("data_gaps|binance|spot|BTC-USDT|"));
+  EXPECT_TRUE(places_of(line("a") + "{").empty()) << "what cannot be read proves nothing";
+  const auto place = places.front();
+  EXPECT_EQ(count_all_known({Told{{"a"}, {}}, Told{{}, {place}}, Told{{}, {place, EventPlace{"trades", "x", "spot", "y", {}}}}}, {place.text()}), 1u);
   std::set<std::string, std::less<>> known;
   read_lines("a\nb\n", known);
-  EXPECT_EQ(count_all_known({{"a", "b"}, {"a"}, {"a", "c"}}, known), 2u) << "c is nowhere: its message is missing";
+  EXPECT_EQ(count_all_known({{{"a", "b"}, {}}, {{"a"}, {}}, {{"a", "c"}, {}}}, known), 2u) << "c is nowhere: its message is missing";
 }
 
 TEST(Verdict, TradesAloneOrDeltasAloneAreData) {

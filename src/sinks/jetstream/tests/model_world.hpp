@@ -43,6 +43,7 @@ inline std::vector<JournalEvent> journal_of(int records) {
 
 struct Sent {  // on its way to the server
   std::string subject, payload, reply, first, last, id;
+  bool again = false;
 };
 
 struct Stored {
@@ -50,6 +51,7 @@ struct Stored {
   std::string subject, first, last;
   std::vector<std::string> lines;
   WallTime time;
+  bool again = false;
 };
 
 // JetStream's side: one stream, fast ingest with gap "fail", or plain publishing.
@@ -65,6 +67,7 @@ class ModelServer {
   std::uint64_t first_sequence = 1;
   WallTime created = wall_from_nanos(1'000);
   TrimNote trim_note;
+  std::optional<std::uint64_t> stored_through;  // what storage has noted
 
   StreamView view() const {
     StreamView out;
@@ -77,6 +80,7 @@ class ModelServer {
     out.max_bytes = max_bytes;
     out.allow_batched = has_fast_ingest;
     out.control_subject = "trade-data.x";
+    out.stored_through = stored_through;
     return out;
   }
 
@@ -94,13 +98,14 @@ class ModelServer {
   }
   void make_anew() {
     restart();
+    stored_through.reset();
     stored.clear();
     last_sequence = 0;
     first_sequence = 1;
     created += 1s;
   }
   void store_of_others(std::size_t count) {
-    for (; count > 0; --count) stored.push_back({++last_sequence, "other", "", "", {}, next_time()});
+    for (; count > 0; --count) stored.push_back({++last_sequence, "other", "", "", {}, next_time(), false});
   }
   void trim(std::size_t count) {
     for (; count > 0 && !stored.empty(); --count) {
@@ -120,7 +125,7 @@ class ModelServer {
   WallTime next_time() { return time_ += 1ms; }
 
   void store(const Sent& m) {
-    Stored out{++last_sequence, m.subject, m.first, m.last, {}, next_time()};
+    Stored out{++last_sequence, m.subject, m.first, m.last, {}, next_time(), m.again};
     std::string_view text = m.payload;
     while (!text.empty()) {
       out.lines.emplace_back(text.substr(0, text.find('\n')));
@@ -223,6 +228,7 @@ class World {
   }
 
   void start() {
+    options.journal_end = journal.empty() ? RecordPosition{} : journal.back().position.record;  // all is journalled first
     publisher = std::make_unique<Publisher>(options, disk);
     offer_after(publisher->acked_through());
     is_full_ = false;
@@ -263,7 +269,7 @@ class World {
       case 2:
       case 3:
         if (const Outgoing* out = connected ? publisher->next_send(now) : nullptr) {
-          to_server_.push_back({std::string(out->subject), std::string(out->payload), out->reply, out->first, out->last, out->id});
+          to_server_.push_back({std::string(out->subject), std::string(out->payload), out->reply, out->first, out->last, out->id, out->again});
         }
         break;
       case 4:

@@ -9,6 +9,7 @@ namespace mp::jetstream {
 namespace {
 
 using test::journal_of;
+using test::ModelServer;
 using test::World;
 using namespace std::chrono_literals;
 
@@ -120,6 +121,81 @@ TEST_P(Publishing, PublishesTheWholeJournalIntoAStreamThatWasMadeAnew) {
     else w.lose_connection(false);
     ASSERT_TRUE(w.run_to_end()) << "seed " << seed << testing::PrintToString(w.notes);
     ASSERT_EQ(w.wrong_copies(), "") << "seed " << seed << testing::PrintToString(w.notes);
+  }
+}
+
+// What ClickHouse has: storage that takes messages in order, notes now and then how far it is, and looks for rows of other
+// streams when a message says that it comes again.
+struct Database {
+  std::map<std::string, int> rows;
+  std::size_t taken = 0;  // of the present stream
+
+  void store(const ModelServer& server, std::size_t up_to) {
+    for (; taken < std::min(up_to, server.stored.size()); ++taken) {
+      const auto& message = server.stored[taken];
+      for (const auto& line : message.lines) {
+        int& count = rows[line];
+        if (!message.again || count == 0) ++count;
+      }
+    }
+  }
+};
+
+TEST_P(Publishing, WhatWasStoredFromALostStreamIsNotStoredTwiceAndTheRestIsNotLost) {
+  int rewound_within = 0;
+  int offered = 0;
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    World w = world(seed, 80);
+    std::minstd_rand chaos(seed * 131);
+    Database database;
+    for (int lives = 1 + static_cast<int>(chaos() % 3); lives > 0; --lives) {
+      for (auto i = 50 + chaos() % 700; i > 0; --i) {
+        w.step();
+        if (chaos() % 4 == 0) database.store(w.server, database.taken + chaos() % 3);
+        if (chaos() % 8 == 0 && database.taken > 0) w.server.stored_through = w.server.stored[database.taken - 1].sequence;
+      }
+      const bool dies_too = chaos() % 2 == 0;
+      if (!dies_too) w.lose_connection(chaos() % 2 == 0);
+      database.store(w.server, database.taken + chaos() % 5);
+      w.server.make_anew();
+      database.taken = 0;
+      vary(w, static_cast<unsigned>(chaos() % 64));
+      if (dies_too) w.crash(false);
+    }
+    ASSERT_TRUE(w.run_to_end()) << "seed " << seed << testing::PrintToString(w.notes);
+    database.store(w.server, w.server.stored.size());
+    std::string wrong;
+    for (const auto& event : w.journal)
+      if (database.rows[event.json] != 1) wrong += event.json + " x" + std::to_string(database.rows[event.json]) + "; ";
+    ASSERT_EQ(wrong, "") << "seed " << seed << testing::PrintToString(w.notes);
+    for (const auto& after : w.rewinds) rewound_within += after != RecordPosition{} ? 1 : 0;
+    offered += static_cast<int>(w.rewinds.size());
+  }
+  EXPECT_GT(rewound_within, 100) << "what storage has noted is not published again";
+  EXPECT_GT(offered, rewound_within);
+}
+
+TEST_P(Publishing, WhatAServerLostAndStorageHadIsNotStoredTwice) {
+  for (unsigned seed = 1; seed <= 200; ++seed) {
+    World w = world(seed, 80);
+    std::minstd_rand chaos(seed * 53);
+    std::map<std::string, int> rows;
+    for (auto i = 100 + chaos() % 900; i > 0; --i) w.step();
+    // All that the server has is stored, and noted, when it loses its end.
+    for (const auto& message : w.server.stored)
+      for (const auto& line : message.lines) ++rows[line];
+    w.server.stored_through = w.server.last_sequence;
+    const auto kept = w.server.stored.size() - std::min<std::size_t>(w.server.stored.size(), chaos() % 12);
+    const bool dies_too = chaos() % 2 == 0;
+    if (!dies_too) w.lose_connection(false);
+    w.server.lose_last(w.server.stored.size() - kept);
+    if (dies_too) w.crash(false);
+    ASSERT_TRUE(w.run_to_end()) << "seed " << seed << testing::PrintToString(w.notes);
+    for (std::size_t i = kept; i < w.server.stored.size(); ++i) {
+      for (const auto& line : w.server.stored[i].lines)
+        if (!w.server.stored[i].again || rows[line] == 0) ++rows[line];
+    }
+    for (const auto& event : w.journal) ASSERT_EQ(rows[event.json], 1) << event.json << " seed " << seed << testing::PrintToString(w.notes);
   }
 }
 
