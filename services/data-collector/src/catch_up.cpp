@@ -2,13 +2,11 @@
 
 #include "base/log.hpp"
 #include "net/clock.hpp"
-#include "wire/json.hpp"
-#include "wire/subject.hpp"
 
 namespace mp::collector {
 
 CatchUp::CatchUp(journal::Journal& journal, Router::OptionsFor options, CatchUpStart start, EventSink& sink)
-    : journal_(journal), options_(std::move(options)), sink_(sink), next_(start) {}
+    : journal_(journal), options_(std::move(options)), sink_(sink), next_(start), offers_(sink, journal.id().text()) {}
 
 CatchUp::~CatchUp() = default;
 
@@ -61,13 +59,9 @@ void CatchUp::decode(const RawRecord& record, RecordPosition position) {
   held_record_ = position;
   router_->route(record, position, MonoTime{},
                  [&](const Source&, Outbox& out, std::span<const EventPosition> positions) {
-                   for (std::size_t i = 0; i < out.events.size(); ++i, ++number) {
-                     if (position < next_.record || (position == next_.record && number < next_.events_taken)) continue;
-                     auto& held = held_.emplace_back();
-                     wire::append_subject(held.subject, out.events[i]);
-                     wire::append_json(held.line, out.events[i]);
-                     held.position = positions[i];
-                   }
+                   if (position < next_.record) return;
+                   for (const auto& offered : offers_.of(out.events, positions))
+                     if (position > next_.record || number++ >= next_.events_taken) held_.push_back(offered);
                  });
   if (position > next_.record) next_ = {position, 0};
 }

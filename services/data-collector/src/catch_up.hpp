@@ -15,6 +15,7 @@
 #include "exchanges/router.hpp"
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"
+#include "offers.hpp"
 
 namespace mp::collector {
 
@@ -40,14 +41,10 @@ class CatchUp {
   const Error& error() const { return error_; }
   // The first event that has not been taken yet.
   CatchUpStart position() const { return next_; }
+  std::uint64_t too_large() const { return offers_.too_large(); }
   std::uint64_t records_lost() const { return cursor_ ? cursor_->lost_records() : 0; }
 
  private:
-  struct Held {
-    std::string subject;
-    EventPosition position;
-    std::string line;
-  };
   void begin_segment();
   bool offer_held();
   void decode(const RawRecord& record, RecordPosition position);
@@ -58,7 +55,8 @@ class CatchUp {
   CatchUpStart next_;
   std::unique_ptr<Router> router_;
   std::optional<journal::Cursor> cursor_;
-  std::deque<Held> held_;  // of one record at most
+  Offers offers_;
+  std::deque<OfferedEvent> held_;  // of one record at most
   RecordPosition held_record_;
   Error error_;
 };

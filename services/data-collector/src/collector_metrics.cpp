@@ -212,7 +212,7 @@ void CollectorMetrics::update(const EventCounts& events, const IngestCounters& i
   raise("marketprism_collector_resent_messages_total", "Messages sent again", {}, bus.resent);
   raise("marketprism_collector_publish_refusals_total", "Messages that the bus refused, a full stream for instance", {},
         bus.refusals);
-  raise("marketprism_collector_events_left_out_total", "Events that were too large for the bus", {}, bus.left_out);
+  raise("marketprism_collector_events_left_out_total", "Events that were too large for the bus", {}, ingest.too_large);
   raise("marketprism_collector_already_stored_events_total", "Events that the stream had when they were offered", {},
         bus.already_stored);
   outstanding_.set(static_cast<double>(bus.outstanding));

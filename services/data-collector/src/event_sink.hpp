@@ -23,7 +23,6 @@ struct SinkStatus {
   std::uint64_t bytes = 0;
   std::uint64_t resent = 0;
   std::uint64_t refusals = 0;        // answers that refused a message: a full stream
-  std::uint64_t left_out = 0;        // events too large for the bus
   std::uint64_t already_stored = 0;  // events that the stream had when they were offered
   std::optional<RecordPosition> highest_seen;  // of this journal, in the stream, when it was read back
 };
@@ -42,6 +41,8 @@ class EventSink {
   virtual ~EventSink() = default;
   virtual void set_callbacks(Callbacks callbacks) = 0;
 
+  // Whether the bus can take such an event at all. One that does not fit must not be offered.
+  virtual bool fits(std::string_view /*line*/) const { return true; }
   // `line` is one event as JSON without a line end. `full`: it was not taken.
   virtual Offer offer(std::string_view subject, EventPosition position, std::string_view line) = 0;
   // All events of the records up to this one have been offered.

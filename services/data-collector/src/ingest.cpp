@@ -2,8 +2,6 @@
 
 #include "journal/directory.hpp"
 #include "net/clock.hpp"
-#include "wire/json.hpp"
-#include "wire/subject.hpp"
 
 namespace mp::collector {
 namespace {
@@ -30,7 +28,8 @@ Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Route
       sink_(sink),
       loop_(loop),
       callbacks_(std::move(callbacks)),
-      router_(live_options_, journal.id().text()) {
+      router_(live_options_, journal.id().text()),
+      offers_(sink, journal.id().text()) {
   EventSink::Callbacks on_sink;
   on_sink.ready_for_more = [this] { continue_catching_up(); };
   on_sink.rewind = [this](RecordPosition acknowledged) {
@@ -220,19 +219,17 @@ void Ingest::tick(const Source& source, Instant now) {
 
 // False: with one of them we have fallen behind.
 bool Ingest::offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record) {
-  for (std::size_t i = 0; i < out.events.size() && !behind_; ++i) {
-    subject_.clear();
-    line_.clear();
-    wire::append_subject(subject_, out.events[i]);
-    wire::append_json(line_, out.events[i]);
-    if (sink_.offer(subject_, positions[i], line_) == EventSink::Offer::full) {
+  if (behind_) return true;
+  for (const auto& offered : offers_.of(out.events, positions)) {
+    if (sink_.offer(offered.subject, offered.position, offered.line) == EventSink::Offer::full) {
       ++counters_.times_behind;
       behind_ = CatchUpStart{record, events_of_record_};
-      return false;
+      break;
     }
     ++events_of_record_;
   }
-  return true;
+  counters_.too_large = too_large_before_ + offers_.too_large();
+  return !behind_;
 }
 
 std::optional<RecordPosition> Ingest::behind_from() const {
@@ -278,8 +275,14 @@ Unpublished Ingest::count_unpublished(std::chrono::milliseconds limit) const {
   return sink.counted;
 }
 
-void Ingest::fall_behind(CatchUpStart from) {
+void Ingest::end_catch_up() {
+  if (catch_up_) too_large_before_ += catch_up_->too_large();
   catch_up_.reset();
+  counters_.too_large = too_large_before_ + offers_.too_large();
+}
+
+void Ingest::fall_behind(CatchUpStart from) {
+  end_catch_up();
   behind_ = from;
   loop_.post([this, alive = alive_] {
     if (*alive) continue_catching_up();
@@ -294,7 +297,7 @@ void Ingest::continue_catching_up() {
   switch (progress) {
     case CatchUp::Progress::at_head:
       // Nothing can have been appended since: this is the thread that appends.
-      catch_up_.reset();
+      end_catch_up();
       behind_.reset();
       log::info("publishing has caught up with the journal");
       return;

@@ -17,6 +17,7 @@
 #include "catch_up.hpp"
 #include "event_sink.hpp"
 #include "exchanges/router.hpp"
+#include "offers.hpp"
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"
 #include "net/loop.hpp"
@@ -30,6 +31,7 @@ struct IngestCounters {
   std::uint64_t events = 0;           // released by live records
   std::uint64_t records_dropped = 0;  // the journal could not take them: a full disk
   std::uint64_t times_behind = 0;
+  std::uint64_t too_large = 0;        // events that the bus cannot take, replaced by what tells of them; each time one is met
 };
 
 // Events in the journal that the bus is not known to have.
@@ -97,6 +99,7 @@ class Ingest {
   [[nodiscard]] bool offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record);
   void fall_behind(CatchUpStart from);
   void continue_catching_up();
+  void end_catch_up();
 
   journal::Journal& journal_;
   Router::OptionsFor live_options_;
@@ -116,9 +119,10 @@ class Ingest {
   std::uint32_t events_of_record_ = 0;
   std::optional<CatchUpStart> behind_;
   std::unique_ptr<CatchUp> catch_up_;
+  std::uint64_t too_large_before_ = 0;  // of catch-ups that are over
   bool catch_up_is_posted_ = false;
 
-  std::string subject_, line_;
+  Offers offers_;
   IngestCounters counters_;
   bool failing_ = false;
   log::Sampler failures_;

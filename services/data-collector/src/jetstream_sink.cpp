@@ -55,7 +55,7 @@ class JetStreamSink final : public EventSink {
       if (callbacks_.rewind) callbacks_.rewind(after);
     };
     callbacks.rejected = [](const jetstream::Rejected& event) {
-      log::error("an event is too large for the bus and was left out",
+      log::error("an event became too large for the bus while it waited; it is replaced when it is offered again",
                  {{"subject", event.subject}, {"bytes", event.bytes}, {"reason", event.reason}});
     };
     callbacks.note = tell;
@@ -70,6 +70,7 @@ class JetStreamSink final : public EventSink {
     callbacks_ = std::move(callbacks);
     sink_->start();
   }
+  bool fits(std::string_view line) const override { return sink_->fits(line); }
   Offer offer(std::string_view subject, EventPosition position, std::string_view line) override {
     return sink_->offer(subject, position, line) == jetstream::Offer::taken ? Offer::taken : Offer::full;
   }
@@ -87,7 +88,6 @@ class JetStreamSink final : public EventSink {
     status.bytes = counters.bytes_sent;
     status.resent = counters.messages_resent;
     status.refusals = counters.refusals;
-    status.left_out = counters.events_rejected;
     status.already_stored = counters.read_back_hits;
     if (const auto seen = sink_->highest_seen()) status.highest_seen = seen->record;
     return status;

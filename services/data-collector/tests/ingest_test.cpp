@@ -25,7 +25,9 @@ class MemorySink final : public EventSink {
   explicit MemorySink(Stored& stored) : stored_(stored) {}
 
   void set_callbacks(Callbacks callbacks) override { callbacks_ = std::move(callbacks); }
+  bool fits(std::string_view line) const override { return line.size() <= largest; }
   Offer offer(std::string_view subject, EventPosition position, std::string_view line) override {
+    EXPECT_LE(line.size(), largest);
     if (room == 0) return Offer::full;
     --room;
     const auto [at, is_new] = stored_.try_emplace({std::string(subject), position}, line);
@@ -59,6 +61,7 @@ class MemorySink final : public EventSink {
   void start_at(RecordPosition acked) { acked_ = acked; }
 
   std::size_t room = SIZE_MAX;
+  std::size_t largest = SIZE_MAX;
   std::size_t offered_again = 0;
 
  private:
@@ -310,6 +313,62 @@ TEST_F(IngestTest, AnEventAcknowledgedButNotYetNotedIsOfferedAgainWithTheSamePos
   start({});  // the note was lost
   EXPECT_EQ(sink_->offered_again, before.size());
   EXPECT_EQ(stored_trades(), numbers(1, 6));
+}
+
+// One trade with a long id among others: too large for this bus, told by a rejected event and a gap, the same
+// wherever publishing was interrupted.
+TEST_F(IngestTest, AnEventTooLargeForTheBusIsReplacedByWhatTellsOfIt) {
+  MemorySink::Stored whole;
+  for (std::size_t room = 0; room <= 12; ++room) {
+    if (room > 0) {
+      TearDown();
+      stored_.clear();
+      now_ = wall_from_nanos(1'790'000'000'200'000'000);
+      SetUp();
+    }
+    sink_->largest = 70'000;
+    sink_->room = room == 0 ? SIZE_MAX : room;
+    instruments();
+    trade(1);
+    record(RecordKind::text, {}, "{\"" + std::string(100'000, 'x') + "\":");  // rejected, and too large for it
+    trade(2);
+    run();
+    if (room > 0) sink_->make_room(SIZE_MAX);
+    run();
+    EXPECT_EQ(stored_trades(), numbers(1, 2)) << room;
+    if (room == 0) whole = stored_;
+    EXPECT_GE(ingest_->counters().too_large, 1u) << room;
+    std::size_t replaced = 0;
+    for (const auto& [key, line] : stored_) {
+      if (key.first != "rejected-data.binance.spot") continue;
+      ++replaced;
+      EXPECT_EQ(key.second.ordinal, kFirstReplacement);
+    }
+    EXPECT_EQ(replaced, 1u);
+  }
+}
+
+TEST(Replacements, ADeltaBecomesARejectedEventAndAGap) {
+  OrderBookDelta delta;
+  delta.meta = {std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"}), wall_from_nanos(3), wall_from_nanos(5), DataSource::live};
+  delta.first_update_id = 11;
+  delta.last_update_id = 19;
+  std::string text(kKeptOfText - 1, 'a');
+  text += "\u00e9\u00e9";  // the limit is inside the first of them
+  const auto events = replacements_of(delta, 2'000'000, text, "j-1-2-9");
+  ASSERT_EQ(events.size(), 2u);
+  const auto& rejected = std::get<Rejected>(events[0]);
+  EXPECT_EQ(rejected.exchange, "binance");
+  EXPECT_EQ(rejected.data_type, DataType::orderbook_delta);
+  EXPECT_NE(rejected.reason.find("2000000 bytes"), std::string::npos);
+  EXPECT_EQ(rejected.raw, std::string(kKeptOfText - 1, 'a'));
+  const auto& gap = std::get<Gap>(events[1]);
+  EXPECT_EQ(gap.data_type, DataType::orderbook_delta);
+  EXPECT_EQ(gap.cause, GapCause::overflow);
+  EXPECT_EQ(gap.gap_start, wall_from_nanos(3));
+  EXPECT_EQ(gap.last_id, "10");
+  EXPECT_EQ(gap.next_id, "20");
+  EXPECT_EQ(gap.gap_id, "j-1-2-9");
 }
 
 TEST_F(IngestTest, WhatTheBusLostIsOfferedAgain) {

@@ -38,6 +38,11 @@ std::optional<MessageBody> message_of(const EventPosition& position, std::string
   return body;
 }
 
+bool fits_alone(std::string_view json, const MessageLimits& limits) {
+  const auto size = json.size() + 1;
+  return (size <= limits.compress_above && size <= room(limits)) || message_of({}, json, limits).has_value();
+}
+
 bool fits(const MessageBody& body, std::string_view json, const MessageLimits& limits) {
   const std::size_t size = body.text.size() + json.size() + 1;
   return !body.compressed && size <= limits.cut_at && size <= room(limits);

@@ -43,6 +43,8 @@ struct MessageBody {
   const EventPosition& last() const { return events.back().position; }
 };
 
+// Whether an event fits a message at all.
+bool fits_alone(std::string_view json, const MessageLimits& limits);
 // An event alone in a message; nullopt when it is too large even compressed.
 std::optional<MessageBody> message_of(const EventPosition& position, std::string_view json, const MessageLimits& limits);
 // Whether the event can still be put into that message.

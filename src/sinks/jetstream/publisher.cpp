@@ -90,9 +90,11 @@ Offer Publisher::offer(std::string_view subject_name, const EventPosition& posit
   return Offer::taken;
 }
 
+bool Publisher::fits(std::string_view json) const { return fits_alone(json, limits_); }
+
 void Publisher::queue_event(Subject& subject, const EventPosition& position, std::string_view json, MonoTime now) {
   if (Pending* open = at(subject.open); open != nullptr && open->state == MessageState::queued && !open->was_sent &&
-                                        fits(open->body, json, limits_)) {
+                                        jetstream::fits(open->body, json, limits_)) {
     const std::size_t before_it = cost_of(open->body);
     append_event(open->body, position, json);
     bytes_ += cost_of(open->body) - before_it;
@@ -296,6 +298,7 @@ void Publisher::described(std::uint64_t generation, const StreamView& stream, In
   if (generation != generation_ || step_ != Step::describing) return;
   stream_ = stream;
   reckon_room(stream);
+  limit_fell_ = limit_fell_ || (stream.max_payload < limits_.max_payload && pending_ > 0);
   limits_.max_payload = stream.max_payload;
   in_doubt_ = start_in_doubt_ = false;
   for (auto& [name, subject] : subjects_) {
@@ -442,7 +445,10 @@ void Publisher::read_back_done(std::uint64_t generation, Instant) {
     }
     cursor_.lost_its_end = true;
     rewind(cursor_.history.back().through);
+  } else if (limit_fell_) {
+    rewind(cursor_.history.back().through);
   }
+  limit_fell_ = false;
   drop_what_is_stored();
   stored_is_known_ = true;
   fast_ = options_.allow_fast_ingest && stream_.allow_batched && !fast_is_refused_;

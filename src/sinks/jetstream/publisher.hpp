@@ -91,6 +91,7 @@ struct Poll { std::uint64_t generation = 0; };                              // -
 struct NoteAcked { std::uint64_t sequence = 0; };                           // write acked_key(journal)
 // To the collector:
 struct Rewind { RecordPosition after; };  // offer again everything of later records; forget what was offered
+// An event that does not fit was offered all the same. It is not published.
 struct Rejected { std::string subject; EventPosition position; std::size_t bytes = 0; std::string reason; };
 struct ReadyForMore {};
 struct Note { Level level = Level::info; std::string text; };
@@ -136,6 +137,9 @@ class Publisher {
   Publisher(PublisherOptions options, std::optional<Cursor> cursor);
 
   // ---- the collector's side
+  // Whether the event fits a message of the server, compressed if need be. (Before the first connection: of its default
+  // max_payload; a server that takes less makes everything unacknowledged be offered again.)
+  bool fits(std::string_view json) const;
   Offer offer(std::string_view subject, const EventPosition& position, std::string_view json, Instant now);
   void offered_through(const RecordPosition& record);
   // Everything of records up to it is stored. At the start: where offering has to begin after.
@@ -287,6 +291,7 @@ class Publisher {
   std::size_t candidate_ = 0;
   std::uint64_t read_from_ = 0;
   std::uint64_t found_ = 0;         // messages of this journal that the read-back saw
+  bool limit_fell_ = false;       // what waits may be too large for this server
   bool stored_is_known_ = false;  // the subjects' intervals are those of the stream
 
   std::unordered_map<std::string_view, std::unique_ptr<Subject>> subjects_;

@@ -644,6 +644,8 @@ Sink::~Sink() {
   impl_->worker.stop();
 }
 
+bool Sink::fits(std::string_view json) const { return impl_->publisher.fits(json); }
+
 Offer Sink::offer(std::string_view subject, const EventPosition& position, std::string_view json) {
   const Offer outcome = impl_->publisher.offer(subject, position, json, now());
   impl_->pump();

@@ -48,6 +48,8 @@ class Sink {
   // acknowledged: the rest is published after the next start.
   bool stop(milliseconds timeout);
 
+  // Whether an event can be published at all; one that does not fit must not be offered.
+  bool fits(std::string_view json) const;
   // The first offer after opening is the first event of a record later than acked_through().
   // Positions rise within a subject; records rise over all offers, except after `rewind`.
   // `json` is one event without line end.

@@ -62,6 +62,7 @@ class ModelServer {
   std::size_t capacity = 1'000'000;  // messages
   std::int64_t max_bytes = -1;       // told, not enforced
   std::uint64_t bytes = 0;
+  std::size_t max_payload = 1'048'576;
   std::vector<Stored> stored;
   std::uint64_t last_sequence = 0;
   std::uint64_t first_sequence = 1;
@@ -81,6 +82,7 @@ class ModelServer {
     out.allow_batched = has_fast_ingest;
     out.control_subject = "trade-data.x";
     out.stored_through = stored_through;
+    out.max_payload = max_payload;
     return out;
   }
 
@@ -286,6 +288,9 @@ class World {
     do_commands();
     answer_one_question();
   }
+
+  // The collector goes on while the connection is down.
+  void step_offering() { offer_some(); }
 
   bool all_is_acked() const {
     return next_offer_ == journal.size() && publisher->outstanding_messages() == 0 &&

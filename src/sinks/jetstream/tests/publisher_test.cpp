@@ -301,6 +301,8 @@ TEST_P(Publishing, AnEventTooLargeEvenCompressedIsReported) {
   std::string noise(3'000'000, ' ');
   std::minstd_rand random(1);
   for (char& c : noise) c = static_cast<char>('!' + random() % 90);
+  EXPECT_FALSE(p.fits(noise));
+  EXPECT_TRUE(p.fits("{}"));
   EXPECT_EQ(p.offer("s", {{1, 1}, 0}, noise, idle.world.now), Offer::taken);
   const auto commands = p.take_commands();
   ASSERT_EQ(commands.size(), 1u);
@@ -309,11 +311,31 @@ TEST_P(Publishing, AnEventTooLargeEvenCompressedIsReported) {
   EXPECT_THAT(rejected.reason, testing::HasSubstr("3000000 bytes"));
   EXPECT_EQ(p.outstanding_messages(), 0u);
   const std::string smooth(3'000'000, 'a');
+  EXPECT_TRUE(p.fits(smooth));
   EXPECT_EQ(p.offer("s", {{1, 2}, 0}, smooth, idle.world.now), Offer::taken);
   const Outgoing* out = p.next_send(idle.world.now);
   ASSERT_NE(out, nullptr);
   EXPECT_TRUE(out->compressed);
   EXPECT_EQ(decompressed(out->payload), smooth + "\n");
+}
+
+TEST_P(Publishing, AServerThatTakesLessIsOfferedEverythingAgain) {
+  World w = world(3);
+  w.server.max_payload = 200'000;
+  ASSERT_TRUE(w.run_to_end()) << testing::PrintToString(w.notes);
+  EXPECT_EQ(w.wrong_copies(), "");
+  w.lose_connection(true);
+  std::string noise(150'000, ' ');
+  std::minstd_rand random(1);
+  for (char& c : noise) c = static_cast<char>('!' + random() % 90);
+  const EventPosition last{{99, 1}, 0};
+  ASSERT_TRUE(w.publisher->fits(noise));
+  w.journal.push_back({"trade-data.x.spot.A", last, noise});
+  while (w.publisher->outstanding_messages() == 0) w.step_offering();
+  w.server.max_payload = 100'000;
+  const auto before = w.rewinds.size();
+  while (w.rewinds.size() == before) w.step();
+  EXPECT_FALSE(w.publisher->fits(noise));
 }
 
 TEST(Publisher, MemoryIsBoundedAndSaysWhenThereIsRoom) {
