@@ -7,6 +7,7 @@
 #include <charconv>
 #include <deque>
 #include <map>
+#include <tuple>
 
 #include "base/text.hpp"
 #include "journal/byte_source.hpp"
@@ -73,6 +74,25 @@ Result<std::string> sha256_of_file(const std::filesystem::path& path) {
     offset += *got;
   }
 }
+
+namespace {
+
+// The files by their SHA-256.
+Result<std::map<std::string, std::filesystem::path>> digests_of(const std::vector<std::filesystem::path>& files) {
+  if (files.empty()) return Error{Errc::usage, "captures", "no file is given"};
+  std::map<std::string, std::filesystem::path> by_digest;
+  for (const auto& path : files) {
+    const auto digest = sha256_of_file(path);
+    if (!digest) return digest.error();
+    const auto [at, added] = by_digest.emplace(*digest, path);
+    if (!added)
+      return Error{Errc::usage, path.string(),
+                   fmt::format("has the same content as {}; name each capture once", at->second.string())};
+  }
+  return by_digest;
+}
+
+}  // namespace
 
 struct CaptureSet::State {
   struct Connected {
@@ -297,17 +317,61 @@ CaptureSet::CaptureSet(CaptureSet&&) noexcept = default;
 CaptureSet& CaptureSet::operator=(CaptureSet&&) noexcept = default;
 CaptureSet::~CaptureSet() = default;
 
-Result<CaptureSet> CaptureSet::open(std::vector<std::filesystem::path> files, SourceOfUrl source_of_url) {
-  if (files.empty()) return Error{Errc::usage, "captures", "no file is given"};
-  std::map<std::string, std::filesystem::path> by_digest;
-  for (const auto& path : files) {
-    const auto digest = sha256_of_file(path);
-    if (!digest) return digest.error();
-    const auto [at, added] = by_digest.emplace(*digest, path);
-    if (!added)
-      return Error{Errc::usage, path.string(),
-                   fmt::format("has the same content as {}; name each capture once", at->second.string())};
+Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesystem::path>& files, const SourceOfUrl& source_of_url) {
+  auto by_digest = digests_of(files);
+  if (!by_digest) return by_digest.error();
+  std::vector<CaptureFacts> out;
+  for (auto& [digest, path] : *by_digest) {
+    CaptureFacts facts{path, digest, {}, std::nullopt};
+    auto file = CaptureFile::open(path);
+    if (!file) return file.error();
+    while (const auto line = file->next()) {
+      if (!*line) break;
+      facts.first = std::min(facts.first.value_or((*line)->received_at), (*line)->received_at);
+      if (!(*line)->exchange.empty()) {
+        facts.sources.insert({std::string((*line)->exchange), std::string((*line)->market)});
+      } else if (const auto source = source_of_url ? source_of_url((*line)->url) : std::nullopt) {
+        facts.sources.insert(*source);
+      }
+    }
+    out.push_back(std::move(facts));
   }
+  return out;
+}
+
+std::vector<std::vector<std::filesystem::path>> in_playing_order(std::vector<CaptureFacts> captures) {
+  std::stable_sort(captures.begin(), captures.end(), [](const auto& a, const auto& b) { return std::tie(a.first, a.digest) < std::tie(b.first, b.digest); });
+  struct Group {
+    std::set<Source> sources;
+    std::vector<std::size_t> members;
+  };
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < captures.size(); ++i) {
+    Group joined{captures[i].sources, {i}};
+    const auto shares = [&](const Group& group) {
+      return std::ranges::any_of(captures[i].sources, [&](const Source& source) { return group.sources.contains(source); });
+    };
+    for (const auto& group : groups) {
+      if (!shares(group)) continue;
+      joined.sources.insert(group.sources.begin(), group.sources.end());
+      joined.members.insert(joined.members.end(), group.members.begin(), group.members.end());
+    }
+    std::erase_if(groups, shares);
+    std::ranges::sort(joined.members);
+    groups.push_back(std::move(joined));
+  }
+  std::vector<std::vector<std::filesystem::path>> out;
+  for (const auto& group : groups) {
+    auto& paths = out.emplace_back();
+    for (const auto member : group.members) paths.push_back(captures[member].path);
+  }
+  return out;
+}
+
+Result<CaptureSet> CaptureSet::open(std::vector<std::filesystem::path> files, SourceOfUrl source_of_url) {
+  auto found = digests_of(files);
+  if (!found) return found.error();
+  const auto& by_digest = *found;
   auto state = std::make_unique<State>();
   state->source_of_url = std::move(source_of_url);
   std::vector<std::string> digests;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,21 @@ class CaptureSet {
   explicit CaptureSet(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// What a recording is made of, found out by reading it once.
+struct CaptureFacts {
+  std::filesystem::path path;
+  std::string digest;            // SHA-256, 32 bytes
+  std::set<Source> sources;      // whose lines it holds, as CaptureSet tells them
+  std::optional<WallTime> first; // the earliest of its lines
+};
+// In the order of their digests. Errc::usage: one content given twice. A line that is no capture line ends the look at its
+// file: whoever plays it is told.
+[[nodiscard]] Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesystem::path>& files, const SourceOfUrl& source_of_url);
+
+// Groups of recordings that have a source in common with another of their group: each to be played in its order, by first
+// line, then by digest. Different groups have no source in common.
+std::vector<std::vector<std::filesystem::path>> in_playing_order(std::vector<CaptureFacts> captures);
 
 // 32 bytes.
 [[nodiscard]] Result<std::string> sha256_of_file(const std::filesystem::path& path);

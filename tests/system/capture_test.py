@@ -153,6 +153,51 @@ def play(binary, data, captures):
     return read_lines(books)
 
 
+def one_after_the_other(binary, usdm, spot, expected):
+    """First one, then both; then once more into the same ClickHouse, but with NATS's store and the journals gone."""
+    data = tempfile.mkdtemp(prefix="mp-capture-")
+    problems = []
+    for step, files in enumerate(([spot], [usdm, spot], [spot, usdm])):
+        if step == 2:
+            for part in ("nats", "journal"):
+                shutil.rmtree(os.path.join(data, part))
+        play(binary, data, files)
+        with StoredData(binary, data) as clickhouse:
+            counts = counts_of(clickhouse)
+        if step > 0 and counts != expected:
+            problems.append(f"played in step {step}, {files}: {counts}, expected {expected}")
+    if not problems:
+        shutil.rmtree(data)
+    return problems
+
+
+def same_source_twice(binary, usdm, counts):
+    """Two recordings of one venue's market: played one after the other, each as if alone."""
+    data = tempfile.mkdtemp(prefix="mp-capture-")
+    later = os.path.join(data, "an hour later.jsonl")
+    with open(usdm) as file, open(later, "w") as out:
+        for line in file:
+            record = json.loads(line, parse_float=decimal.Decimal)
+            shifted = str(record["t"] + 3600)
+            out.write(line.replace(f'"t": {record["t"]}', f'"t": {shifted}', 1).replace(f'"t":{record["t"]}', f'"t":{shifted}', 1))
+    play(binary, data, [usdm])
+    with StoredData(binary, data) as clickhouse:
+        alone = counts_of(clickhouse)
+    final_books = play(binary, data, [later, usdm])
+    problems = []
+    with StoredData(binary, data) as clickhouse:
+        both = counts_of(clickhouse)
+        for table in ("trades", "orderbook_deltas", "data_gaps", "rejected_messages"):
+            if int(both[table]) != 2 * int(alone[table]):
+                problems.append(f"two recordings of one source: {both[table]} {table}, {alone[table]} of one alone")
+        held = held_books(final_books)
+        if rebuilt_books(clickhouse, DATABASE) != held:
+            problems.append("two recordings of one source: the books differ from those held")
+    if not problems:
+        shutil.rmtree(data)
+    return problems
+
+
 def main():
     binary, folder = sys.argv[1:3]
     usdm, spot = (os.path.join(folder, name) for name in ("binance_usdm.jsonl", "binance_spot.jsonl"))
@@ -164,12 +209,15 @@ def main():
     with StoredData(binary, data) as clickhouse:
         problems = check(clickhouse, expected, final_books)
         before = counts_of(clickhouse)
-    play(binary, data, [spot, usdm])  # the order of the files is no difference
-    with StoredData(binary, data) as clickhouse:
-        after = counts_of(clickhouse)
-        problems += check(clickhouse, expected, final_books)
-    if before != after:
-        problems.append(f"playing again changed the tables: {before} -> {after}")
+    for again in ([spot, usdm], [usdm], [spot]):  # neither their order nor a part of them makes a difference
+        play(binary, data, again)
+        with StoredData(binary, data) as clickhouse:
+            after = counts_of(clickhouse)
+            problems += check(clickhouse, expected, final_books)
+        if before != after:
+            problems.append(f"playing {again} again changed the tables: {before} -> {after}")
+    problems += one_after_the_other(binary, usdm, spot, before)
+    problems += same_source_twice(binary, usdm, before)
     for problem in problems:
         print("FAILED", problem)
     if not problems:

@@ -12,13 +12,10 @@
 #include "base/text.hpp"
 #include "collector_metrics.hpp"
 #include "health.hpp"
-#include "ingest.hpp"
-#include "jetstream_sink.hpp"
-#include "journal/journal.hpp"
+#include "lanes.hpp"
 #include "net/clock.hpp"
 #include "net/http_client.hpp"
 #include "net/loop.hpp"
-#include "playback.hpp"
 #include "socket_driver.hpp"
 #include "telemetry/endpoints.hpp"
 #include "wire/json.hpp"
@@ -42,15 +39,18 @@ SessionOptions for_catch_up(SessionOptions options) {
 class Collector {
  public:
   explicit Collector(const CollectorOptions& options)
-      : options_(options), housekeeping_(loop_), flush_check_(loop_), drain_timer_(loop_), metrics_view_(metrics_) {}
+      : options_(options),
+        housekeeping_(loop_),
+        flush_check_(loop_),
+        drain_timer_(loop_),
+        metrics_view_(metrics_),
+        lanes_(options, loop_, lane_makers()) {}
 
   Result<void> start();
   Result<Ended> run();
 
  private:
-  Result<void> open_journal();
-  Result<void> open_sink();
-  Result<void> open_captures();
+  Lanes::Makers lane_makers();
   SessionOptions options_for(const Source& source) const;
   void add_drivers();
   void take_outbox(const Source& source, const RawRecord* record, Outbox& out);
@@ -60,7 +60,6 @@ class Collector {
   void publish_health();
   HealthInputs health_inputs() const;
   std::vector<StreamStatus> streams();
-  bool is_drained() const;
   void request_stop();
   void drain();
   void finish();
@@ -75,22 +74,18 @@ class Collector {
   CollectorMetrics metrics_view_;
   net::AsyncHttp http_;
   RestBudgets budgets_;
-  std::unique_ptr<journal::CaptureSet> captures_;
-  std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<EventSink> sink_;
-  std::unique_ptr<Ingest> ingest_;
+  Lanes lanes_;
   std::map<Source, std::unique_ptr<SocketDriver>> drivers_;
   std::map<Source, WallTime> flush_due_;
-  std::unique_ptr<Playback> playback_;
   EventCounts counts_;
   log::Sampler notices_;
   ConnectionId last_connection_ = 0;
   MonoTime started_ = net::now().mono;
-  UnpublishedAge unpublished_;
   MonoTime next_retention_{};
   MonoTime next_stream_metrics_{};
   bool stopping_ = false;
   std::optional<Error> refusal_;  // of the configuration, by a venue's own list
+  std::optional<Error> failure_;  // a recording's journal could not be opened
   std::size_t drivers_to_stop_ = 0;
 
   std::mutex health_mutex_;
@@ -111,32 +106,15 @@ Result<void> Collector::start() {
   });
   if (!endpoints) return endpoints.error();
   endpoints_ = std::move(*endpoints);
-  if (auto opened = open_captures(); !opened) return opened.error();
-  if (auto opened = open_journal(); !opened) return opened.error();
-  if (auto opened = open_sink(); !opened) return opened.error();
-
-  Ingest::Callbacks callbacks;
-  callbacks.outbox = [this](const Source& source, const RawRecord* record, Outbox& out) {
-    take_outbox(source, record, out);
-  };
-  callbacks.group_done = [this](std::chrono::nanoseconds delay) { metrics_view_.group_done(delay); };
-  ingest_ = std::make_unique<Ingest>(
-      *journal_, [this](const Source& source) { return options_for(source); },
-      [this](const Source& source) { return for_catch_up(options_for(source)); }, *sink_, loop_,
-      std::move(callbacks));
-  if (auto recovered = ingest_->recover(); !recovered) return recovered.error();
-  last_connection_ = journal_->highest_connection();
-
-  if (captures_) {
-    // What an earlier run has played stands in the journal record by record.
-    playback_ = std::make_unique<Playback>(std::move(captures_), options_.playback.speed, journal_->recovered().records,
-                                           *ingest_, loop_, [] { log::info("the recording has been played"); });
-    playback_->start();
+  if (!options_.playback.files.empty()) {
+    if (auto opened = lanes_.open_recordings(); !opened) return opened.error();
   } else {
+    if (auto opened = lanes_.open_live(); !opened) return opened.error();
+    last_connection_ = lanes_.live_journal().highest_connection();
     add_drivers();
     for (const auto& source : options_.sources)
-      if (auto added = ingest_->router().add(source.source); !added) return added.error();
-    ingest_->add(control_record(RecordKind::start));
+      if (auto added = lanes_.live().router().add(source.source); !added) return added.error();
+    lanes_.live().add(control_record(RecordKind::start));
   }
   keep_house();
   flush_due_sources();
@@ -144,48 +122,18 @@ Result<void> Collector::start() {
   return {};
 }
 
-Result<void> Collector::open_captures() {
-  if (options_.playback.files.empty()) return {};
-  const std::vector<std::filesystem::path> files(options_.playback.files.begin(), options_.playback.files.end());
-  auto captures = journal::CaptureSet::open(files, source_of_url);
-  if (!captures) return captures.error();
-  captures_ = std::make_unique<journal::CaptureSet>(std::move(*captures));
-  return {};
-}
-
-Result<void> Collector::open_journal() {
-  journal::JournalOptions journal;
-  journal.directory = options_.journal.directory;
-  journal.sync_interval = options_.journal.fsync_interval;
-  journal.segment_bytes = options_.journal.segment_bytes;
-  journal.segment_age = options_.journal.segment_age;
-  journal.retention.max_age = options_.journal.keep_acknowledged;
-  journal.retention.max_bytes = options_.journal.keep_bytes;
-  if (captures_) {
-    journal.id = captures_->journal_id();
-    journal.directory /= "replay-" + journal.id->text().substr(0, 16);
-  }
-  auto opened = journal::Journal::open(std::move(journal));
-  if (!opened) return opened.error();
-  journal_ = std::move(*opened);
-  telemetry::add_disk_metrics(metrics_, "journal", journal_->directory().string());
-  const auto& found = journal_->recovered();
-  if (found.numbered > found.last_segment) {
-    log::warn("the journal's newest segments are not on the disk, as after a power cut; their numbers are not used again",
-              {{"last_found", found.last_segment}, {"last_begun", found.numbered}});
-  }
-  log::info("journal opened", {{"directory", journal_->directory().string()}, {"id", journal_->id().text()},
-                               {"segments", found.segments}, {"closed_in_order", found.closed_in_order}});
-  return {};
-}
-
-Result<void> Collector::open_sink() {
-  auto bus = options_.bus;
-  bus.journal_id_is_random = !captures_;
-  auto sink = open_jetstream_sink(bus, *journal_, loop_);
-  if (!sink) return sink.error();
-  sink_ = std::move(*sink);
-  return {};
+Lanes::Makers Collector::lane_makers() {
+  Lanes::Makers make;
+  make.live_options = [this](const Source& source) { return options_for(source); };
+  make.catch_up_options = [this](const Source& source) { return for_catch_up(options_for(source)); };
+  make.callbacks.outbox = [this](const Source& source, const RawRecord* record, Outbox& out) {
+    take_outbox(source, record, out);
+  };
+  make.callbacks.group_done = [this](std::chrono::nanoseconds delay) { metrics_view_.group_done(delay); };
+  make.journal_opened = [this](const journal::Journal& journal) {
+    telemetry::add_disk_metrics(metrics_, "journal", journal.directory().string());
+  };
+  return make;
 }
 
 SessionOptions Collector::options_for(const Source& source) const {
@@ -209,8 +157,8 @@ void Collector::add_drivers() {
     const auto proxy = options_.proxies.find(source);
     driver.proxy = proxy == options_.proxies.end() ? "" : proxy->second;
     SocketDriver::Callbacks callbacks;
-    callbacks.record = [this](const RawRecord& record) { ingest_->add(record); };
-    callbacks.tick = [this, source](Instant now) { ingest_->tick(source, now); };
+    callbacks.record = [this](const RawRecord& record) { lanes_.live().add(record); };
+    callbacks.tick = [this, source](Instant now) { lanes_.live().tick(source, now); };
     callbacks.next_connection = [this] { return ++last_connection_; };
     drivers_[source] =
         std::make_unique<SocketDriver>(source, driver, loop_, http_, budgets_, std::move(callbacks));
@@ -257,45 +205,42 @@ void Collector::flush_due_sources() {
     if (source == drivers_.end() || stopping_) continue;
     auto record = control_record(RecordKind::flush);
     record.source = &source->second->source();
-    ingest_->add(record);
+    lanes_.live().add(record);
   }
   flush_check_.set_after(kFlushCheck, [this] { flush_due_sources(); });
 }
 
 void Collector::keep_house() {
   const auto now = net::now();
-  journal_->set_acknowledged(sink_->acked_through());
-  if (const auto error = journal_->take_sync_error())
-    log::error("the journal could not be forced to the disk", {{"error", *error}});
-  if (now.mono >= next_retention_) {
-    next_retention_ = now.mono + kRetention;
-    if (const auto kept = journal_->apply_retention(now.wall))
-      metrics_view_.update_journal(*kept);
-    else
-      log::warn("old journal segments could not be removed", {{"error", kept.error()}});
+  const bool with_retention = now.mono >= next_retention_;
+  if (with_retention) next_retention_ = now.mono + kRetention;
+  if (const auto kept = lanes_.keep_house(now, with_retention); !kept && !failure_) {
+    failure_ = kept.error();
+    if (!stopping_) request_stop();
   }
-  ingest_->retry_catch_up();
-  if (const auto seen = sink_->status().highest_seen) journal_->raise_floor(seen->segment);
-  metrics_view_.update(counts_, ingest_->counters(), sink_->status(), journal_->counters(), drivers_,
-                       ingest_->router(), ingest_->behind_from().has_value());
-  unpublished_.update(ingest_->head(), sink_->acked_through(), now.mono);
+  if (const auto kept = lanes_.kept()) metrics_view_.update_journal(*kept);
+  lanes_.each_router([&](Router& router) {
+    metrics_view_.update(counts_, lanes_.counters(), lanes_.bus(), lanes_.journal_counters(), drivers_, router, lanes_.behind());
+  });
   if (now.mono >= next_stream_metrics_) {
     next_stream_metrics_ = now.mono + kStreamMetrics;
-    metrics_view_.update_times(streams(), unpublished_.value(now.mono), now.mono);
+    metrics_view_.update_times(streams(), lanes_.unpublished_for(now.mono), now.mono);
   }
   publish_health();
-  if (options_.exit_when_done && playback_ && playback_->is_done() && is_drained() && !stopping_) request_stop();
+  if (options_.exit_when_done && lanes_.is_playback() && lanes_.playback_is_done() && lanes_.is_drained() && !stopping_) request_stop();
   housekeeping_.set_after(kHousekeeping, [this] { keep_house(); });
 }
 
 std::vector<StreamStatus> Collector::streams() {
   std::vector<StreamStatus> all;
-  for (const auto& source : ingest_->router().sources()) ingest_->router().session(source)->describe(all);
+  lanes_.each_router([&](Router& router) {
+    for (const auto& source : router.sources()) router.session(source)->describe(all);
+  });
   return all;
 }
 
 HealthInputs Collector::health_inputs() const {
-  const auto bus = sink_->status();
+  const auto bus = lanes_.bus();
   const auto now = net::now();
   HealthInputs in;
   in.now = now.wall;
@@ -306,15 +251,15 @@ HealthInputs Collector::health_inputs() const {
     in.gaps += types[static_cast<std::size_t>(DataType::gap)];
     in.rejected += types[static_cast<std::size_t>(DataType::rejected)];
   }
-  in.journal_failing = ingest_->journal_is_failing();
-  in.records_dropped = ingest_->counters().records_dropped;
+  in.journal_failing = lanes_.journal_is_failing();
+  in.records_dropped = lanes_.counters().records_dropped;
   in.bus_publishing = bus.publishing;
   in.bus_state = bus.state;
   in.outstanding = bus.outstanding;
-  in.behind = ingest_->behind_from().has_value();
-  in.drained = is_drained();
+  in.behind = lanes_.behind();
+  in.drained = lanes_.is_drained();
   in.connected = std::ranges::all_of(drivers_, [](const auto& entry) { return entry.second->is_connected(); });
-  if (playback_) in.playback_done = playback_->is_done();
+  if (lanes_.is_playback()) in.playback_done = lanes_.playback_is_done();
   in.stopping = stopping_;
   return in;
 }
@@ -323,10 +268,6 @@ void Collector::publish_health() {
   auto text = render_health(health_inputs(), streams());
   const std::scoped_lock lock(health_mutex_);
   health_ = std::move(text);
-}
-
-bool Collector::is_drained() const {
-  return ingest_->is_caught_up() && sink_->acked_through() >= ingest_->head();
 }
 
 RawRecord Collector::control_record(RecordKind kind) const {
@@ -353,14 +294,15 @@ void Collector::request_stop() {
 }
 
 void Collector::drain() {
-  if (!playback_) ingest_->add(control_record(RecordKind::stop));
-  ingest_->commit();
+  lanes_.stop_playing();
+  if (!lanes_.is_playback()) lanes_.live().add(control_record(RecordKind::stop));
+  lanes_.commit();
   const auto deadline = net::now().mono + options_.drain_timeout;
   auto check = std::make_shared<std::function<void()>>();
   *check = [this, deadline, weak = std::weak_ptr(check)] {
-    if (is_drained()) return finish();
+    if (lanes_.is_drained()) return finish();
     if (net::now().mono >= deadline) {
-      log::warn("the bus has not taken everything in time", {{"outstanding", sink_->status().outstanding}});
+      log::warn("the bus has not taken everything in time", {{"outstanding", lanes_.bus().outstanding}});
       return finish();
     }
     drain_timer_.set_after(5ms, [again = weak.lock()] { (*again)(); });
@@ -371,17 +313,15 @@ void Collector::drain() {
 void Collector::finish() {
   write_final_books();
   publish_health();
-  sink_->stop();
+  lanes_.stop_sinks();
   write_end_report();
-  journal_->set_acknowledged(sink_->acked_through());
-  if (const auto closed = journal_->close(); !closed)
-    log::error("the journal could not be closed in order", {{"error", closed.error()}});
+  lanes_.close_journals();
   log::info("stopped", {{"events", counts_.total()}});
   loop_.stop();
 }
 
 void Collector::write_end_report() {
-  const auto left = ingest_->count_unpublished(kCountUnpublished);
+  const auto left = lanes_.count_unpublished(kCountUnpublished);
   if (left.events > 0 || !left.all_counted) {
     log::warn("not everything is published; the rest stays in the journal and is published at the next start",
               {{"events", left.events}, {"gaps", left.gaps}, {"all_counted", left.all_counted}});
@@ -397,7 +337,9 @@ void Collector::write_end_report() {
 void Collector::write_final_books() {
   if (options_.final_books_file.empty()) return;
   std::vector<OrderBook> books;
-  for (const auto& source : ingest_->router().sources()) ingest_->router().session(source)->books(0, books);
+  lanes_.each_router([&](Router& router) {
+    for (const auto& source : router.sources()) router.session(source)->books(0, books);
+  });
   std::ofstream file(options_.final_books_file, std::ios::trunc);
   std::string line;
   for (auto& book : books) {
@@ -412,6 +354,7 @@ Result<Ended> Collector::run() {
   loop_.run();
   endpoints_->stop();
   drivers_.clear();
+  if (failure_) return *failure_;
   if (refusal_) return Ended{Ended::Why::refused, *refusal_};
   return Ended{};
 }

@@ -443,7 +443,7 @@ class Launcher {
 
   // A message that only told gaps leaves no row once newer rows about the same gaps have replaced its own. One that was published
   // again has none when its events were stored from a stream that is gone.
-  Result<std::uint64_t> count_replaced(const BusRange& range) {
+  Result<Known> count_replaced(const BusRange& range) {
     const auto answer = query(sql_missing_sequences(plan_.database, range, kMissingLookedAt));
     if (!answer) return answer.error();
     const auto told = told_by(plan_.nats_url, options_.stream, read_sequences(*answer));
@@ -505,7 +505,8 @@ class Launcher {
     if (findings.missing_messages > 0) {
       const auto replaced = count_replaced(range);
       if (!replaced) return replaced.error();
-      findings.missing_messages -= std::min(findings.missing_messages, *replaced);
+      findings.missing_messages -= std::min(findings.missing_messages, replaced->by_gaps + replaced->by_events);
+      findings.stored_before = replaced->by_events;
     }
     const auto gaps = query(sql_gaps(plan_.database, range, since));
     if (!gaps) return gaps.error();

@@ -107,11 +107,14 @@ void read_lines(std::string_view answer, std::set<std::string, std::less<>>& int
   while (!answer.empty()) into.emplace(take_line(answer));
 }
 
-std::uint64_t count_all_known(const std::vector<Told>& told, const std::set<std::string, std::less<>>& known) {
-  return static_cast<std::uint64_t>(std::ranges::count_if(told, [&](const Told& message) {
-    return std::ranges::all_of(message.gaps, [&](const std::string& id) { return known.contains(id); }) &&
-           std::ranges::all_of(message.events, [&](const EventPlace& place) { return known.contains(place.text()); });
-  }));
+Known count_all_known(const std::vector<Told>& told, const std::set<std::string, std::less<>>& known) {
+  Known count;
+  for (const Told& message : told) {
+    const bool all = std::ranges::all_of(message.gaps, [&](const std::string& id) { return known.contains(id); }) &&
+                     std::ranges::all_of(message.events, [&](const EventPlace& place) { return known.contains(place.text()); });
+    if (all) ++(message.events.empty() ? count.by_gaps : count.by_events);
+  }
+  return count;
 }
 
 }  // namespace mp::launcher

@@ -43,6 +43,11 @@ GapIds gap_ids_of(std::string_view subject, std::string_view payload);
 // Splits an answer (TSV, one column) into `into`.
 void read_lines(std::string_view answer, std::set<std::string, std::less<>>& into);
 // Messages all of whose gaps, or events, are known.
-std::uint64_t count_all_known(const std::vector<Told>& told, const std::set<std::string, std::less<>>& known);
+struct Known {
+  std::uint64_t by_gaps = 0;
+  std::uint64_t by_events = 0;
+  friend bool operator==(const Known&, const Known&) = default;
+};
+Known count_all_known(const std::vector<Told>& told, const std::set<std::string, std::less<>>& known);
 
 }  // namespace mp::launcher

@@ -148,6 +148,8 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   verdict.lines.push_back("rows stored: " + (stored.empty() ? "none" : stored));
   verdict.lines.push_back(fmt::format("bus messages {}, not in ClickHouse {}, stored twice {}, gaps {}, rejected {}, restarts {}", range.last - range.after,
                                       findings.missing_messages, doubled, findings.gap_count, rejected, restarts));
+  if (findings.stored_before > 0)
+    verdict.lines.push_back(fmt::format("{} of these messages were published again and had been stored before, from a stream that is gone", findings.stored_before));
   for (const auto& gap : findings.gaps) verdict.lines.push_back("gap: " + gap);
   // Noted by this run about the time before it: what was missed while nothing ran, or could not be told earlier.
   if (const auto noted = rows("data_gaps"); noted > findings.gap_count)
@@ -156,7 +158,7 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   const auto because = [&](bool bad, const char* text) {
     if (bad) why += (why.empty() ? "" : "; ") + std::string(text);
   };
-  because(rows("trades") + rows("orderbook_deltas") == 0, "no market data reached ClickHouse");
+  because(rows("trades") + rows("orderbook_deltas") + findings.stored_before == 0, "no market data reached ClickHouse");
   because(findings.missing_messages > 0, "messages of the bus are not in ClickHouse");
   because(doubled > 0, "rows are there twice");
   because(findings.gap_count > 0, "data was lost (see data_gaps)");

@@ -29,7 +29,8 @@ struct TableCount {
 
 struct Findings {
   std::map<std::string, TableCount> tables;
-  std::uint64_t missing_messages = 0;  // without those that only told gaps which newer rows tell
+  std::uint64_t missing_messages = 0;  // without those that only told gaps which newer rows tell, and those stored before
+  std::uint64_t stored_before = 0;     // messages published again, all of whose events were stored from a stream that is gone
   std::vector<std::string> gaps;  // one line each, at most a handful
   std::uint64_t gap_count = 0;
   std::optional<Unpublished> unpublished;  // nothing: the collector did not say

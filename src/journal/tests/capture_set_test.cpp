@@ -198,5 +198,23 @@ TEST_F(CaptureSetTest, PlaysTheRecordedSessionsWhole) {
   EXPECT_EQ(counts, expected);
 }
 
+TEST_F(CaptureSetTest, RecordingsWithASourceInCommonArePlayedOneAfterTheOther) {
+  const auto at = [](const char* t, const char* url) { return std::vector<std::string>{line(t, "recv", "ws", url, "{}")}; };
+  const auto spot_late = file("spot_late", at("500.0", "wss://spot"));
+  const auto spot_early = file("spot_early", at("100.0", "wss://spot"));
+  const auto okx = file("okx", at("300.0", "wss://okx"));
+  const auto unknown = file("unknown", at("1.0", "wss://nobody"));
+  const auto facts = look_at_captures({spot_late, okx, unknown, spot_early}, source_of);
+  ASSERT_TRUE(facts) << facts.error().text();
+  EXPECT_THAT(in_playing_order(*facts), testing::UnorderedElementsAre(ElementsAre(spot_early, spot_late), ElementsAre(okx), ElementsAre(unknown)));
+  // One that holds both joins them.
+  auto lines = at("200.0", "wss://spot");
+  lines.push_back(at("200.5", "wss://okx").front());
+  const auto both = file("both", lines);
+  EXPECT_THAT(in_playing_order(*look_at_captures({spot_late, okx, spot_early, both}, source_of)),
+              ElementsAre(ElementsAre(spot_early, both, okx, spot_late)));
+  EXPECT_FALSE(look_at_captures({okx, okx}, source_of));
+}
+
 }  // namespace
 }  // namespace mp::journal

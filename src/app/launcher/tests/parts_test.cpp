@@ -23,6 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -161,10 +162,19 @@ TEST(Replaced, OnlyMessagesOfGapsWithNamesCount) {
   EXPECT_THAT(places.front().text(), StartsWith("data_gaps|binance|spot|BTC-USDT|"));
   EXPECT_TRUE(places_of(line("a") + "{").empty()) << "what cannot be read proves nothing";
   const auto place = places.front();
-  EXPECT_EQ(count_all_known({Told{{"a"}, {}}, Told{{}, {place}}, Told{{}, {place, EventPlace{"trades", "x", "spot", "y", {}}}}}, {place.text()}), 1u);
+  EXPECT_EQ(count_all_known({Told{{"a"}, {}}, Told{{}, {place}}, Told{{}, {place, EventPlace{"trades", "x", "spot", "y", {}}}}}, {place.text()}), (Known{0, 1}));
   std::set<std::string, std::less<>> known;
   read_lines("a\nb\n", known);
-  EXPECT_EQ(count_all_known({{{"a", "b"}, {}}, {{"a"}, {}}, {{"a", "c"}, {}}}, known), 2u) << "c is nowhere: its message is missing";
+  EXPECT_EQ(count_all_known({{{"a", "b"}, {}}, {{"a"}, {}}, {{"a", "c"}, {}}}, known), (Known{2, 0})) << "c is nowhere: its message is missing";
+}
+
+TEST(Verdict, WhatWasStoredBeforeIsDataToo) {
+  Findings findings;
+  EXPECT_FALSE(judge(findings, kRange, 0).good);
+  findings.stored_before = 3;
+  const auto verdict = judge(findings, kRange, 0);
+  EXPECT_TRUE(verdict.good);
+  EXPECT_THAT(verdict.lines, Contains(HasSubstr("3 of these messages were published again")));
 }
 
 TEST(Verdict, TradesAloneOrDeltasAloneAreData) {
