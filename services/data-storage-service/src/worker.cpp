@@ -60,6 +60,19 @@ std::string told_key(DataType type, const std::string& database, WallTime stream
   return fmt::format("storage.lost.{}.{}.{}", database, nanos_since_epoch(stream_created), to_string(type));
 }
 
+// NATS's wildcards: '*' stands for one token, '>' for the rest.
+bool subject_matches(std::string_view filter, std::string_view subject) {
+  while (!filter.empty() && !subject.empty()) {
+    const auto wanted = filter.substr(0, filter.find('.'));
+    const auto token = subject.substr(0, subject.find('.'));
+    if (wanted == ">") return true;
+    if (wanted != "*" && wanted != token) return false;
+    filter.remove_prefix(std::min(wanted.size() + 1, filter.size()));
+    subject.remove_prefix(std::min(token.size() + 1, subject.size()));
+  }
+  return filter.empty() && subject.empty();
+}
+
 }  // namespace
 
 std::string consumer_name(const std::string& database, DataType type) { return fmt::format("storage-{}-{}", database, to_string(type)); }
@@ -311,10 +324,8 @@ class Worker::Session {
         disconnects_(connection.disconnects()),
         stream_(stream),
         batcher_(worker.options_.batches.at(worker.type_), doubt_through),
-        encoder_({.type = worker.type_,
-                  .stream = stream,
-                  .sources = sinks::clickhouse::sources_beside(worker.options_.data_source),
-                  .hot_for = worker.options_.cold_database.empty() ? std::optional<Nanos>{} : std::optional<Nanos>{*worker.options_.hot_ttl}}) {}
+        encoding_(worker.encoding(stream)),
+        encoder_(encoding_) {}
 
   Result<void> run(std::stop_token stop) {
     std::optional<MonoTime> give_up_at;
@@ -409,10 +420,19 @@ class Worker::Session {
   }
 
   Result<void> carry_out(const sinks::clickhouse::ReadBack& read, std::stop_token) {
-    auto present = worker_.sink_.read_back(stream_, read.first, read.last);
+    auto present = worker_.sink_.read_back(batcher_.open_batch(), stream_);
     worker_.meters_->read_backs.add();
+    if (present.displaced > 0) {
+      log::warn("the bus uses sequences again whose messages it has lost; the rows of the new messages are stored beside those of the lost ones",
+                {{"data_type", to_string(worker_.type_)}, {"rows", present.displaced}, {"from_sequence", read.first}, {"through_sequence", read.last}});
+    }
     if (present.outcome.verdict == Verdict::ok) {
-      auto recognised = worker_.sink_.recognise(batcher_.open_batch());
+      StreamMessages messages{*this};
+      auto recognised = worker_.sink_.recognise(batcher_.open_batch(), [&](const auto& key, const auto& content) { return messages.hold(key, content); });
+      if (messages.trouble) {
+        batcher_.read_back_failed(Verdict::unreachable, net::now().mono, worker_.jitter());
+        return {};
+      }
       present.outcome = recognised.outcome;
       present.keys.insert(present.keys.end(), recognised.keys.begin(), recognised.keys.end());
     }
@@ -445,6 +465,56 @@ class Worker::Session {
     worker_.pause(std::chrono::ceil<std::chrono::milliseconds>(std::max<Nanos>(time, 0ns)), stop.stop_requested() ? std::stop_token{} : stop);
     return {};
   }
+
+  // What the stream holds now at the places of rows that say what a row of the batch says.
+  struct StreamMessages {
+    explicit StreamMessages(Session& s) : session(s), jetstream(s.connection_) {}
+
+    bool hold(const sinks::clickhouse::RowKey& key, const std::string& content) {
+      if (trouble) return true;
+      auto [at, is_new] = contents.try_emplace(key.sequence);
+      if (is_new && !read(key.sequence, at->second)) return true;
+      if (at->second.empty()) return key.sequence < first_sequence;  // trimmed: it was stored, and was current then
+      return key.index < at->second.size() && at->second[key.index] == content;
+    }
+
+   private:
+    bool read(std::uint64_t sequence, std::vector<std::string>& into) {
+      const auto& options = session.worker_.options_;
+      const auto message = jetstream.message(options.stream.name, sequence);
+      if (!message) {
+        if (nats::server_code(message.error()) != nats::kNoMessageFound) return give_up(message.error());
+        const auto stream = jetstream.stream_info(options.stream.name);
+        if (!stream) return give_up(stream.error());
+        first_sequence = stream->first_sequence;
+        return true;
+      }
+      sinks::clickhouse::RowBatch batch;
+      sinks::clickhouse::MessageEncoder encoder{session.encoding_};
+      encoder.encode({.subject = message->message.subject, .payload = message->message.payload, .encoding = message->message.header("MP-Encoding"),
+                      .sequence = sequence, .stored_at = message->time},
+                     net::now().wall, batch);
+      for (const auto& row : batch.rows()) {
+        const bool rejected = row.target == sinks::clickhouse::Target::rejected;
+        const sinks::clickhouse::Content content{sinks::clickhouse::table_of(rejected ? DataType::rejected : session.worker_.type_), rejected};
+        const auto read = content.of_row(batch.bytes_of(row));
+        into.push_back(read ? read->content : "");
+      }
+      return true;
+    }
+    bool give_up(const Error& error) {
+      trouble = error;
+      return false;
+    }
+
+    Session& session;
+    nats::JetStream jetstream;
+    std::map<std::uint64_t, std::vector<std::string>> contents;
+    std::uint64_t first_sequence = 0;
+
+   public:
+    std::optional<Error> trouble;
+  };
 
   void failed(const sinks::clickhouse::Outcome& outcome) {
     worker_.meters_->failure(outcome.verdict);
@@ -495,6 +565,7 @@ class Worker::Session {
   const std::uint64_t disconnects_;
   const WallTime stream_;
   Batcher batcher_;
+  const sinks::clickhouse::EncodingOptions encoding_;
   sinks::clickhouse::MessageEncoder encoder_;
   nats::Delivered last_;
   bool taken_ = false;  // something, and not acknowledged it
@@ -505,6 +576,37 @@ class Worker::Session {
   std::uint64_t skipped_ = 0;
   std::uint64_t batches_ = 0;
 };
+
+sinks::clickhouse::EncodingOptions Worker::encoding(WallTime stream) const {
+  return {.type = type_,
+          .stream = stream,
+          .sources = sinks::clickhouse::sources_beside(options_.data_source),
+          .hot_for = options_.cold_database.empty() ? std::optional<Nanos>{} : std::optional<Nanos>{*options_.hot_ttl}};
+}
+
+// Whether the last message that the consumer has acknowledged is still the one that was stored. nats-server 2.9 keeps a
+// consumer's ack floor when the stream has lost its end: what gets these sequences afterwards would never be delivered (tried with
+// 2.9.10; 2.15.1 sets the floor back). False: the consumer must be made anew.
+Result<bool> Worker::floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream, const nats::ConsumerInfo& consumer, std::stop_token stop) {
+  const auto floor = consumer.ack_floor_stream_sequence;
+  if (floor == 0 || floor < stream.first_sequence) return true;
+  if (floor > stream.last_sequence) return false;
+  const auto message = jetstream.message(options_.stream.name, floor);
+  if (!message) return nats::server_code(message.error()) == nats::kNoMessageFound ? Result<bool>(true) : Result<bool>(message.error());
+  sinks::clickhouse::RowBatch batch;
+  sinks::clickhouse::MessageEncoder encoder{encoding(stream.created)};
+  encoder.encode({.subject = message->message.subject, .payload = message->message.payload, .encoding = message->message.header(jetstream::kEncodingHeader),
+                  .sequence = floor, .stored_at = message->time},
+                 net::now().wall, batch);
+  const auto there = sink_.read_back(batch, stream.created, stop);
+  if (there.outcome.verdict != Verdict::ok) return Error{Errc::unavailable, "reading what is stored", there.outcome.text};
+  // An acknowledged message has its rows, or they stand under another stream (published again), or have expired.
+  if (subject_matches(wire::subject_filter(type_), message->message.subject)) return there.displaced == 0;
+  std::size_t rows = 0;
+  if (const auto counted = sink_.count_at(stream.created, floor, rows, stop); counted.verdict != Verdict::ok)
+    return Error{Errc::unavailable, "reading what is stored", counted.text};
+  return rows == 0;
+}
 
 void Worker::set_working() {
   set_state(insert_trouble_.empty() ? WorkerState::running : WorkerState::failing, insert_trouble_);
@@ -531,18 +633,27 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
     const std::lock_guard lock{mutex_};
     status_.looked_for_losses = true;
   }
+  const auto holds = floor_holds(jetstream, *stream, info, stop);
+  if (!holds) {
+    set_state(WorkerState::waiting_for_clickhouse, holds.error().text());
+    return holds.error();
+  }
+  if (!*holds) {
+    log::warn("the server has lost the end of the stream and would not deliver what has its sequences now: the consumer is made anew",
+              {{"data_type", to_string(type_)}, {"acknowledged", info.ack_floor_stream_sequence}, {"stream_ends_at", stream->last_sequence}});
+    if (const auto removed = jetstream.delete_consumer(options_.stream.name, name_); !removed) return removed;
+    return Error{Errc::unavailable, "consumer " + name_, "made anew"};
+  }
   const auto highest = sink_.highest_stored(stream->created, info.ack_floor_stream_sequence, stop);
   if (highest.outcome.verdict != Verdict::ok) {
     set_state(WorkerState::waiting_for_clickhouse, highest.outcome.text);
     return Error{Errc::unavailable, "reading what is stored", highest.outcome.text};
   }
   // A server that lost power may have lost what it had acknowledged, and then gives the same sequences to other
-  // messages: they would be taken for the stored ones. Nothing is acknowledged; the stream keeps everything.
+  // messages. Up to the highest that is stored every message is compared with what stands at its place.
   if (highest.sequence > stream->last_sequence) {
-    set_state(WorkerState::failing, fmt::format("stream {} ends at sequence {}, but {} is stored: it lost messages and uses their numbers again. "
-                                                "Restore NATS's store, or remove the stream so that it is made anew",
-                                                options_.stream.name, stream->last_sequence, highest.sequence));
-    return Error{Errc::conflict, "stream " + options_.stream.name, "ends before what is stored"};
+    log::warn("the stream ends before what is stored: the server has lost messages that it had acknowledged; collectors publish them again",
+              {{"data_type", to_string(type_)}, {"stream_ends_at", stream->last_sequence}, {"stored_through", highest.sequence}});
   }
   if (info.pending == 0 && info.unacknowledged == 0) insert_trouble_.clear();  // another process has stored it
   set_working();

@@ -91,6 +91,8 @@ class Worker {
 
   void serve_connection(nats::Connection& connection, std::stop_token stop);
   Result<void> serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop);
+  sinks::clickhouse::EncodingOptions encoding(WallTime stream) const;
+  Result<bool> floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream, const nats::ConsumerInfo& consumer, std::stop_token stop);
   Result<void> report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
                                 const nats::ConsumerInfo& consumer);
   void interrupted(const Error& why);

@@ -27,7 +27,9 @@ std::string time_literal(WallTime at) {
 }
 
 std::string in_range(const BusRange& range) {
-  return fmt::format("bus_stream = {} AND bus_sequence > {} AND bus_sequence <= {}", time_literal(range.stream_created), range.after, range.last);
+  // A server that lost the end of its stream uses sequences again: rows of the new messages have a bus_stream some ns later.
+  return fmt::format("bus_stream BETWEEN {} AND {} AND bus_sequence > {} AND bus_sequence <= {}", time_literal(range.stream_created),
+                     time_literal(range.stream_created + std::chrono::nanoseconds(999)), range.after, range.last);
 }
 
 std::string sql_stored(const std::string& database, const BusRange& range) {
@@ -59,7 +61,7 @@ std::uint64_t number(std::string_view text) {
 std::string sql_counts(const std::string& database, const BusRange& range) {
   std::string sql;
   for (const char* table : kTables) {
-    sql += fmt::format("{}SELECT '{}', count(), uniqExact(bus_sequence, bus_index) FROM {}.{} WHERE {}", sql.empty() ? "" : "\nUNION ALL ",
+    sql += fmt::format("{}SELECT '{}', count(), uniqExact(bus_stream, bus_sequence, bus_index) FROM {}.{} WHERE {}", sql.empty() ? "" : "\nUNION ALL ",
                        table, quoted(database), counted(table), in_range(range));
   }
   return sql + " FORMAT TSV";

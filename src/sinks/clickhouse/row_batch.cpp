@@ -30,6 +30,13 @@ void RowBatch::mark_again(std::size_t from_row) {
   for (auto i = from_row; i < rows_.size(); ++i) rows_[i].again = has_again_ = true;
 }
 
+void RowBatch::move_to_stream(std::uint32_t number, std::int64_t stream) {
+  const auto& row = rows_[number];
+  auto& bytes = buffer(row.target);
+  const auto at = row.offset + row.size - 20;
+  for (std::size_t i = 0; i < 8; ++i) bytes[at + i] = static_cast<char>((static_cast<std::uint64_t>(stream) >> (8 * i)) & 0xff);
+}
+
 std::size_t RowBatch::byte_size() const {
   std::size_t sum = 0;
   for (const auto& buffer : buffers_) sum += buffer.size();

@@ -43,6 +43,8 @@ class RowBatch {
   // The rows from this one on are of a message that was published again.
   void mark_again(std::size_t from_row);
   bool has_again() const { return has_again_; }
+  // Writes another bus_stream (ns) into an encoded row: it stands 20 bytes before its end.
+  void move_to_stream(std::uint32_t number, std::int64_t stream);
 
   const std::vector<BatchRow>& rows() const { return rows_; }
   std::string_view bytes_of(const BatchRow& row) const {

@@ -19,6 +19,13 @@ std::int64_t int64_at(std::string_view bytes) {
   return static_cast<std::int64_t>(value);
 }
 
+// bus_sequence and bus_index.
+RowKey key_at(std::string_view bytes) {
+  RowKey key{static_cast<std::uint64_t>(int64_at(bytes)), 0};
+  for (std::size_t i = 0; i < 4; ++i) key.index |= std::uint32_t{static_cast<unsigned char>(bytes[8 + i])} << (8 * i);
+  return key;
+}
+
 std::optional<std::uint64_t> take_varint(std::string_view& bytes) {
   std::uint64_t value = 0;
   for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
@@ -37,6 +44,11 @@ std::optional<std::size_t> counted_size(std::string_view bytes, std::size_t each
   if (!count || *count > rest.size() / each) return std::nullopt;
   return bytes.size() - rest.size() + static_cast<std::size_t>(*count) * each;
 }
+
+// What tells one event of a table from another.
+constexpr std::string_view kIdentity[] = {"timestamp", "received_at", "detected_at", "valid_from", "exchange", "market_type", "symbol", "data_type",
+                                          "trade_id", "is_aggregated", "last_update_id", "is_snapshot", "depth", "period", "resolution",
+                                          "side", "price", "quantity", "gap_id", "version", "raw"};
 
 bool is_text(std::string_view type) { return type == "String" || type == kWord; }
 
@@ -65,7 +77,7 @@ Content::Content(const Table& table, bool rejected_by_storage) {
     const std::string_view name = column.name;
     if (name.starts_with("bus_")) continue;
     const bool is_bus_time = rejected_by_storage && name == "received_at";
-    const bool chosen = std::string_view(column.type) != kLevels && !is_bus_time;
+    const bool chosen = std::find(std::begin(kIdentity), std::end(kIdentity), name) != std::end(kIdentity) && !is_bus_time;
     const bool is_range = chosen && (name == "timestamp" || name == "received_at" || name == "detected_at");
     steps_.push_back({column.type, chosen, is_range});
     if (chosen) names.emplace_back(name);
@@ -88,10 +100,11 @@ std::optional<Content::Row> Content::of_row(std::string_view row) const {
 }
 
 std::optional<Content::Found> Content::take(std::string_view& answer) const {
-  if (answer.size() < 8) return std::nullopt;
+  if (answer.size() < kBusBytes) return std::nullopt;
   Found out;
   out.stream = int64_at(answer);
-  auto rest = answer.substr(8);
+  out.key = key_at(answer.substr(8));
+  auto rest = answer.substr(kBusBytes);
   for (const auto& step : steps_) {
     if (!step.chosen) continue;
     const auto size = value_size(step.type, rest);
@@ -103,12 +116,52 @@ std::optional<Content::Found> Content::take(std::string_view& answer) const {
   return out;
 }
 
+std::string where_stream(WallTime stream) {
+  const auto first = nanos_since_epoch(stream);
+  return fmt::format("bus_stream BETWEEN fromUnixTimestamp64Nano(toInt64({}), 'UTC') AND fromUnixTimestamp64Nano(toInt64({}), 'UTC')", first,
+                     first + kLivesOfAStream - 1);
+}
+
+Occupation occupation_of(const RowBatch& batch, const Content& data, const Content& rejected, std::vector<Content::Found> data_rows,
+                         std::vector<Content::Found> rejected_rows) {
+  const auto by_key = [](const Content::Found& a, const Content::Found& b) { return a.key < b.key; };
+  std::sort(data_rows.begin(), data_rows.end(), by_key);
+  std::sort(rejected_rows.begin(), rejected_rows.end(), by_key);
+  Occupation out;
+  for (std::uint32_t number = 0; number < batch.rows().size(); ++number) {
+    const auto& row = batch.rows()[number];
+    const bool goes_to_rejected = row.target == Target::rejected;
+    const Content::Found place{0, row.key, {}};
+    const auto [first, last] = std::equal_range(data_rows.begin(), data_rows.end(), place, by_key);
+    const auto [first_rejected, last_rejected] = std::equal_range(rejected_rows.begin(), rejected_rows.end(), place, by_key);
+    if (first == last && first_rejected == last_rejected) continue;
+    const auto own = (goes_to_rejected ? rejected : data).of_row(batch.bytes_of(row));
+    const auto same = [&](const Content::Found& there) { return own && there.content == own->content; };
+    const bool in_the_other = goes_to_rejected ? first != last : first_rejected != last_rejected;
+    if (in_the_other || (goes_to_rejected ? std::any_of(first_rejected, last_rejected, same) : std::any_of(first, last, same))) {
+      out.present.push_back(row.key);
+      continue;
+    }
+    std::int64_t latest = 0;
+    for (auto there = goes_to_rejected ? first_rejected : first; there != (goes_to_rejected ? last_rejected : last); ++there)
+      latest = std::max(latest, there->stream);
+    out.displaced.emplace_back(number, latest + 1);
+  }
+  return out;
+}
+
 Recognition::Recognition(const RowBatch& batch, Target target, const Content& content)
     : ranges_(content.ranges.size(), {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
+  if (!batch.rows().empty()) {
+    first_ = batch.rows().front().key.sequence;
+    last_ = batch.rows().back().key.sequence;
+  }
   for (const auto& row : batch.rows()) {
-    if (!row.again || row.target != target) continue;
+    if (row.target != target) continue;
     auto read = content.of_row(batch.bytes_of(row));
     if (!read) continue;  // we wrote it: cannot be
+    in_batch_.emplace(row.key, read->content);
+    if (!row.again) continue;
     for (std::size_t i = 0; i < ranges_.size(); ++i) {
       ranges_[i].first = std::min(ranges_[i].first, read->times[i]);
       ranges_[i].second = std::max(ranges_[i].second, read->times[i]);
@@ -127,10 +180,18 @@ std::string Recognition::where(const Content& content) const {
   return out;
 }
 
-void Recognition::found(const Content::Found& row) {
+// A row of the present stream, which came from a message that is not there any more.
+bool Recognition::is_stale(const Content::Found& row, const IsCurrent& is_current) const {
+  if (row.key.sequence < first_ || row.key.sequence > last_) return !is_current(row.key, row.content);
+  const auto there = in_batch_.find(row.key);
+  return there == in_batch_.end() || there->second != row.content;
+}
+
+void Recognition::found(const Content::Found& row, const IsCurrent& is_current) {
   auto at = std::lower_bound(wanted_.begin(), wanted_.end(), row.content, [](const Wanted& wanted, const std::string& text) { return wanted.content < text; });
   for (; at != wanted_.end() && at->content == row.content; ++at) {
-    if (at->recognised || at->stream == row.stream) continue;
+    if (at->recognised) continue;
+    if (is_same_stream(at->stream, row.stream) && !is_stale(row, is_current)) return;
     at->recognised = true;
     keys_.push_back(at->key);
     return;

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <set>
 
-#include "sinks/clickhouse/row_content.hpp"
 #include "sinks/clickhouse/rows/table.hpp"
 
 namespace mp::sinks::clickhouse {
@@ -27,8 +26,6 @@ Outcome outcome_of(const Result<Answer>& answer) {
   if (verdict == Verdict::ok) return {};
   return {verdict, answer->error("ClickHouse").text()};
 }
-
-std::string time_literal(WallTime time) { return fmt::format("fromUnixTimestamp64Nano(toInt64({}), 'UTC')", nanos_since_epoch(time)); }
 
 std::string column_list(const Table& table) {
   std::string out;
@@ -104,19 +101,46 @@ std::string ClickHouseSink::from_all_tables(const std::string& select) const {
   return fmt::format("{}", fmt::join(selects, " UNION ALL "));
 }
 
-ClickHouseSink::Present ClickHouseSink::read_back(WallTime stream, std::uint64_t first, std::uint64_t last, std::stop_token stop) {
-  const auto sql = from_all_tables(fmt::format(
-      "SELECT bus_sequence, bus_index FROM {{table}} WHERE bus_stream = {} AND bus_sequence BETWEEN {} AND {}", time_literal(stream), first, last));
-  const auto answer = client_.query(statement(sql + " FORMAT TabSeparated"), stop);
-  Present present{outcome_of(answer)};
-  if (present.outcome.verdict != Verdict::ok) return present;
-  for (const auto& row : mp::clickhouse::parse_tab_separated(answer->body)) {
-    if (row.size() == 2) present.keys.push_back({number(row[0]), static_cast<std::uint32_t>(number(row[1]))});
+std::vector<std::string> ClickHouseSink::data_tables() const {
+  const auto& table = table_of(options_.type);
+  std::vector<std::string> names{options_.database + "." + table.name};
+  if (table.expires && !options_.cold_database.empty()) names.push_back(options_.cold_database + "." + table.name);
+  return names;
+}
+
+Outcome ClickHouseSink::select(const std::string& table, const Content& content, const std::string& where, std::vector<Content::Found>& found,
+                               std::stop_token stop) {
+  const auto answer = client_.query(statement(fmt::format("SELECT bus_stream, bus_sequence, bus_index, {} FROM {} WHERE {} FORMAT RowBinary",
+                                                          fmt::join(content.names, ", "), table, where)),
+                                    stop);
+  auto outcome = outcome_of(answer);
+  if (outcome.verdict != Verdict::ok) return outcome;
+  std::string_view rest = answer->body;
+  while (auto row = content.take(rest)) found.push_back(std::move(*row));
+  if (!rest.empty()) return {Verdict::bad_data, "the rows of " + table + " are not understood"};
+  return outcome;
+}
+
+ClickHouseSink::Present ClickHouseSink::read_back(RowBatch& batch, WallTime stream, std::stop_token stop) {
+  const auto where = fmt::format("{} AND bus_sequence BETWEEN {} AND {}", where_stream(stream), batch.rows().front().key.sequence, batch.rows().back().key.sequence);
+  const Content data{table_of(options_.type), false};
+  const Content rejected{table_of(DataType::rejected), true};
+  std::vector<Content::Found> data_rows, rejected_rows;
+  Present present;
+  for (const auto& table : data_tables())
+    if (present.outcome = select(table, data, where, data_rows, stop); present.outcome.verdict != Verdict::ok) return present;
+  if (options_.type != DataType::rejected) {
+    present.outcome = select(options_.database + "." + table_of(DataType::rejected).name, rejected, where, rejected_rows, stop);
+    if (present.outcome.verdict != Verdict::ok) return present;
   }
+  auto occupation = occupation_of(batch, data, rejected, std::move(data_rows), std::move(rejected_rows));
+  present.keys = std::move(occupation.present);
+  present.displaced = occupation.displaced.size();
+  for (const auto& [number, life] : occupation.displaced) batch.move_to_stream(number, life);
   return present;
 }
 
-ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, std::stop_token stop) {
+ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, const Recognition::IsCurrent& is_current, std::stop_token stop) {
   Present present;
   if (!batch.has_again()) return present;
   for (const auto target : {Target::hot, Target::cold, Target::rejected}) {
@@ -126,25 +150,31 @@ ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, std::st
     Recognition rows{batch, target, content};
     if (rows.empty()) continue;
     const auto where = by_storage ? fmt::format("origin = 'storage' AND data_type = '{}'", to_string(options_.type)) : rows.where(content);
+    std::vector<Content::Found> found;
     // What has grown old since goes to the other table now.
-    std::vector<std::string> names{options_.database + "." + table.name};
-    if (table.expires && !options_.cold_database.empty()) names.push_back(options_.cold_database + "." + table.name);
-    for (const auto& name : names) {
-      const auto answer = client_.query(statement(fmt::format("SELECT bus_stream, {} FROM {} WHERE {} FORMAT RowBinary", fmt::join(content.names, ", "), name, where)), stop);
-      present.outcome = outcome_of(answer);
-      if (present.outcome.verdict != Verdict::ok) return present;
-      std::string_view rest = answer->body;
-      while (const auto found = content.take(rest)) rows.found(*found);
-      if (!rest.empty()) return {{Verdict::bad_data, "the rows of " + name + " are not understood"}};
-    }
+    for (const auto& name : by_storage ? std::vector{options_.database + "." + table.name} : data_tables())
+      if (present.outcome = select(name, content, where, found, stop); present.outcome.verdict != Verdict::ok) return present;
+    for (const auto& row : found) rows.found(row, is_current);
     present.keys.insert(present.keys.end(), rows.keys().begin(), rows.keys().end());
   }
   return present;
 }
 
+Outcome ClickHouseSink::count_at(WallTime stream, std::uint64_t sequence, std::size_t& rows, std::stop_token stop) {
+  const Content content{table_of(options_.type), false};
+  std::vector<Content::Found> found;
+  Outcome outcome;
+  for (const auto& table : data_tables()) {
+    outcome = select(table, content, fmt::format("{} AND bus_sequence = {}", where_stream(stream), sequence), found, stop);
+    if (outcome.verdict != Verdict::ok) return outcome;
+  }
+  rows = found.size();
+  return outcome;
+}
+
 ClickHouseSink::Highest ClickHouseSink::highest_stored(WallTime stream, std::uint64_t floor, std::stop_token stop) {
   const auto inner = from_all_tables(
-      fmt::format("SELECT max(bus_sequence) AS highest FROM {{table}} WHERE bus_stream = {} AND bus_sequence > {}", time_literal(stream), floor));
+      fmt::format("SELECT max(bus_sequence) AS highest FROM {{table}} WHERE {} AND bus_sequence > {}", where_stream(stream), floor));
   const auto answer = client_.query(statement(fmt::format("SELECT max(highest) FROM ({}) FORMAT TabSeparated", inner)), stop);
   Highest highest{outcome_of(answer), floor};
   if (highest.outcome.verdict != Verdict::ok) return highest;

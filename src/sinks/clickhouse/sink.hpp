@@ -10,6 +10,7 @@
 #include "clickhouse/client.hpp"
 #include "model/event.hpp"
 #include "sinks/clickhouse/row_batch.hpp"
+#include "sinks/clickhouse/row_content.hpp"
 #include "sinks/clickhouse/schema.hpp"
 #include "sinks/clickhouse/verdict.hpp"
 
@@ -36,15 +37,21 @@ class ClickHouseSink {
 
   Outcome insert(const RowBatch& batch, const Piece& piece, std::stop_token stop = {});
 
-  // The keys of the stream's rows with these sequences that stand in the table, its cold twin and rejected_messages.
+  // The keys of those rows of the batch that stand in the table, its cold twin or rejected_messages.
   struct Present {
     Outcome outcome;
     std::vector<RowKey> keys{};
+    std::size_t displaced = 0;
   };
-  Present read_back(WallTime stream, std::uint64_t first, std::uint64_t last, std::stop_token stop = {});
+  // Rows whose place is taken by an event that the server has lost since get a place of their own (row_content.hpp).
+  Present read_back(RowBatch& batch, WallTime stream, std::stop_token stop = {});
 
-  // Those rows of the batch that were published again and stand in their tables under another stream.
-  Present recognise(const RowBatch& batch, std::stop_token stop = {});
+  // Those rows of the batch that were published again and stand in their tables under another stream, or from a message of
+  // this stream that the server has lost. `is_current`: see Recognition.
+  Present recognise(const RowBatch& batch, const Recognition::IsCurrent& is_current, std::stop_token stop = {});
+
+  // How many rows of the data type's tables came from the message with this sequence.
+  Outcome count_at(WallTime stream, std::uint64_t sequence, std::size_t& rows, std::stop_token stop = {});
 
   // The highest sequence above `floor` of which a row is stored; `floor` when there is none.
   struct Highest {
@@ -59,6 +66,9 @@ class ClickHouseSink {
  private:
   std::string insert_statement(Target target) const;
   // `select` once for each table that may hold rows of this consumer, the name in the place of {table}.
+  std::vector<std::string> data_tables() const;
+  // Rows of a table with their contents; `ok` with the rows in `found`.
+  Outcome select(const std::string& table, const Content& content, const std::string& where, std::vector<Content::Found>& found, std::stop_token stop);
   std::string from_all_tables(const std::string& select) const;
   mp::clickhouse::Statement statement(std::string sql) const;
 

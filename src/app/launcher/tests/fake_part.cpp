@@ -37,7 +37,7 @@ const char* answer_to(const std::string& path, const std::string& sql, const std
     return R"({"account_details":[{"stream_detail":[{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
            R"("state":{"first_seq":1,"last_seq":7},"consumer_detail":[{"num_pending":0,"num_ack_pending":0}]}]}]})";
   }
-  if (sql.find("uniqExact(bus_sequence, bus_index)") != sql.npos) return "trades\t7\t7\n";
+  if (sql.find("uniqExact(bus_stream, bus_sequence, bus_index)") != sql.npos) return "trades\t7\t7\n";
   if (sql.find(".gaps") != sql.npos) return "";
   if (!sql.empty()) return "0\n";
   return R"({"status":"healthy","problem":"","drained":true,"events":7,"rows":7})";

@@ -92,8 +92,8 @@ const BusRange kRange{wall_from_nanos(1'795'369'470'123'456'789), 10, 17};
 
 TEST(Verdict, AsksOnlyForThisRunsPartOfThisStream) {
   const auto sql = sql_counts("marketprism_hot", kRange);
-  EXPECT_THAT(sql, AllOf(HasSubstr("`marketprism_hot`.trades WHERE bus_stream = toDateTime64('2026-11-22 17:44:30.123456789', 9, 'UTC') AND "
-                                   "bus_sequence > 10 AND bus_sequence <= 17"),
+  EXPECT_THAT(sql, AllOf(HasSubstr("`marketprism_hot`.trades WHERE bus_stream BETWEEN toDateTime64('2026-11-22 17:44:30.123456789', 9, 'UTC') AND "
+                                   "toDateTime64('2026-11-22 17:44:30.123457788', 9, 'UTC') AND bus_sequence > 10 AND bus_sequence <= 17"),
                          HasSubstr("rejected_messages")));
   EXPECT_THAT(sql_missing("d", kRange), HasSubstr("SELECT 7 - uniqExact(bus_sequence)"));
   EXPECT_THAT(sql_gaps("d", kRange, std::nullopt), Not(HasSubstr("gap_start >=")));

@@ -40,7 +40,10 @@ std::string answer_of(const Content& content, const std::vector<std::pair<WallTi
     EXPECT_TRUE(append_row(row, event, {stream, 77, 3}));
     const auto read = content.of_row(row);
     EXPECT_TRUE(read);
-    RowWriter{out}.time(stream);
+    RowWriter writer{out};
+    writer.time(stream);
+    writer.u64(77);
+    writer.u32(3);
     out += read->content;
   }
   return out;
@@ -48,7 +51,10 @@ std::string answer_of(const Content& content, const std::vector<std::pair<WallTi
 
 std::vector<RowKey> recognised(const RowBatch& batch, const Content& content, std::string_view answer) {
   Recognition rows{batch, Target::hot, content};
-  while (const auto found = content.take(answer)) rows.found(*found);
+  while (const auto found = content.take(answer)) rows.found(*found, [](const RowKey& key, const std::string&) {
+    EXPECT_EQ(key, (RowKey{77, 3}));
+    return true;
+  });
   EXPECT_TRUE(answer.empty());
   return rows.keys();
 }
@@ -68,6 +74,62 @@ TEST(RowContent, ARowOfTheSameStreamIsAnotherEvent) {
   RowBatch batch;
   add(batch, trade("1"), {kSecond, 10, 0}, true);
   EXPECT_THAT(recognised(batch, kTrades, answer_of(kTrades, {{kSecond, trade("1")}})), IsEmpty());
+}
+
+// A server lost messages that were stored; 10 and 12 are other messages now.
+TEST(RowContent, ARowWhoseMessageTheServerLostIsRecognised) {
+  RowBatch batch;
+  add(batch, trade("new"), {kSecond, 10, 0}, false);
+  add(batch, trade("lost"), {kSecond, 12, 0}, true);
+  const auto there = [&](std::uint64_t sequence, const char* id) {
+    std::string row;
+    EXPECT_TRUE(append_row(row, trade(id), {kSecond, sequence, 0}));
+    return Content::Found{nanos_since_epoch(kSecond), {sequence, 0}, kTrades.of_row(row)->content};
+  };
+  const auto current = [](bool yes) { return [yes](const RowKey&, const std::string&) { return yes; }; };
+  const auto keys_for = [&](const Content::Found& row, bool is_current) {
+    Recognition rows{batch, Target::hot, kTrades};
+    rows.found(row, current(is_current));
+    return rows.keys();
+  };
+  EXPECT_THAT(keys_for(there(10, "lost"), true), ElementsAre(RowKey{12, 0})) << "the batch knows that 10 is another one";
+  EXPECT_THAT(keys_for(there(11, "lost"), true), ElementsAre(RowKey{12, 0})) << "and that 11 is none of this type";
+  EXPECT_THAT(keys_for(there(12, "lost"), true), IsEmpty()) << "its own row: the read-back finds it";
+  EXPECT_THAT(keys_for(there(9, "lost"), true), IsEmpty()) << "another event that says the same";
+  EXPECT_THAT(keys_for(there(9, "lost"), false), ElementsAre(RowKey{12, 0}));
+  EXPECT_THAT(keys_for(there(20, "lost"), false), ElementsAre(RowKey{12, 0}));
+}
+
+TEST(RowContent, ARowWhosePlaceIsTakenByALostEventGetsAnotherLifeOfTheStream) {
+  RowBatch batch;
+  add(batch, trade("1"), {kSecond, 10, 0}, false);
+  add(batch, trade("2"), {kSecond, 10, 1}, false);
+  add(batch, trade("3"), {kSecond, 11, 0}, false);
+  const Content rejected{table_of(DataType::rejected), true};
+  const auto there = [&](RowKey key, const char* id, std::int64_t life) {
+    std::string row;
+    EXPECT_TRUE(append_row(row, trade(id), {kSecond, key.sequence, key.index}));
+    return Content::Found{nanos_since_epoch(kSecond) + life, key, kTrades.of_row(row)->content};
+  };
+  const std::vector<Content::Found> rows{there({10, 0}, "1", 0), there({10, 1}, "lost", 0), there({10, 1}, "lost too", 1)};
+  auto found = occupation_of(batch, kTrades, rejected, rows, {});
+  EXPECT_THAT(found.present, ElementsAre(RowKey{10, 0}));
+  ASSERT_EQ(found.displaced.size(), 1u);
+  EXPECT_EQ(found.displaced[0], (std::pair<std::uint32_t, std::int64_t>{1, nanos_since_epoch(kSecond) + 2}));
+  const std::string before(batch.bytes_of(batch.rows()[1]));
+  batch.move_to_stream(1, found.displaced[0].second);
+  const auto moved = kTrades.of_row(batch.bytes_of(batch.rows()[1]));
+  EXPECT_EQ(moved->stream, nanos_since_epoch(kSecond) + 2);
+  EXPECT_EQ(moved->content, kTrades.of_row(before)->content);
+  // Inserted, and read back after a lost answer.
+  auto after = rows;
+  after.push_back(there({10, 1}, "2", 2));
+  found = occupation_of(batch, kTrades, rejected, after, {});
+  EXPECT_THAT(found.present, ElementsAre(RowKey{10, 0}, RowKey{10, 1}));
+  EXPECT_TRUE(found.displaced.empty());
+  // What an earlier version rejected is there, whatever this one makes of it.
+  found = occupation_of(batch, kTrades, rejected, {}, {Content::Found{nanos_since_epoch(kSecond), {11, 0}, "?"}});
+  EXPECT_THAT(found.present, ElementsAre(RowKey{11, 0}));
 }
 
 TEST(RowContent, EachRowFoundStandsForOneOfTheBatch) {
