@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 
 #include "base/text.hpp"
 
@@ -40,6 +43,16 @@ std::vector<std::string> split_list(const std::string& text) {
     begin = comma + 1;
   }
   return items;
+}
+
+// A secret from its file: the first line, without the line's end, which editors and `echo` leave there.
+Result<std::string> first_line_of(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line) && !file.eof()) return Error{Errc::unavailable, path, std::strerror(errno != 0 ? errno : EIO)};
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
 }
 
 }  // namespace
@@ -206,6 +219,14 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
       found = Found{path, {env, 0}, std::move(*value)};
       setting.origin = Origin::environment;
       setting.from = env;
+    } else if (const auto file = about.secret ? config_->environment_(env + "_FILE") : std::nullopt) {
+      // Where services get their secrets as files: Docker's /run/secrets, systemd's $CREDENTIALS_DIRECTORY.
+      const Place place{env + "_FILE", 0};
+      auto secret = first_line_of(*file);
+      if (!secret) config_->problem(place, fmt::format("{}: {} cannot be read: {}", path, *file, secret.error().seen));
+      found = Found{path, place, secret ? std::move(*secret) : ""};
+      setting.origin = Origin::environment;
+      setting.from = env + "_FILE";
     }
   }
   for (const auto& flag : config_->flags_) {

@@ -12,7 +12,8 @@
 //   if (auto ok = config.finish(); !ok) return ok.error();     // every problem at once, one per line
 //
 // Each key has one environment variable: MARKETPRISM_<SECTION>_<KEY>, or the one that it names. A variable that
-// is set but empty counts as not set (Compose files pass unset ones on so). Keys inside lists have none.
+// is set but empty counts as not set (Compose files pass unset ones on so). Keys inside lists have none. A secret may
+// also stand in a file, which the variable with _FILE behind its name then names (NATS_PASSWORD_FILE).
 // After finish() a key that nobody asked for has been refused.
 
 #include <chrono>

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 using namespace std::chrono_literals;
 
 namespace mp::config {
@@ -199,6 +201,32 @@ TEST(Config, SecretsAreNeverShown) {
   config.root().section("clickhouse").text("password", "", {.env = "CLICKHOUSE_PASSWORD", .secret = true});
   ASSERT_EQ(config.settings().size(), 1u);
   EXPECT_EQ(config.settings()[0].value, "***");
+}
+
+TEST(Config, ASecretMayStandInAFileOfItsOwn) {
+  const auto path = testing::TempDir() + "/password";
+  std::ofstream(path) << "hunter2\r\nnot this\n";
+  const auto read_password = [](Config& config) {
+    auto section = config.root().section("nats");
+    section.text("user", "", {.env = "NATS_USER"});
+    return section.text("password", "", {.env = "NATS_PASSWORD", .secret = true});
+  };
+  Config config(yaml("nats: {password: from the file}"), environment({{"NATS_PASSWORD_FILE", path}}));
+  EXPECT_EQ(read_password(config), "hunter2");
+  EXPECT_EQ(problems_of(config), "");
+  EXPECT_EQ(config.settings().back().from, "NATS_PASSWORD_FILE");
+  EXPECT_EQ(config.settings().back().value, "***");
+
+  Config both(yaml(""), environment({{"NATS_PASSWORD_FILE", path}, {"NATS_PASSWORD", "nearer"}}));
+  EXPECT_EQ(read_password(both), "nearer");
+  Config open(yaml(""), environment({{"NATS_USER_FILE", path}}));
+  EXPECT_EQ(read_password(open), "") << "only secrets are read from files";
+  Config missing(yaml(""), environment({{"NATS_PASSWORD_FILE", path + ".none"}}));
+  read_password(missing);
+  EXPECT_EQ(problems_of(missing), "NATS_PASSWORD_FILE: nats.password: " + path + ".none cannot be read: No such file or directory");
+  Config folder(yaml(""), environment({{"NATS_PASSWORD_FILE", testing::TempDir()}}));
+  read_password(folder);
+  EXPECT_THAT(problems_of(folder), HasSubstr("cannot be read: Is a directory"));
 }
 
 TEST(Config, AServiceCanRefuseAValueAtItsPlace) {
