@@ -41,6 +41,7 @@ struct KeyOption {
   const char* help;
 };
 constexpr KeyOption kKeyOptions[] = {
+    {"mode", "mode", "launcher: the complete data collection, which is the default (COLLECTOR_MODE)"},
     {"--data-source", "data_source", "live, simulated or replay: marks every event"},
     {"--nats", "nats.url", "where NATS is"},
     {"--stream", "nats.stream", "name of the JetStream stream"},

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "exchanges/exchange.hpp"
+#include "nats/names.hpp"
 #include "net/clock.hpp"
 #include "sim/world.hpp"
 
@@ -51,6 +52,7 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--database", o.launch.database,
                  "in ClickHouse; default: marketprism_hot, with --sim marketprism_sim_hot, with --capture marketprism_replay_hot");
   cli.add_option("--for", o.run_for, "end by itself after this time, e.g. 20s; exit status 0 only if data came and nothing was lost");
+  cli.add_option("--stream", o.launch.stream, "name of the JetStream stream (NATS_STREAM)")->envname("NATS_STREAM");
   cli.add_flag("--exit-when-done", o.launch.exit_when_done, "with --capture: end when it is stored; exit status as with --for");
   cli.add_option("--config", o.launch.config, "configuration of the collector; default: the sample of this checkout");
   cli.add_option("--exchange", o.exchanges, "collect from (or with --sim simulate) this exchange only: NAME or NAME:MARKET, e.g. binance:spot; repeatable");
@@ -184,6 +186,9 @@ Result<LaunchOptions> understand(const CLI::App& cli, const Options& o) {
   if (!launch.database.empty() && !is_database_name(launch.database)) {
     return usage("--database", fmt::format("letters, digits and _ only, saw '{}'", launch.database));
   }
+  if (!nats::is_stream_name(launch.stream)) {
+    return usage("--stream", fmt::format("{}, saw '{}'", nats::kStreamNameRule, launch.stream));
+  }
   if (!o.run_for.empty()) {
     const auto time = parse_duration(o.run_for);
     if (!time || *time <= Nanos{0}) return usage("--for", fmt::format("a time like 20s, 5m or 2h, saw '{}'", o.run_for));
@@ -230,7 +235,11 @@ Result<int> start(const LaunchOptions& launch) {
   if (auto ok = launcher::check_ports(plan.ports); !ok) return ok.error();
   if (auto ok = launcher::make_folders_and_files(plan); !ok) return ok.error();
   if (const int refused = check_collector(plan); refused != 0) return refused;
-  return launcher::run(plan, {.mode = launch.mode, .data = launch.data, .run_for = launch.run_for, .exit_when_done = launch.exit_when_done});
+  return launcher::run(plan, {.mode = launch.mode,
+                              .data = launch.data,
+                              .run_for = launch.run_for,
+                              .exit_when_done = launch.exit_when_done,
+                              .stream = launch.stream});
 }
 
 }  // namespace

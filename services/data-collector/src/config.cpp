@@ -1,9 +1,12 @@
 #include "config.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.hpp"
 #include "exchanges/exchange.hpp"
+#include "nats/names.hpp"
 #include "net/proxy.hpp"
 
 namespace mp::collector {
@@ -20,9 +23,11 @@ std::vector<std::string> exchange_names() {
 void read_bus(Section nats, BusOptions& bus) {
   bus.url = nats.text("url", bus.url, {.help = "where NATS is", .env = "NATS_URL"});
   bus.stream = nats.text("stream", bus.stream, {.help = "name of the JetStream stream", .env = "NATS_STREAM"});
-  bus.user = nats.text("user", "", {.help = "user name, when the server asks for one"});
-  bus.password = nats.text("password", "", {.help = "password of the user", .secret = true});
-  bus.token = nats.text("token", "", {.help = "token, instead of user and password", .secret = true});
+  if (!mp::nats::is_stream_name(bus.stream))
+    nats.refuse("stream", fmt::format("{}, saw '{}'", mp::nats::kStreamNameRule, bus.stream));
+  bus.user = nats.text("user", "", {.help = "user name, when the server asks for one", .env = "NATS_USER"});
+  bus.password = nats.text("password", "", {.help = "password of the user", .env = "NATS_PASSWORD", .secret = true});
+  bus.token = nats.text("token", "", {.help = "token, instead of user and password", .env = "NATS_TOKEN", .secret = true});
   bus.credentials_file = nats.text("credentials_file", "", {.help = "a .creds file, instead of the above"});
   bus.tls_ca_file = nats.text("tls_ca_file", "", {.help = "certificates to trust, PEM"});
   bus.max_bytes = nats.size("stream_max_bytes", bus.max_bytes, {.help = "of the stream, when it is created"});
@@ -132,6 +137,9 @@ Result<Settings> read_settings(config::Config& config) {
   Settings settings;
   auto& options = settings.options;
   auto root = config.root();
+  // The guide's launcher mode is the complete collector, which this one always is. Read all the same, so that a word that
+  // would once have meant less is refused instead of ignored.
+  root.one_of("mode", "launcher", {"launcher"}, {.help = "the complete data collection", .env = "COLLECTOR_MODE"});
   const auto source = root.one_of("data_source", "live", {"live", "simulated", "replay"},
                                   {.help = "marks every event: whether it may be taken for real"});
   if (const auto parsed = data_source_from(source)) options.data_source = *parsed;

@@ -32,6 +32,28 @@ TEST(CollectorConfig, TheShippedSampleLoads) {
   EXPECT_EQ(settings->options.bus.max_bytes, BusOptions{}.max_bytes) << "the sample shows the defaults";
 }
 
+TEST(CollectorConfig, TheGuidesVariablesAreRead) {
+  const auto with = [](std::map<std::string, std::string> variables) {
+    config::Config config(config::Node{}, [variables = std::move(variables)](const std::string& name) {
+      const auto found = variables.find(name);
+      return found == variables.end() ? std::nullopt : std::optional(found->second);
+    });
+    return read_settings(config);
+  };
+  const auto settings = with({{"NATS_URL", "nats://bus:4222"}, {"NATS_STREAM", "MINE"}, {"NATS_USER", "me"},
+                              {"NATS_PASSWORD", "pw"}, {"LOG_LEVEL", "WARNING"}, {"COLLECTOR_MODE", "launcher"}});
+  ASSERT_TRUE(settings) << settings.error().text();
+  const auto& bus = settings->options.bus;
+  EXPECT_EQ(bus.url, "nats://bus:4222");
+  EXPECT_EQ(bus.stream, "MINE");
+  EXPECT_EQ(bus.user, "me");
+  EXPECT_EQ(bus.password, "pw");
+  EXPECT_EQ(settings->log.level, "WARNING");
+  const auto refused = with({{"COLLECTOR_MODE", "service"}});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().text(), HasSubstr("COLLECTOR_MODE: mode: expected one of launcher"));
+}
+
 TEST(CollectorConfig, MistakesAreNamedWithTheirLineAndTheNearestWord) {
   const auto settings = read(
       "exchanges:\n"

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "nats/names.hpp"
 #include "wire/subject.hpp"
 
 namespace mp::storage {
@@ -51,6 +52,7 @@ void read_nats(config::Section nats, StorageOptions& o) {
   o.nats.credentials_file = nats.text("credentials_file", "", {.help = "a .creds file instead"});
   o.nats.tls_ca_file = nats.text("ca_file", "", {.help = "certificates to trust instead of the system's"});
   o.stream.name = nats.text("stream", "MARKET_DATA", {.help = "name of the stream", .env = "NATS_STREAM"});
+  if (!mp::nats::is_stream_name(o.stream.name)) nats.refuse("stream", fmt::format("{}, saw '{}'", mp::nats::kStreamNameRule, o.stream.name));
   o.stream.max_bytes = static_cast<std::int64_t>(nats.size("max_bytes", 8ULL << 30, {.help = "bound of a stream that is made new"}));
   o.change_stream = nats.boolean("change_stream", false, {.help = "bring an existing stream to our settings"});
   o.stream.subjects = wire::stream_subjects();

@@ -58,7 +58,7 @@ PartPlan storage_part(const LaunchOptions& o, const Tools& tools) {
   part.rules = {"storage", 60s};
   part.argv = {tools.self,     "storage",
                "--nats",       "nats://" + local(o.ports.nats),
-               "--stream",     "MARKET_DATA",
+               "--stream",     o.stream,
                "--clickhouse", "http://" + local(o.ports.clickhouse),
                "--database",   database_of(o),
                "--data-source", to_string(o.mode),
@@ -88,7 +88,7 @@ PartPlan collector_part(const LaunchOptions& o, const Tools& tools) {
                "--data-source", to_string(o.mode),
                "--journal", journal_folder(o),
                "--nats",    "nats://" + local(o.ports.nats),
-               "--stream",  "MARKET_DATA",
+               "--stream",  o.stream,
                "--health",  local(o.ports.collector_health),
                "--metrics", local(o.ports.collector_metrics),
                "--end-report", end_report_file(o)};

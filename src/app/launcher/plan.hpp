@@ -39,6 +39,7 @@ struct LaunchOptions {
   Mode mode = Mode::live;
   std::string data;      // absolute
   std::string database;  // "": by mode
+  std::string stream = "MARKET_DATA";
   std::string config;    // of the collector; live only
   std::vector<std::string> captures;  // absolute
   double speed = 1;

@@ -69,6 +69,20 @@ class Configuration(unittest.TestCase):
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(told, done.stderr)
 
+    def test_a_stream_that_cannot_be_is_refused(self):
+        for name in ("MY.DATA", "MY DATA", "data.>"):
+            for done in (self.up("--stream", name), run("storage", "--stream", name),
+                         run("collector", "--config", self.written(GOOD), "--stream", name, "--check")):
+                self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+                self.assertIn(f"without . * > / \\, saw '{name}'", done.stderr)
+
+    def test_the_guides_mode_is_taken_and_no_other(self):
+        config = self.written(GOOD)
+        self.assertEqual(run("collector", "launcher", "--config", config, "--check").returncode, 0)
+        done = run("collector", "service", "--config", config, "--check")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("expected one of launcher, saw 'service'", done.stderr)
+
     def test_up_starts_nothing_with_a_configuration_that_cannot_work(self):
         for what, (text, told) in BAD.items():
             with self.subTest(what):

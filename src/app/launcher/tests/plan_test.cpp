@@ -48,6 +48,16 @@ TEST(Plan, EachKindOfDataHasItsOwnBusJournalAndDatabase) {
   for (const auto* plan : {&live, &sim, &replay}) EXPECT_THAT(command_of(*plan, "storage"), HasSubstr("--database " + plan->database));
 }
 
+TEST(Plan, CollectorAndStorageHaveOneStream) {
+  for (const auto mode : {Mode::live, Mode::simulated, Mode::replay}) {
+    auto options = options_for(mode);
+    EXPECT_THAT(command_of(make_plan(options, kTools), "collector"), HasSubstr("--stream MARKET_DATA "));
+    options.stream = "MINE";
+    const auto plan = make_plan(options, kTools);
+    for (const auto* part : {"collector", "storage"}) EXPECT_THAT(command_of(plan, part), HasSubstr("--stream MINE "));
+  }
+}
+
 TEST(Plan, TheSimulatorIsStoppedFirst) {
   const auto plan = make_plan(options_for(Mode::simulated), kTools);
   EXPECT_EQ(plan.parts[plan.stop[0].part].rules.name, "sim");
