@@ -512,6 +512,9 @@ struct Sink::Impl {
   void open(LinkIsReady& ready) {
     link = std::move(ready.link);
     go_online();
+    if (online) return;
+    const auto reason = link->connection->wait_connected(milliseconds{0});
+    if (!reason) tell(Level::warning, "waiting for NATS (" + reason.error().text() + "); is it running, and is the address right? What comes waits in the journal");
   }
   void open(ConnectionIsUp&) { go_online(); }
   void go_online() {

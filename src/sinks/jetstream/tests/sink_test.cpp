@@ -360,7 +360,7 @@ TEST_P(SinkOn, StartsBeforeItsServerDoes) {
   server().kill_hard();
   auto c = collector(1'000);
   c.start();
-  c.run_until([] { return false; }, 50ms);
+  ASSERT_TRUE(c.run_until([&] { return testing::Value(c.notes(), testing::Contains(testing::StartsWith("waiting for NATS"))); }));
   EXPECT_EQ(c.sink().state(), PublisherState::connecting);
   server().start();
   ASSERT_TRUE(c.run_until_all_acked()) << testing::PrintToString(c.notes());
