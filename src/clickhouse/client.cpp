@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::size_t kMaxText = 600;
 constexpr std::string_view kCode = "Code: ";
+constexpr std::string_view kMark = "\r\n__exception__\r\n";
+// Longer than what a server writes of an error (16 kB) with its marks.
+constexpr std::size_t kHeldBack = 20 * 1024;
 
 void append_parameter(std::string& url, std::string_view name, std::string_view value) {
   url += url.find('?') == std::string::npos ? '?' : '&';
@@ -41,6 +44,26 @@ Answer answer_of(net::HttpResponse response) {
   if (answer.ok()) answer.body = std::move(response.body);
   return answer;
 }
+
+// Passes a streamed answer on, all but its end: an error in the middle of it stands there.
+class HoldingBack {
+ public:
+  explicit HoldingBack(const Client::Take& take) : take_(take) {}
+  bool add(std::string_view bytes) {
+    held_ += bytes;
+    if (held_.size() < 4 * kHeldBack) return true;
+    const auto ready = std::string_view(held_).substr(0, held_.size() - kHeldBack);
+    const bool go_on = take_(ready);
+    held_.erase(0, ready.size());
+    return go_on;
+  }
+  std::string_view tail() const { return held_; }
+  bool finish(std::size_t size) { return size == 0 || take_(std::string_view(held_).substr(0, size)); }
+
+ private:
+  const Client::Take& take_;
+  std::string held_;
+};
 
 std::string unescaped(std::string_view text) {
   std::string out;
@@ -96,6 +119,27 @@ std::optional<ServerException> exception_in(std::string_view body) {
   return found;
 }
 
+std::optional<TornTail> torn_tail(std::string_view tail, bool connection_broke, bool marks_errors) {
+  if (connection_broke) {
+    if (const auto mark = tail.find(kMark); mark != std::string_view::npos) {
+      const auto found = exception_in(tail.substr(mark));
+      return TornTail{mark, found.value_or(ServerException{0, shortened(tail.substr(mark + kMark.size()), kMaxText)})};
+    }
+  } else if (marks_errors) {
+    return std::nullopt;
+  }
+  // Nothing but the last line, and only of the shape that the server gives it: the data may quote such a text.
+  auto line = tail;
+  while (line.ends_with('\n')) line.remove_suffix(1);
+  const auto begin = line.rfind('\n') + 1;  // npos + 1 is 0
+  line.remove_prefix(begin);
+  const auto has = [line](std::string_view part) { return line.find(part) != std::string_view::npos; };
+  const bool is_exception = line.starts_with(kCode) && has("DB::Exception: ") && (has("(version ") || has("e.displayText() ="));
+  const auto found = is_exception ? exception_in(line) : std::nullopt;
+  if (!found) return std::nullopt;
+  return TornTail{begin, *found};
+}
+
 std::vector<std::vector<std::string>> parse_tab_separated(std::string_view body) {
   std::vector<std::vector<std::string>> rows;
   while (!body.empty()) {
@@ -137,11 +181,14 @@ std::string Client::url_of(const Statement& statement, bool sql_in_url) const {
   return url;
 }
 
+void Client::add_credentials(net::HttpRequest& request) const {
+  if (options_.user.empty()) return;
+  request.headers.push_back({"X-ClickHouse-User", options_.user});
+  request.headers.push_back({"X-ClickHouse-Key", options_.password});
+}
+
 Result<Answer> Client::send(net::HttpRequest request, std::stop_token stop) {
-  if (!options_.user.empty()) {
-    request.headers.push_back({"X-ClickHouse-User", options_.user});
-    request.headers.push_back({"X-ClickHouse-Key", options_.password});
-  }
+  add_credentials(request);
   request.timeouts.connect = options_.connect_timeout;
   auto response = http_.request(request, stop);
   if (!response) return response.error();
@@ -166,6 +213,33 @@ Result<Answer> Client::query(const Statement& statement, std::stop_token stop) {
   net::HttpRequest request{.method = "POST", .url = url_of(buffered, false), .body = statement.sql};
   request.timeouts.total = options_.query_timeout;
   return send(std::move(request), stop);
+}
+
+Result<Answer> Client::stream(const Statement& statement, const Take& take, std::stop_token stop) {
+  Statement plain = statement;
+  // A compressed answer that breaks off would take the error's text with it.
+  plain.settings.emplace_back("enable_http_compression", "0");
+  HoldingBack holding{take};
+  net::HttpRequest request{.method = "POST", .url = url_of(plain, false), .body = statement.sql};
+  request.timeouts.connect = options_.connect_timeout;
+  request.timeouts.total = options_.query_timeout;
+  request.take = [&](std::string_view bytes) { return holding.add(bytes); };
+  add_credentials(request);
+  auto response = http_.request(request, stop);
+  if (response && response->status != 200) return answer_of(std::move(*response));
+  const bool marks_errors = response && response->header("X-ClickHouse-Exception-Tag").has_value();
+  const auto torn = torn_tail(holding.tail(), !response, marks_errors);
+  if (!response && !torn) return response.error();
+  Answer answer;
+  answer.status = 200;
+  const bool taken = holding.finish(torn ? torn->data_size : holding.tail().size());
+  if (torn) {
+    answer.code = torn->exception.code != 0 ? torn->exception.code : 1001;  // STD_EXCEPTION: an error without a number
+    answer.text = torn->exception.text;
+  } else if (!taken) {
+    return Error{Errc::io, "ClickHouse at " + address(), "the answer could not be written on"};
+  }
+  return answer;
 }
 
 Result<Answer> Client::insert(const Statement& statement, std::vector<std::string_view> parts, std::stop_token stop) {

@@ -2,6 +2,7 @@
 // ClickHouse by its HTTP interface.
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -20,7 +21,7 @@ struct ClientOptions {
   std::string password{};
   std::string ca_file{};
   std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds query_timeout{60'000};
+  std::chrono::milliseconds query_timeout{60'000};  // 0: none
   std::chrono::milliseconds insert_timeout{120'000};
 };
 
@@ -53,6 +54,11 @@ class Client {
   Result<void> ping(std::stop_token stop = {});
   // An Error means that no whole answer came: the statement may have been carried out or not.
   Result<Answer> query(const Statement& statement, std::stop_token stop = {});
+  // As query(), but the answer goes to `take` as it comes, so that it may be of any length, and Answer::body stays empty.
+  // What the server could not finish is not ok(), and what was taken is then only a part. `take` says false when it
+  // can use no more: the request ends with Errc::io.
+  using Take = std::function<bool(std::string_view)>;
+  Result<Answer> stream(const Statement& statement, const Take& take, std::stop_token stop = {});
   // `statement.sql` ends with FORMAT …; the data is all parts, one after the other.
   Result<Answer> insert(const Statement& statement, std::vector<std::string_view> parts, std::stop_token stop = {});
 
@@ -65,6 +71,7 @@ class Client {
 
  private:
   std::string url_of(const Statement& statement, bool sql_in_url) const;
+  void add_credentials(net::HttpRequest& request) const;
   Result<Answer> send(net::HttpRequest request, std::stop_token stop);
 
   const ClientOptions options_;
@@ -80,6 +87,15 @@ struct ServerException {
   std::string text;
 };
 std::optional<ServerException> exception_in(std::string_view body);
+
+// The beginning of a streamed answer's last bytes that is data, when an error stands behind it. A server that marks
+// errors (since 24.11) says so in the header X-ClickHouse-Exception-Tag and breaks the connection; an older one only
+// writes the text at the end.
+struct TornTail {
+  std::size_t data_size = 0;
+  ServerException exception;
+};
+std::optional<TornTail> torn_tail(std::string_view tail, bool connection_broke, bool marks_errors);
 
 std::vector<std::vector<std::string>> parse_tab_separated(std::string_view body);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -84,7 +85,17 @@ struct Answer {
   std::size_t max_bytes = 0;
   bool too_long = false;
   const std::stop_token* stop = nullptr;
+  const std::function<bool(std::string_view)>* take = nullptr;  // null: the body is kept
+  bool not_taken = false;
 };
+
+// "HTTP/1.1 200 OK" -> 200
+int status_in(std::string_view line) {
+  int status = 0;
+  if (const auto blank = line.find(' '); blank != std::string_view::npos)
+    std::from_chars(line.data() + blank + 1, line.data() + line.size(), status);
+  return status;
+}
 
 extern "C" {
 static std::size_t mp_http_read(char* to, std::size_t size, std::size_t count, void* reader) {
@@ -97,9 +108,13 @@ static int mp_http_seek(void* reader, curl_off_t offset, int origin) {
 static std::size_t mp_http_body(char* data, std::size_t size, std::size_t count, void* to) {
   auto& answer = *static_cast<Answer*>(to);
   const std::size_t n = size * count;
+  if (answer.take != nullptr && answer.response.status == 200) {
+    answer.not_taken = !(*answer.take)({data, n});
+    return answer.not_taken ? 0 : n;  // anything but n ends the transfer
+  }
   if (answer.response.body.size() + n > answer.max_bytes) {
     answer.too_long = true;
-    return 0;  // anything but n ends the transfer
+    return 0;
   }
   answer.response.body.append(data, n);
   return n;
@@ -110,6 +125,7 @@ static std::size_t mp_http_header(char* data, std::size_t size, std::size_t coun
   std::string_view line{data, n};
   if (line.starts_with("HTTP/")) {
     answer.response.headers.clear();  // an earlier answer (100 Continue, a proxy's) is not ours
+    answer.response.status = status_in(line);
     return n;
   }
   const auto colon = line.find(':');
@@ -284,6 +300,7 @@ struct HttpClient::Impl {
                        (proxy ? " by proxy " + proxy->name() : std::string());
     if (answer.too_long)
       return {Errc::out_of_range, where, fmt::format("the answer is longer than {} bytes", request.max_response_bytes)};
+    if (answer.not_taken) return {Errc::io, where, "the answer could not be written on; given up"};
     if (code == CURLE_ABORTED_BY_CALLBACK) return {Errc::unavailable, where, "given up: stopping"};
     if (code == CURLE_SEND_FAIL_REWIND) return {Errc::io, where, "the connection broke before an answer came"};
     const std::string detail = error_text[0] != '\0' ? error_text.data() : curl_easy_strerror(code);
@@ -310,6 +327,7 @@ Result<HttpResponse> HttpClient::request(const HttpRequest& request, std::stop_t
   Answer answer;
   answer.max_bytes = request.max_response_bytes;
   answer.stop = &stop;
+  if (request.take) answer.take = &request.take;
   impl_->prepare(request, proxy, body, headers, answer);
   const CURLcode code = curl_easy_perform(impl_->handle);
   if (code != CURLE_OK) return impl_->error_of(code, request, proxy, answer);

@@ -44,6 +44,9 @@ struct HttpRequest {
   std::vector<std::string_view> body_parts{};
   HttpTimeouts timeouts{};
   std::size_t max_response_bytes = 64u << 20;  // of the body, after decompression; a longer one is an error
+  // Given, the body of an answer with status 200 goes here piece by piece as it comes (decompressed, without bound), and
+  // HttpResponse::body stays empty. False ends the request with Errc::io. Runs on: the thread of request().
+  std::function<bool(std::string_view)> take{};
 };
 
 struct HttpResponse {
@@ -79,7 +82,8 @@ class HttpClient {
   // Sent at most once, unless it is a GET or HEAD (then libcurl may repeat it when a kept-alive connection breaks).
   // Any answer of the server, whatever its status, is a response. Otherwise an Error whose `where` says method, url
   // (without query) and proxy: Errc::unavailable (not reached), timeout, refused (TLS), out_of_range (answer too
-  // long), usage (bad url), io (the connection broke; the server may have carried the request out).
+  // long), usage (bad url), io (the connection broke; the server may have carried the request out). Any error may come
+  // after `take` was given a part of the body.
   // A stop request ends a running call within about a second, with Errc::unavailable.
   Result<HttpResponse> request(const HttpRequest& request, std::stop_token stop = {});
 

@@ -91,6 +91,70 @@ TEST(Client, TakesTheCodeFromTheHeaderEvenWithStatus200) {
   EXPECT_THAT(answer->error("here").text(), HasSubstr("here: code 241: Memory limit exceeded"));
 }
 
+// What a server writes that can still mark an error in the middle of an answer.
+std::string marked(const std::string& text) { return "\r\n__exception__\r\nTAGTAGTAGTAGTAGT\r\n" + text + "\n83 TAGTAGTAGTAGTAGT\r\n__exception__\r\n"; }
+
+TEST(TornTail, FindsTheErrorThatStandsBehindTheData) {
+  const std::string error = "Code: 395. DB::Exception: Value passed to 'throwIf' function is non-zero. (FUNCTION_THROW_IF_VALUE_IS_NON_ZERO) (version 26.7.2.1)";
+  const auto now = torn_tail("1\n2\n" + marked(error), true, false);
+  ASSERT_TRUE(now);
+  EXPECT_EQ(4u, now->data_size);
+  EXPECT_EQ(395, now->exception.code);
+  const auto old = torn_tail("1\n2\n" + error + "\n", false, false);
+  ASSERT_TRUE(old);
+  EXPECT_EQ(4u, old->data_size);
+  EXPECT_EQ(395, old->exception.code);
+}
+
+TEST(TornTail, DataThatQuotesAnErrorIsData) {
+  const std::string error = "Code: 1. DB::Exception: x (version 26.7.2.1)\n";
+  EXPECT_FALSE(torn_tail(error, false, true)) << "this server would have marked it and broken the connection";
+  EXPECT_FALSE(torn_tail("raw\t" + error, false, false));
+  EXPECT_FALSE(torn_tail(marked(error), false, true));
+  EXPECT_FALSE(torn_tail("1\n", true, false)) << "a broken connection says nothing of an error";
+  EXPECT_FALSE(torn_tail("", false, false));
+}
+
+TEST(Client, StreamsAnAnswerOfAnyLength) {
+  const std::string line(1000, 'x');
+  auto server = net::HttpServer::start({}, [&](net::HttpServerRequest&, net::HttpServerResponse& response) {
+    response.begin(200, "text/plain");
+    for (int i = 0; i < 1000; ++i) response.write(line + "\n");
+    response.end();
+  });
+  ASSERT_TRUE(server);
+  Client client({.url = "http://" + (*server)->address()});
+  std::size_t taken = 0;
+  const auto answer = client.stream({"SELECT 1"}, [&](std::string_view piece) {
+    taken += piece.size();
+    return true;
+  });
+  ASSERT_TRUE(answer) << answer.error().text();
+  EXPECT_TRUE(answer->ok());
+  EXPECT_EQ(1'001'000u, taken);
+}
+
+TEST(Client, TellsTheErrorOfAStreamThatBroke) {
+  auto server = net::HttpServer::start({}, [&](net::HttpServerRequest&, net::HttpServerResponse& response) {
+    response.set_header("X-ClickHouse-Exception-Tag", "TAGTAGTAGTAGTAGT");
+    response.begin(200, "text/plain");
+    response.write("1\n2\n");
+    response.write(marked("Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED) (version 26.7.2.1)"));
+    response.abort();
+  });
+  ASSERT_TRUE(server);
+  Client client({.url = "http://" + (*server)->address()});
+  std::string taken;
+  const auto answer = client.stream({"SELECT 1"}, [&](std::string_view piece) {
+    taken += piece;
+    return true;
+  });
+  ASSERT_TRUE(answer) << answer.error().text();
+  EXPECT_FALSE(answer->ok());
+  EXPECT_EQ(241, answer->code);
+  EXPECT_EQ("1\n2\n", taken);
+}
+
 TEST(Client, SaysThatNobodyListens) {
   std::string address;
   { address = net::HttpServer::start({}, [](auto&, auto&) {}).value()->address(); }
@@ -220,6 +284,25 @@ TEST_F(RealClickHouse, TellsErrorsWithTheirCodes) {
   const auto torn = client.insert({"INSERT INTO short FORMAT RowBinary"}, {"abc"});
   ASSERT_TRUE(torn);
   EXPECT_EQ(33, torn->code) << torn->text;
+}
+
+TEST_F(RealClickHouse, StreamsAndTellsErrorsInTheMiddle) {
+  Client client({.url = server_->url()});
+  std::string taken;
+  const auto take = [&](std::string_view piece) {
+    taken += piece;
+    return true;
+  };
+  const auto whole = client.stream({"SELECT number FROM system.numbers LIMIT 300000"}, take);
+  ASSERT_TRUE(whole) << whole.error().text();
+  ASSERT_TRUE(whole->ok()) << whole->text;
+  EXPECT_EQ(300'000, std::count(taken.begin(), taken.end(), '\n'));
+  taken.clear();
+  const auto torn = client.stream({"SELECT throwIf(number = 900000) FROM system.numbers LIMIT 1000000", "", {{"max_block_size", "1000"}}}, take);
+  ASSERT_TRUE(torn) << torn.error().text();
+  EXPECT_FALSE(torn->ok());
+  EXPECT_EQ(395, torn->code);
+  EXPECT_TRUE(taken.ends_with("0\n")) << taken.substr(taken.size() - std::min<std::size_t>(taken.size(), 200));
 }
 
 TEST_F(RealClickHouse, RefusesAWrongPassword) {

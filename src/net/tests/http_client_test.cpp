@@ -134,6 +134,42 @@ TEST(HttpClient, KeepsItsConnectionBetweenRequests) {
   EXPECT_EQ(1, server.connections());
 }
 
+TEST(HttpClient, HandsABodyOnInPiecesWithoutKeepingIt) {
+  const std::string large(3'000'000, 'z');
+  TinyServer server([&](const auto&) { return reply(large); });
+  HttpClient client;
+  std::string taken;
+  const auto response = client.request({.url = server.url("/"), .max_response_bytes = 10, .take = [&](std::string_view piece) {
+                                          taken += piece;
+                                          return true;
+                                        }});
+  ASSERT_TRUE(response) << response.error().text();
+  EXPECT_EQ(large, taken);
+  EXPECT_EQ("", response->body);
+}
+
+TEST(HttpClient, KeepsTheBodyOfAnAnswerThatIsNoSuccess) {
+  TinyServer server([](const auto&) { return reply("why not", "500 Internal Server Error"); });
+  HttpClient client;
+  std::string taken;
+  const auto response = client.request({.url = server.url("/"), .take = [&](std::string_view piece) {
+                                          taken += piece;
+                                          return true;
+                                        }});
+  ASSERT_TRUE(response) << response.error().text();
+  EXPECT_EQ(500, response->status);
+  EXPECT_EQ("why not", response->body);
+  EXPECT_EQ("", taken);
+}
+
+TEST(HttpClient, EndsARequestWhoseBodyNobodyTakes) {
+  TinyServer server([](const auto&) { return reply("data"); });
+  HttpClient client;
+  const auto response = client.request({.url = server.url("/"), .take = [](std::string_view) { return false; }});
+  ASSERT_FALSE(response);
+  EXPECT_EQ(Errc::io, response.error().code);
+}
+
 TEST(HttpClient, RefusesAnAnswerThatIsTooLong) {
   TinyServer server([](const auto&) { return reply(std::string(5000, 'x')); });
   HttpClient client;
