@@ -250,6 +250,11 @@ int run_up(int argc, char** argv) {
                       kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
+  std::error_code no_proc;
+  const auto program = fs::read_symlink("/proc/self/exe", no_proc);
+  options.launch.command = {no_proc ? "marketprism" : program.string()};
+  options.launch.directory = fs::current_path(no_proc).string();
+  options.launch.command.insert(options.launch.command.end(), argv, argv + argc);
   const auto launch = understand(*cli, options);
   if (!launch) {
     fail("up", launch.error().text());

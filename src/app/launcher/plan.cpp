@@ -18,6 +18,7 @@ std::string local(std::uint16_t port) { return fmt::format("127.0.0.1:{}", port)
 std::string nats_folder(const LaunchOptions& o) { return fmt::format("{}/nats/{}", o.data, to_string(o.mode)); }
 std::string nats_file(const LaunchOptions& o) { return fmt::format("{}/run/nats-server.conf", o.data); }
 std::string collector_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-{}.yaml", o.data, to_string(o.mode)); }
+std::string addresses_file(const LaunchOptions& o) { return fmt::format("{}/run/{}", o.data, kAddressesFile); }
 std::string end_report_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-end.json", o.data); }
 std::string journal_folder(const LaunchOptions& o) {
   // A play-back's journal is named by its recordings' content; the collector does that itself.
@@ -158,6 +159,43 @@ std::string collector_configuration(const LaunchOptions& o) {
   return text;
 }
 
+std::string shell_quoted(const std::string& word) {
+  const bool is_plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+") == std::string::npos;
+  if (is_plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string addresses(const LaunchOptions& o) {
+  const auto& p = o.ports;
+  std::string text = "# Written by `marketprism up` at each start: where status, doctor, query and export find its parts.\n";
+  const auto line = [&text](std::string_view key, const std::string& value) {
+    text += key;
+    text += ": ";
+    append_json_string(text, value);
+    text += '\n';
+  };
+  line("data_source", to_string(o.mode));
+  line("database", database_of(o));
+  line("clickhouse", "http://" + local(p.clickhouse));
+  line("nats", "nats://" + local(p.nats));
+  line("nats_http", "http://" + local(p.nats_http));
+  line("storage_health", local(p.storage_health));
+  line("storage_metrics", local(p.storage_metrics));
+  line("collector_health", local(p.collector_health));
+  line("collector_metrics", local(p.collector_metrics));
+  line("journal", journal_folder(o));
+  std::string command;
+  for (const auto& word : o.command) command += (command.empty() ? "" : " ") + shell_quoted(word);
+  if (!command.empty()) {
+    line("command", command);
+    line("directory", o.directory);
+  }
+  if (o.mode != Mode::replay) line("collector_config", o.markets.empty() ? o.config : collector_file(o));
+  return text;
+}
+
 Plan make_plan(const LaunchOptions& o, const Tools& tools) {
   Plan plan;
   plan.database = database_of(o);
@@ -167,7 +205,7 @@ Plan make_plan(const LaunchOptions& o, const Tools& tools) {
   plan.ports = port_uses(o);
   plan.folders = {o.data + "/run", o.data + "/logs", o.data + "/clickhouse", nats_folder(o), o.data + "/journal"};
   plan.end_report = end_report_file(o);
-  plan.files = {{nats_file(o), nats_configuration(o, tools.nats_minor)}};
+  plan.files = {{nats_file(o), nats_configuration(o, tools.nats_minor)}, {addresses_file(o), addresses(o)}};
   if (!o.markets.empty()) plan.files.push_back({collector_file(o), collector_configuration(o)});
 
   plan.parts = {nats_part(o, tools), clickhouse_part(o, tools), storage_part(o, tools)};

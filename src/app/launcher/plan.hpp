@@ -53,6 +53,8 @@ struct LaunchOptions {
   std::optional<std::chrono::milliseconds> run_for;
   bool exit_when_done = false;
   Ports ports;
+  std::vector<std::string> command{};  // that started it, and starts it again
+  std::string directory{};             // in which it was typed
 };
 
 // What was found on this machine.
@@ -107,6 +109,11 @@ Result<Ports> shifted(Ports ports, int offset);
 // Errc::usage when two purposes have one port.
 Result<void> check_distinct(const std::vector<PortUse>& ports);
 
+// In the folder run of the data folder: a flat YAML mapping, for the subcommands that look at a running `marketprism up`.
+inline constexpr const char* kAddressesFile = "addresses.yaml";
+std::string addresses(const LaunchOptions& options);
+// As one word of a shell command, in quotes where it needs them.
+std::string shell_quoted(const std::string& word);
 std::string nats_configuration(const LaunchOptions& options, int nats_minor);
 std::string collector_configuration(const LaunchOptions& options);
 

@@ -153,17 +153,26 @@ Result<Tools> find_tools() {
   return tools;
 }
 
-std::string who_listens_on(std::uint16_t port) {
+PortHolder holder_of(std::uint16_t port) {
   const auto inode = listening_inode(port);
+  PortHolder holder;
+  holder.is_taken = !inode.empty();
   std::error_code ignored;
-  if (!inode.empty()) {
-    for (auto it = fs::directory_iterator("/proc", ignored); it != fs::directory_iterator(); it.increment(ignored)) {
-      const auto name = it->path().filename().string();
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      if (holds_socket(it->path(), "socket:[" + inode + "]")) return fmt::format("pid {} ({})", name, first_line(it->path() / "comm"));
-    }
+  if (!holder.is_taken) return holder;
+  for (auto it = fs::directory_iterator("/proc", ignored); it != fs::directory_iterator(); it.increment(ignored)) {
+    const auto name = it->path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (!holds_socket(it->path(), "socket:[" + inode + "]")) continue;
+    std::from_chars(name.data(), name.data() + name.size(), holder.pid);
+    holder.program = first_line(it->path() / "comm");
+    break;
   }
-  return "another process";
+  return holder;
+}
+
+std::string who_listens_on(std::uint16_t port) {
+  const auto holder = holder_of(port);
+  return holder.pid == 0 ? "another process" : fmt::format("pid {} ({})", holder.pid, holder.program);
 }
 
 Result<void> check_ports(const std::vector<PortUse>& ports) {

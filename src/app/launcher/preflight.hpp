@@ -17,6 +17,13 @@ std::string install_root();
 
 // Every port that is taken, by whom, and the option that moves it.
 Result<void> check_ports(const std::vector<PortUse>& ports);
+// Who listens on a TCP port of this machine.
+struct PortHolder {
+  bool is_taken = false;
+  int pid = 0;          // 0: /proc does not tell (another user's process)
+  std::string program;
+};
+PortHolder holder_of(std::uint16_t port);
 // "pid 4711 (nats-server)", or "another process" when /proc does not tell.
 std::string who_listens_on(std::uint16_t port);
 

@@ -58,6 +58,17 @@ TEST(Plan, CollectorAndStorageHaveOneStream) {
   }
 }
 
+TEST(Plan, TellsOtherCommandsWhereItsPartsAre) {
+  auto options = options_for(Mode::simulated);
+  options.ports.clickhouse = 18123;
+  const auto plan = make_plan(options, kTools);
+  const auto file = std::find_if(plan.files.begin(), plan.files.end(), [](const auto& f) { return f.first == "/d/run/addresses.yaml"; });
+  ASSERT_NE(file, plan.files.end());
+  for (const char* line : {"data_source: \"simulated\"\n", "database: \"marketprism_sim_hot\"\n", "clickhouse: \"http://127.0.0.1:18123\"\n",
+                           "collector_config: \"/d/run/collector-simulated.yaml\"\n"})
+    EXPECT_THAT(file->second, HasSubstr(line));
+}
+
 TEST(Plan, TheSimulatorIsStoppedFirst) {
   const auto plan = make_plan(options_for(Mode::simulated), kTools);
   EXPECT_EQ(plan.parts[plan.stop[0].part].rules.name, "sim");
