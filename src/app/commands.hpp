@@ -6,9 +6,11 @@ namespace mp::app {
 
 int run_clickhouse(int argc, char** argv);
 int run_collector(int argc, char** argv);
+int run_export(int argc, char** argv);
 int run_journal(int argc, char** argv);
 int run_normalize(int argc, char** argv);
 int run_probe(int argc, char** argv);
+int run_query(int argc, char** argv);
 int run_sim(int argc, char** argv);
 int run_storage(int argc, char** argv);
 int run_up(int argc, char** argv);

@@ -23,9 +23,11 @@ struct Command {
 constexpr Command kCommands[] = {
     {"clickhouse", "embedded ClickHouse: the real engine behind its HTTP interface", mp::app::run_clickhouse},
     {"collector", "journals what venues send, decodes it, publishes events", mp::app::run_collector},
+    {"export", "rows of a time range to Parquet, CSV or JSON lines", mp::app::run_export},
     {"journal", "list, print, verify and convert raw captures", mp::app::run_journal},
     {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
     {"probe", "does a venue still speak what we understand? connects, subscribes, counts", mp::app::run_probe},
+    {"query", "SQL to ClickHouse: a table in a terminal, any format elsewhere", mp::app::run_query},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
     {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},
     {"up", "everything on this machine: start, watch, stop in order", mp::app::run_up},
