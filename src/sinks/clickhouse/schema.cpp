@@ -196,6 +196,7 @@ SchemaColumn column_of(Tokens::const_iterator from, Tokens::const_iterator to) {
   SchemaColumn column{from->text, join_without_blanks(from + 1, type_end), ""};
   if (type_end != to && (is(*type_end, "DEFAULT") || is(*type_end, "ALIAS") || is(*type_end, "MATERIALIZED")))
     column.kind = type_end->text;
+  column.definition = join(Tokens(from, to));
   return column;
 }
 
@@ -350,6 +351,20 @@ Result<std::vector<SchemaTable>> schema_tables(const std::vector<std::string>& s
     tables.push_back(std::move(*table));
   }
   return tables;
+}
+
+std::vector<std::string> schema_mends(const std::vector<SchemaTable>& wanted, const std::vector<SchemaTable>& have) {
+  std::vector<std::string> out;
+  for (const auto& table : wanted) {
+    const auto* found = find_table(have, table.database, table.name);
+    if (found == nullptr) continue;
+    for (const auto& column : table.columns) {
+      const auto same = std::find_if(found->columns.begin(), found->columns.end(), [&](const SchemaColumn& c) { return c.name == column.name; });
+      if (same != found->columns.end() && same->type == column.type) continue;
+      out.push_back(fmt::format("ALTER TABLE {}.{} {} COLUMN {}", table.database, table.name, same == found->columns.end() ? "ADD" : "MODIFY", column.definition));
+    }
+  }
+  return out;
 }
 
 std::vector<std::string> schema_differences(const std::vector<SchemaTable>& wanted, const std::vector<SchemaTable>& have) {

@@ -36,6 +36,8 @@ std::string column_list(const Table& table) {
   return out;
 }
 
+}  // namespace
+
 // The tables of the wanted databases as they are.
 Result<std::vector<SchemaTable>> read_schema(Client& client, const std::vector<SchemaTable>& wanted, std::stop_token stop) {
   std::set<std::string> databases;
@@ -57,8 +59,6 @@ Result<std::vector<SchemaTable>> read_schema(Client& client, const std::vector<S
   }
   return have;
 }
-
-}  // namespace
 
 const std::vector<mp::clickhouse::Setting>& insert_settings() {
   // One insert makes one block (per partition): the thresholds lie above every batch, 100 000 rows or 16 MB.

@@ -80,6 +80,9 @@ class ClickHouseSink {
 // A user who may not create but finds everything in place is fine.
 Result<void> apply_schema(mp::clickhouse::Client& client, const std::vector<std::string>& statements, std::stop_token stop = {});
 
+// The tables that are there, of the databases of `wanted`: for schema_differences().
+Result<std::vector<SchemaTable>> read_schema(mp::clickhouse::Client& client, const std::vector<SchemaTable>& wanted, std::stop_token stop = {});
+
 // The settings of every insert: those whose defaults differ between versions, named.
 const std::vector<mp::clickhouse::Setting>& insert_settings();
 
