@@ -12,6 +12,7 @@ int run_normalize(int argc, char** argv);
 int run_probe(int argc, char** argv);
 int run_query(int argc, char** argv);
 int run_sim(int argc, char** argv);
+int run_status(int argc, char** argv);
 int run_storage(int argc, char** argv);
 int run_up(int argc, char** argv);
 

@@ -29,6 +29,7 @@ constexpr Command kCommands[] = {
     {"probe", "does a venue still speak what we understand? connects, subscribes, counts", mp::app::run_probe},
     {"query", "SQL to ClickHouse: a table in a terminal, any format elsewhere", mp::app::run_query},
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
+    {"status", "what flows now: sources, storage, delays, disks, on one screen", mp::app::run_status},
     {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},
     {"up", "everything on this machine: start, watch, stop in order", mp::app::run_up},
 };
