@@ -114,6 +114,20 @@ TEST(SchemaDifferences, NameTableWhatIsAndWhatMustBe) {
                           "d.t: column b is Decimal(18,8), must be Decimal(38,12)", "d.u: the table is missing"));
 }
 
+TEST(SchemaMends, AddAndChangeColumnsAsTheSchemaHasThem) {
+  const auto wanted =
+      schema_tables({"CREATE TABLE d.t (a UInt8, b Decimal(38, 12) CODEC(ZSTD(1)), c LowCardinality(String) DEFAULT 'book') "
+                     "ENGINE = MergeTree ORDER BY a",
+                     "CREATE TABLE d.u (a UInt8) ENGINE = MergeTree ORDER BY a"})
+          .value();
+  const auto have = schema_tables({"CREATE TABLE d.t (a UInt8, b Decimal(18, 8)) ENGINE = Log ORDER BY a"}).value();
+  const auto mends = schema_mends(wanted, have);
+  ASSERT_EQ(mends.size(), 2u) << "neither engines nor missing tables";
+  EXPECT_EQ(without_blanks(mends[0]), "ALTERTABLEd.tMODIFYCOLUMNbDecimal(38,12)CODEC(ZSTD(1))");
+  EXPECT_TRUE(mends[1].starts_with("ALTER TABLE d.t ADD COLUMN c LowCardinality")) << mends[1];
+  EXPECT_TRUE(mends[1].ends_with("DEFAULT 'book'")) << mends[1];
+}
+
 TEST(SchemaDifferences, AllowMoreColumnsAndReplicatedEngines) {
   const auto wanted = schema_tables({"CREATE TABLE d.t (a UInt8) ENGINE = MergeTree ORDER BY a"}).value();
   const auto have = schema_tables({"CREATE TABLE d.t (x String, a UInt8) ENGINE = ReplicatedMergeTree('/p', 'r') ORDER BY a"}).value();

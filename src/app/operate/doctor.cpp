@@ -1,0 +1,731 @@
+#include "app/operate/doctor.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "app/launcher/preflight.hpp"
+#include "app/operate/export.hpp"
+#include "app/operate/status_view.hpp"
+#include "base/text.hpp"
+#include "base/version.hpp"
+#include "exchanges/exchange.hpp"
+#include "nats/connection.hpp"
+#include "nats/jetstream.hpp"
+#include "net/clock.hpp"
+#include "net/http_client.hpp"
+#include "net/proxy.hpp"
+#include "net/url.hpp"
+#include "sinks/clickhouse/sink.hpp"
+
+namespace mp::operate {
+namespace {
+
+namespace fs = std::filesystem;
+using launcher::shell_quoted;
+using std::chrono::milliseconds;
+
+constexpr double kStreamFull = 0.9;
+constexpr double kStuckSeconds = 60;
+constexpr int kAuthenticationFailed = 516, kUnknownUser = 192, kWrongPassword = 193, kRequiredPassword = 194;
+
+std::string self() {
+  std::error_code error;
+  const auto path = fs::read_symlink("/proc/self/exe", error);
+  return error ? "marketprism" : path.string();
+}
+
+bool is_local(const std::string& host) { return host == "localhost" || host.starts_with("127.") || host == "::1" || host == "0.0.0.0"; }
+
+struct Place {
+  std::string host;
+  std::uint16_t port = 0;
+};
+// Of "nats://…", "http://…" or host:port.
+Place place_of(std::string text) {
+  Place place;
+  if (const auto scheme = text.find("://"); scheme != std::string::npos) text.erase(0, scheme + 3);
+  if (const auto at = text.rfind('@'); at != std::string::npos) text.erase(0, at + 1);
+  text = text.substr(0, text.find('/'));
+  const auto colon = text.rfind(':');
+  place.host = text.substr(0, colon);
+  if (colon != std::string::npos) std::from_chars(text.data() + colon + 1, text.data() + text.size(), place.port);
+  return place;
+}
+
+// "2.15.1" -> 15, "26.7.2.1" -> 7
+std::pair<int, int> version_numbers(const std::string& text) {
+  int major = 0, minor = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), major);
+  if (error == std::errc{} && end < text.data() + text.size()) std::from_chars(end + 1, text.data() + text.size(), minor);
+  return {major, minor};
+}
+
+class Examination {
+ public:
+  explicit Examination(const DoctorOptions& options) : o_(options), t_(options.target) {}
+
+  Diagnosis run() {
+    seen_ = look(t_, o_.patience);
+    examine_nats();
+    examine_clickhouse();
+    examine_services();
+    examine_venues();
+    examine_streams();
+    examine_clock();
+    examine_disks();
+    examine_versions();
+    std::stable_sort(diagnosis_.findings.begin(), diagnosis_.findings.end(),
+                     [](const auto& a, const auto& b) { return a.severity > b.severity; });
+    diagnosis_.at = o_.machine.now().wall;
+    return std::move(diagnosis_);
+  }
+
+ private:
+  void found(Finding finding) { diagnosis_.findings.push_back(std::move(finding)); }
+  std::size_t count() const { return diagnosis_.findings.size(); }
+  // Fine when nothing was found since `before`.
+  void checked(const char* name, std::size_t before, std::string detail) {
+    diagnosis_.checks.push_back({name, count() == before ? Check::Result::fine : Check::Result::found, std::move(detail)});
+  }
+  void skipped(const char* name, std::string why) { diagnosis_.checks.push_back({name, Check::Result::skipped, std::move(why)}); }
+
+  // ---- how parts are started ----
+
+  std::optional<int> launcher_pid() const {
+    if (!t_.is_up) return std::nullopt;
+    std::ifstream lock(t_.data + "/run/lock");
+    int pid = 0;
+    if (!(lock >> pid) || ::kill(pid, 0) != 0) return std::nullopt;
+    std::ifstream comm(fmt::format("/proc/{}/comm", pid));
+    std::string name;
+    std::getline(comm, name);
+    if (name != fs::path(self()).filename().string().substr(0, 15)) return std::nullopt;
+    return pid;
+  }
+
+  // Starts `marketprism up` as it was started.
+  std::string up_command(const std::string& environment = "") const {
+    if (t_.command.empty()) return environment + fmt::format("{} up --data {}", shell_quoted(self()), shell_quoted(t_.data));
+    std::error_code error;
+    const bool is_here = t_.command_directory.empty() || fs::current_path(error) == t_.command_directory;
+    return (is_here ? "" : "cd " + shell_quoted(t_.command_directory) + " && ") + environment + t_.command;
+  }
+
+  std::string storage_command(const std::string& environment = "") const {
+    std::string command = environment + shell_quoted(self()) + " storage";
+    if (!t_.storage_config.empty()) command += " --config " + shell_quoted(t_.storage_config);
+    return command;
+  }
+
+  std::string start_command(const std::string& part) const {
+    if (part == "storage") return storage_command();
+    if (part == "collector")
+      return shell_quoted(self()) + " collector --config " + (t_.collector_config.empty() ? "FILE" : shell_quoted(t_.collector_config));
+    const auto data = t_.data.empty() ? std::string("data") : t_.data;
+    if (part == "clickhouse") {
+      const auto place = place_of(t_.storage.clickhouse.url);
+      return fmt::format("{} clickhouse --data {} --http 127.0.0.1:{}", shell_quoted(self()), shell_quoted(data + "/clickhouse"),
+                         place.port);
+    }
+    const auto place = place_of(t_.storage.nats.urls.front());
+    const auto tools = launcher::find_tools();
+    return fmt::format("{} -js -a 127.0.0.1 -p {} -m {} -sd {}", shell_quoted(tools ? tools->nats_server : "nats-server"), place.port,
+                       place_of(t_.nats_http).port, shell_quoted(data + "/nats/" + to_string(t_.storage.data_source)));
+  }
+
+  // A part is not there.
+  void part_is_down(const std::string& part, const std::string& address, const std::string& seen) {
+    const auto place = place_of(address);
+    Finding finding{part + "_down", Severity::error, fmt::format("{} {}", part, seen), "", {}};
+    const auto holder = is_local(place.host) ? launcher::holder_of(place.port) : launcher::PortHolder{};
+    if (holder.is_taken) {
+      finding.id = "port_taken";
+      finding.what =
+          fmt::format("port {} ({}) is held by {}, which does not answer as {}: {}", place.port, part,
+                      holder.pid == 0 ? "another user's process" : fmt::format("pid {} ({})", holder.pid, holder.program), part, seen);
+      finding.cure =
+          fmt::format("stop that program, or give {} another port (`marketprism up` has an option for each, its message names it)", part);
+      if (holder.pid != 0) finding.commands = {fmt::format("kill {}", holder.pid)};
+    } else if (const auto pid = launcher_pid()) {
+      finding.cure = fmt::format("`marketprism up` (pid {}) runs and starts it again by itself; its log says why it ended", *pid);
+      finding.commands = {fmt::format("tail -n 30 {}", shell_quoted(t_.data + "/logs/" + part + ".log"))};
+    } else if (t_.is_up) {
+      finding.cure = "`marketprism up` does not run: start it again";
+      finding.commands = {up_command()};
+    } else if (!is_local(place.host)) {
+      finding.cure = fmt::format("is it running on {}, and does the way there (name, firewall) work?", place.host);
+      finding.commands = {fmt::format("curl -v {}", shell_quoted(address))};
+    } else {
+      finding.cure =
+          "start it by the command, or all parts by `marketprism up` (in containers: `docker ps -a` and `docker logs` of its container say "
+          "why it does not run)";
+      finding.commands = {start_command(part)};
+    }
+    found(std::move(finding));
+  }
+
+  // ---- NATS ----
+
+  void examine_nats() {
+    const auto before = count();
+    const auto address = t_.storage.nats.urls.front();
+    nats::ConnectionOptions to = t_.storage.nats;
+    to.name = "marketprism doctor";
+    to.connect_timeout = o_.patience;
+    auto opened = nats::Connection::open(to);
+    if (!opened && opened.error().code == Errc::refused) {
+      found({"nats_refused",
+             Severity::error,
+             "NATS refuses the connection: " + opened.error().text(),
+             "give the user and password, token or credentials file that the server was started with (NATS_USER and NATS_PASSWORD, or "
+             "nats.* of the configuration)",
+             {}});
+      return checked("NATS", before, "");
+    }
+    const auto connected = opened ? (*opened)->wait_connected(o_.patience) : Result<void>(opened.error());
+    if (!connected) {
+      part_is_down("nats", address,
+                   fmt::format("does not answer at {}: {}", net::url_without_secrets(address), shortened(connected.error().seen, 160)));
+      skipped("JetStream", "NATS does not answer");
+      return checked("NATS", before, "");
+    }
+    nats_version_ = (*opened)->server_version();
+    if (!seen_.nats.state.answers)
+      found({"nats_monitoring_down",
+             Severity::warning,
+             fmt::format("NATS answers, its monitoring does not: {}", seen_.nats.state.trouble),
+             "start nats-server with `http: \"127.0.0.1:8222\"` (or -m 8222), or name its address by --nats-http",
+             {}});
+    else if (!seen_.nats.state.is_well())
+      found({"nats_unwell",
+             Severity::error,
+             "NATS " + seen_.nats.state.trouble,
+             "its log says more; after a full disk it stays so until it is started again",
+             {}});
+    checked("NATS", before, fmt::format("{} at {}", nats_version_, net::url_without_secrets(address)));
+    examine_jetstream(**opened);
+  }
+
+  void examine_jetstream(nats::Connection& connection) {
+    const auto before = count();
+    nats::JetStream jetstream(connection, o_.patience);
+    const auto& name = t_.storage.stream.name;
+    const auto stream = jetstream.stream_info(name);
+    if (!stream && nats::server_code(stream.error()) != nats::kStreamNotFound) {
+      found({"jetstream_off",
+             Severity::error,
+             "JetStream does not answer: " + stream.error().text(),
+             "start nats-server with a jetstream block in its configuration, or -js",
+             {}});
+      return checked("JetStream", before, "");
+    }
+    const auto& n = seen_.nats;
+    if (n.has_jetstream && n.store_max_bytes > 0 &&
+        static_cast<double>(n.store_bytes) > kStreamFull * static_cast<double>(n.store_max_bytes))
+      found({"jetstream_full",
+             Severity::error,
+             fmt::format("JetStream's store holds {} of the {} that its server allows", bytes_text(n.store_bytes),
+                         bytes_text(n.store_max_bytes)),
+             "raise max_file_store of the server's jetstream block, or remove streams that are not needed",
+             {}});
+    if (!stream) {
+      found({"stream_missing",
+             Severity::note,
+             fmt::format("there is no stream {} yet", name),
+             "collector and storage make it when they start",
+             {}});
+      return checked("JetStream", before, "");
+    }
+    judge_fill(*stream);
+    judge_stream_settings(jetstream, *stream);
+    checked("JetStream", before,
+            fmt::format("{}: {} messages, {}{}", name, stream->messages, bytes_text(stream->bytes),
+                        stream->max_bytes > 0 ? " of " + bytes_text(static_cast<std::uint64_t>(stream->max_bytes)) : ""));
+  }
+
+  void judge_fill(const nats::StreamInfo& stream) {
+    if (stream.max_bytes <= 0 || static_cast<double>(stream.bytes) < kStreamFull * static_cast<double>(stream.max_bytes)) return;
+    const auto what = fmt::format("stream {} holds {} of its bound of {}: it takes no more, the journal keeps what comes", stream.name,
+                                  bytes_text(stream.bytes), bytes_text(static_cast<std::uint64_t>(stream.max_bytes)));
+    if (!seen_.storage.state.is_well()) {
+      const auto pid = launcher_pid();
+      return found({"jetstream_full", Severity::error, what,
+                    "storage takes out what it has stored, and it does not work: mend that first (its finding is here too)",
+                    pid || t_.is_up ? std::vector<std::string>{} : std::vector<std::string>{storage_command()}});
+    }
+    const auto more = bytes_text(static_cast<std::uint64_t>(stream.max_bytes) * 2);
+    const auto environment = fmt::format("MARKETPRISM_NATS_MAX_BYTES={} MARKETPRISM_NATS_CHANGE_STREAM=true ", stream.max_bytes * 2);
+    found({"jetstream_full",
+           Severity::error,
+           what,
+           fmt::format("storage works and does not keep up, or trimming is off (trim.enabled): raise the bound (nats.max_bytes) to {} and "
+                       "let storage change the stream (nats.change_stream), by starting it so",
+                       more),
+           {t_.is_up ? up_command(environment) : storage_command(environment)}});
+  }
+
+  void judge_stream_settings(nats::JetStream& jetstream, const nats::StreamInfo& stream) {
+    const auto compared = jetstream.ensure_stream(t_.storage.stream);
+    if (!compared || compared->differences.empty()) return;
+    std::string differences;
+    for (const auto& difference : compared->differences) differences += (differences.empty() ? "" : "; ") + difference.text();
+    const std::string environment = "MARKETPRISM_NATS_CHANGE_STREAM=true ";
+    found({"stream_differs",
+           Severity::warning,
+           fmt::format("the settings of stream {} are not ours: {}", stream.name, differences),
+           "let storage bring it to our settings, by starting it so; where the server refuses a change (storage, retention), the stream "
+           "must be made anew when all is stored",
+           {t_.is_up ? up_command(environment) : storage_command(environment)}});
+  }
+
+  // ---- ClickHouse ----
+
+  void examine_clickhouse() {
+    const auto before = count();
+    const auto& c = seen_.clickhouse;
+    const auto& url = t_.storage.clickhouse.url;
+    if (!c.state.answers) {
+      part_is_down("clickhouse", url, c.state.trouble);
+      skipped("schema", "ClickHouse does not answer");
+      return checked("ClickHouse", before, "");
+    }
+    if (!c.state.is_well()) {
+      const bool is_password =
+          c.code == kAuthenticationFailed || c.code == kUnknownUser || c.code == kWrongPassword || c.code == kRequiredPassword;
+      const auto user = t_.storage.clickhouse.user.empty() ? std::string("default") : t_.storage.clickhouse.user;
+      found({is_password ? "clickhouse_password" : "clickhouse_unwell",
+             Severity::error,
+             fmt::format("ClickHouse at {} {}", net::url_without_secrets(url), c.state.trouble),
+             is_password
+                 ? fmt::format("the password of user {} is not the one that the server has (for marketprism clickhouse: CLICKHOUSE_USER "
+                               "and CLICKHOUSE_PASSWORD of its start): set these two, for storage and for this command alike",
+                               user)
+                 : "ClickHouse's log says more",
+             {}});
+      skipped("schema", "ClickHouse refuses us");
+      return checked("ClickHouse", before, "");
+    }
+    auto to = t_.storage.clickhouse;
+    to.connect_timeout = to.query_timeout = o_.patience * 3;
+    clickhouse::Client client(to);
+    if (const auto size = version_numbers(c.version); size < std::pair{23, 8})
+      found({"version_old", Severity::error, "ClickHouse " + c.version + " is too old", "23.8 or later is needed: upgrade it", {}});
+    for (const auto& disk : c.disks)
+      if (auto low = judge_disk("ClickHouse", disk)) found(std::move(*low));
+    judge_parts(client);
+    checked("ClickHouse", before, fmt::format("{} at {}", c.version, net::url_without_secrets(url)));
+    examine_schema(client);
+  }
+
+  void judge_parts(clickhouse::Client& client) {
+    const auto limit =
+        client.rows({"SELECT value FROM system.merge_tree_settings WHERE name = 'parts_to_delay_insert' FORMAT TabSeparated"});
+    const auto most = limit && !limit->empty() ? std::strtoull(limit->front().at(0).c_str(), nullptr, 10) : 1000ULL;
+    const auto rows =
+        client.rows({fmt::format("SELECT table, partition, count() FROM system.parts WHERE active AND database = {} GROUP BY table, "
+                                 "partition HAVING count() * 2 > {} ORDER BY count() DESC LIMIT 5 FORMAT TabSeparated",
+                                 clickhouse::sql_text(t_.storage.database), most)});
+    if (!rows) return;
+    for (const auto& row : *rows)
+      found({"too_many_parts",
+             Severity::warning,
+             fmt::format("{}.{} has {} parts in partition {}; at {} ClickHouse slows inserts down", t_.storage.database, row.at(0),
+                         row.at(2), row.at(1), most),
+             "merges are behind: fewer and larger inserts (batches.min_interval of storage, e.g. 1s), or a faster disk; the command merges "
+             "once",
+             {query_command(fmt::format("OPTIMIZE TABLE {}.{}", t_.storage.database, row.at(0)))}});
+  }
+
+  std::string query_command(const std::string& sql) const {
+    std::string command =
+        shell_quoted(self()) + " query --url " + shell_quoted(net::url_without_secrets(t_.storage.clickhouse.url)) + " --database default ";
+    if (!t_.storage.clickhouse.user.empty()) command += "--user " + shell_quoted(t_.storage.clickhouse.user) + " ";
+    return command + shell_quoted(sql);
+  }
+
+  Result<std::vector<std::string>> schema_statements() const {
+    std::string text(storage::built_in_schema());
+    if (!t_.storage.schema_file.empty()) {
+      std::ifstream in(t_.storage.schema_file);
+      if (!in) return Error{Errc::usage, "storage.schema_file", "cannot read " + t_.storage.schema_file};
+      text.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    return sinks::clickhouse::schema_statements(text, {t_.storage.database, t_.storage.cold_database, ttl_days()});
+  }
+  std::optional<int> ttl_days() const {
+    if (!t_.storage.hot_ttl) return std::nullopt;
+    return static_cast<int>(std::chrono::duration_cast<std::chrono::days>(*t_.storage.hot_ttl).count());
+  }
+
+  void examine_schema(clickhouse::Client& client) {
+    const auto before = count();
+    if (!seen_.clickhouse.has_database) {
+      found({"database_missing",
+             Severity::note,
+             fmt::format("there is no database {} yet", t_.storage.database),
+             "storage makes it when it starts",
+             {}});
+      return checked("schema", before, "");
+    }
+    const auto statements = schema_statements();
+    if (!statements) {
+      found({"schema_unreadable", Severity::error, statements.error().text(), "correct storage.schema_file", {}});
+      return checked("schema", before, "");
+    }
+    const auto wanted = sinks::clickhouse::schema_tables(*statements);
+    const auto have = wanted ? sinks::clickhouse::read_schema(client, *wanted) : wanted;
+    if (!have) return skipped("schema", have.error().text());
+    const auto differences = sinks::clickhouse::schema_differences(*wanted, *have);
+    if (!differences.empty()) {
+      const auto mends = sinks::clickhouse::schema_mends(*wanted, *have);
+      Finding finding{"schema_drift",
+                      Severity::error,
+                      fmt::format("the tables are not those of the schema, storage does not write: {}{}",
+                                  shortened(fmt::format("{}", fmt::join(differences, "; ")), 500),
+                                  differences.size() > 1 ? fmt::format(" ({} differences)", differences.size()) : ""),
+                      mends.size() == differences.size()
+                          ? "the commands change the columns"
+                          : "missing tables are made when storage starts; a table with another engine or key must be renamed away (RENAME "
+                            "TABLE), storage then makes a new one; the commands change columns",
+                      {}};
+      for (const auto& sql : mends) finding.commands.push_back(query_command(sql));
+      found(std::move(finding));
+    }
+    judge_ttl(client, *wanted);
+    checked("schema", before, fmt::format("{} tables of {}", wanted->size(), t_.storage.database));
+  }
+
+  void judge_ttl(clickhouse::Client& client, const std::vector<sinks::clickhouse::SchemaTable>& wanted) {
+    const auto rows = client.rows(
+        {fmt::format("SELECT name, extract(create_table_query, 'TTL toDateTime\\\\(timestamp\\\\) \\\\+ toIntervalDay\\\\(([0-9]+)\\\\)'), "
+                     "position(engine_full, 'TTL ') > 0 FROM system.tables WHERE database = {} FORMAT TabSeparated",
+                     clickhouse::sql_text(t_.storage.database))});
+    if (!rows) return;
+    const auto days = ttl_days();
+    const auto must_be = days ? std::to_string(*days) : "";
+    Finding finding{"ttl_differs", Severity::warning, "", "change the tables by the commands, or clickhouse.hot_ttl of storage", {}};
+    for (const auto& row : *rows) {
+      const auto table = std::find_if(wanted.begin(), wanted.end(),
+                                      [&](const auto& w) { return w.database == t_.storage.database && w.name == row.at(0); });
+      // Only the hot data tables expire: those by day.
+      if (table == wanted.end() || table->partition_key != "toDate(timestamp)") continue;
+      const bool has_ttl = row.at(2) == "1";
+      if (row.at(1) == must_be && has_ttl == days.has_value()) continue;
+      finding.what += fmt::format("{}{} {}", finding.what.empty() ? "rows do not expire as configured: " : ", ", row.at(0),
+                                  !has_ttl            ? "keeps them for ever"
+                                  : row.at(1).empty() ? "has a rule of its own"
+                                                      : "after " + row.at(1) + " days");
+      const auto name = t_.storage.database + "." + row.at(0);
+      finding.commands.push_back(
+          query_command(days ? fmt::format("ALTER TABLE {} MODIFY TTL toDateTime(timestamp) + INTERVAL {} DAY DELETE", name, *days)
+                             : fmt::format("ALTER TABLE {} REMOVE TTL", name)));
+    }
+    if (finding.commands.empty()) return;
+    finding.what += fmt::format("; configured: {}", days ? fmt::format("{} days", *days) : "for ever");
+    found(std::move(finding));
+  }
+
+  // ---- services ----
+
+  void examine_services() {
+    auto before = count();
+    const auto& s = seen_.storage;
+    if (!s.state.answers || s.types.empty()) {
+      part_is_down("storage", t_.storage_health_url(), s.state.trouble);
+    } else {
+      if (!s.state.is_well())
+        found({"storage_unwell",
+               Severity::error,
+               "storage does not store: " + s.state.trouble,
+               "when NATS or ClickHouse have a finding here, mend that; a lease that a dead process holds runs out by itself in some "
+               "seconds; its log says more",
+               {}});
+      if (!s.metrics_state.is_well()) metrics_away("storage", s.metrics_state, t_.storage_metrics_url());
+      for (const auto& [type, seen] : s.types) {
+        const bool is_stuck = seen.waiting > 0 && seen.state == "running" && seen.last_insert_age_seconds.value_or(0) > kStuckSeconds;
+        if (is_stuck)
+          found({"storage_behind",
+                 Severity::warning,
+                 fmt::format("{} messages of {} wait, and nothing was stored for {:.0f} s", seen.waiting, type,
+                             *seen.last_insert_age_seconds),
+                 "ClickHouse is slow or its disk is (SHOW PROCESSLIST); if both look well, restart storage: nothing is lost or doubled by "
+                 "that",
+                 {}});
+      }
+    }
+    checked("storage", before, t_.storage_health_url());
+    before = count();
+    const auto& c = seen_.collector;
+    if (!c.state.answers || c.data_source.empty()) {
+      part_is_down("collector", t_.collector_health_url(), c.state.trouble);
+    } else {
+      const bool is_of_streams = c.state.trouble.find("streams bring no good data") != std::string::npos || c.state.trouble == "starting" ||
+                                 c.state.trouble == "not connected to every venue";
+      if (c.journal_failing)
+        found({"journal_failing",
+               Severity::error,
+               "the collector cannot write its journal: data is lost now",
+               "make room or mend the disk of " + t_.journal + "; it goes on by itself when it can write",
+               {fmt::format("df -h {}", shell_quoted(t_.journal))}});
+      else if (!c.state.is_well() && !is_of_streams)
+        found({"collector_unwell",
+               Severity::error,
+               "the collector: " + c.state.trouble,
+               "when NATS has a finding here, mend that: what was received waits in the journal; else its log says more",
+               {}});
+      if (!c.metrics_state.is_well()) metrics_away("collector", c.metrics_state, t_.collector_metrics_url());
+    }
+    checked("collector", before, t_.collector_health_url());
+  }
+
+  void metrics_away(const std::string& part, const PartState& state, const std::string& url) {
+    found({"metrics_away",
+           Severity::warning,
+           fmt::format("{}'s metrics: {}", part, state.trouble),
+           fmt::format("is {} the address that it was started with (metrics.listen)?", url),
+           {}});
+  }
+
+  // ---- venues ----
+
+  // The addresses that a source's session asks for first, one for each host.
+  static std::vector<std::string> addresses_of(const SessionOptions& session, Instant now) {
+    const auto exchange = find_exchange(session.source.exchange);
+    if (!exchange) return {};
+    Outbox out;
+    (*exchange)->make_session(session)->begin(now, out);
+    std::set<std::string> bases;
+    const auto add = [&](const std::string& text) {
+      auto url = net::parse_url(text);
+      if (!url) return;
+      bases.insert(fmt::format("{}://{}:{}/", url->is_secure() ? "https" : "http", url->host, url->port));
+    };
+    for (const auto& open : out.opens) add(open.url);
+    for (const auto& request : out.requests) add(request.url);
+    for (const auto* base : {&session.ws_base, &session.rest_base})
+      if (!base->empty()) add(*base + "/");
+    return {bases.begin(), bases.end()};
+  }
+
+  void examine_venues() {
+    const auto before = count();
+    std::size_t tried = 0, left = 0;
+    std::set<std::string> done;
+    for (const auto& session : t_.collector.sources) {
+      const auto proxy = t_.collector.proxies.find(session.source);
+      for (const auto& address : addresses_of(session, o_.machine.now())) {
+        const auto host = net::parse_url(address)->host;
+        const bool is_here = is_local(host);
+        if (o_.offline && !is_here) {
+          ++left;
+          continue;
+        }
+        if (!done.insert(address + session.source.exchange).second) continue;
+        ++tried;
+        try_venue(session.source.exchange, address, proxy == t_.collector.proxies.end() ? "" : proxy->second, is_here);
+      }
+    }
+    if (tried == 0) return skipped("venues", left > 0 ? "--offline" : "no venue is configured");
+    checked("venues", before, fmt::format("{} addresses answer{}", tried, left > 0 ? fmt::format(", {} left out by --offline", left) : ""));
+  }
+
+  void try_venue(const std::string& exchange, const std::string& address, const std::string& proxy, bool is_here) {
+    net::HttpClient client({.ca_file = t_.collector.ca_file});
+    net::HttpRequest request{.url = address, .proxy = proxy};
+    request.timeouts = {.connect = o_.patience * 2, .total = o_.patience * 4};
+    const auto asked = o_.machine.now();
+    const auto answer = client.request(request);
+    if (!answer) return venue_away(exchange, address, answer.error(), is_here);
+    if (answer->status == 451)
+      found({"venue_refuses",
+             Severity::error,
+             fmt::format("{} does not serve this region: {} answers 451", exchange, address),
+             "collect it from a machine elsewhere, or through a proxy there (network.proxy)",
+             {}});
+    const auto date = answer->header("Date");
+    const auto there = date ? parse_http_date(*date) : std::nullopt;
+    if (!there || is_here) return;
+    const auto answered = o_.machine.now();
+    const double half_way = std::chrono::duration<double>(answered.mono - asked.mono).count() / 2;
+    // The header is cut to whole seconds.
+    const double offset = std::chrono::duration<double>(asked.wall - *there).count() + half_way - 0.5;
+    offsets_.push_back({net::parse_url(address)->host, offset, 0.5 + half_way});
+  }
+
+  void venue_away(const std::string& exchange, const std::string& address, const Error& error, bool is_here) {
+    Finding finding{"venue_unreachable",
+                    Severity::error,
+                    fmt::format("{} is not reached: {}: {}", exchange, address, shortened(error.seen, 200)),
+                    "",
+                    {fmt::format("curl -v {}", address)}};
+    const auto by_proxy = error.where.find("by proxy ");
+    if (by_proxy != std::string::npos) finding.what += "; " + error.where.substr(by_proxy);
+    if (error.code == Errc::refused) {
+      finding.cure =
+          "TLS fails: this machine's clock or its certificates (package ca-certificates) are old, or a proxy opens TLS and its certificate "
+          "must stand in network.ca_file";
+    } else if (by_proxy != std::string::npos) {
+      finding.cure =
+          "the proxy does not lead there: its address, user and password (network.proxy, HTTPS_PROXY), and whether it allows the venue";
+    } else if (error.seen.find("resolve") != std::string::npos) {
+      finding.cure =
+          "the name is not found: name resolution of this machine (/etc/resolv.conf), or a proxy is needed (network.proxy, HTTPS_PROXY)";
+      finding.commands = {fmt::format("getent hosts {}", net::parse_url(address)->host)};
+    } else if (is_here) {
+      nobody_here(finding, place_of(address).port);
+    } else {
+      finding.cure =
+          "a firewall, or a proxy is needed (network.proxy, HTTPS_PROXY); the venue's status page says whether it is away itself";
+    }
+    reasons_.emplace(exchange, fmt::format("{} is not reached", address));
+    found(std::move(finding));
+  }
+
+  void nobody_here(Finding& finding, std::uint16_t port) const {
+    finding.cure =
+        "what should answer there (a simulator, a mirror) does not: start it, or take ws_base and rest_base out of the configuration";
+    finding.commands.clear();
+    if (t_.collector.data_source == DataSource::simulated && !t_.is_up)
+      finding.commands = {fmt::format("{} sim --listen 127.0.0.1:{}", shell_quoted(self()), port)};
+    const auto holder = launcher::holder_of(port);
+    if (!holder.is_taken) return;
+    finding.what += fmt::format(" (port {} is held by {})", port,
+                                holder.pid == 0 ? "another user's process" : fmt::format("pid {} ({})", holder.pid, holder.program));
+  }
+
+  void examine_streams() {
+    const auto before = count();
+    if (!seen_.collector.state.answers || seen_.collector.data_source.empty()) return skipped("streams", "the collector does not answer");
+    for (auto& finding : judge_streams(seen_.collector, reasons_)) found(std::move(finding));
+    std::size_t live = 0;
+    for (const auto& stream : seen_.collector.streams) live += stream.state == "live" ? 1U : 0U;
+    checked("streams", before, fmt::format("{} of {} live", live, seen_.collector.streams.size()));
+  }
+
+  // ---- the machine ----
+
+  void examine_clock() {
+    const auto before = count();
+    // Both were asked within a moment of each other: a clock that is off shows by seconds.
+    if (const auto& clock = seen_.nats.clock) offsets_.push_back({"NATS", seconds_ahead(*clock), 0});
+    if (seen_.clickhouse.state.is_well()) {
+      auto to = t_.storage.clickhouse;
+      to.connect_timeout = to.query_timeout = o_.patience;
+      clickhouse::Client client(to);
+      if (const auto rows = client.rows({"SELECT toUnixTimestamp64Nano(now64(9)) FORMAT TabSeparated"}); rows && !rows->empty())
+        offsets_.push_back(
+            {"ClickHouse",
+             std::chrono::duration<double>(o_.machine.now().wall - wall_from_nanos(std::strtoll(rows->front().at(0).c_str(), nullptr, 10)))
+                 .count(),
+             0});
+    }
+    for (const auto& sample : seen_.collector.metrics.all("marketprism_collector_venue_delay_min_seconds")) {
+      // Earlier than it happened: the clock is behind. Late is no proof, the path may be slow.
+      if (!(sample.value < 0)) continue;
+      const auto exchange = sample.labels.find("exchange");
+      offsets_.push_back({exchange == sample.labels.end() ? "a venue" : exchange->second + "'s events", sample.value, 0});
+    }
+    if (auto finding = judge_clocks(offsets_, o_.machine.clock_is_synchronised())) found(std::move(*finding));
+    checked("clock", before, offsets_.empty() ? "compared with nobody" : fmt::format("compared with {} others", offsets_.size()));
+  }
+  // `look` took its time after NATS had answered: what it took is no offset.
+  double seconds_ahead(WallTime there) const {
+    const auto now = o_.machine.now();
+    const auto since_look = std::chrono::duration<double>(now.mono - seen_.at.mono).count();
+    const double ahead = std::chrono::duration<double>(now.wall - there).count() - since_look;
+    return ahead > 0 ? std::max(0.0, ahead - std::chrono::duration<double>(o_.patience).count()) : ahead;
+  }
+
+  void examine_disks() {
+    const auto before = count();
+    std::vector<std::pair<std::string, std::string>> folders{{"the journal", t_.journal}, {"the data folder", t_.data}};
+    if (is_local(place_of(t_.nats_http).host) && !seen_.nats.store.empty()) folders.emplace_back("JetStream", seen_.nats.store);
+    std::set<std::pair<std::uint64_t, std::uint64_t>> done;
+    std::string detail;
+    for (const auto& [use, folder] : folders) {
+      if (folder.empty()) continue;
+      const auto disk = o_.machine.disk(folder);
+      // One disk for several is told once.
+      if (!disk || !done.insert({disk->total_bytes, disk->free_bytes >> 24}).second) continue;
+      if (auto finding = judge_disk(use, *disk)) found(std::move(*finding));
+      detail += fmt::format("{}{} free at {}", detail.empty() ? "" : ", ", bytes_text(disk->free_bytes), disk->path);
+    }
+    checked("disk", before, detail);
+  }
+
+  void examine_versions() {
+    const auto before = count();
+    if (!nats_version_.empty()) {
+      const auto version = version_numbers(nats_version_);
+      if (version < std::pair{2, 9})
+        found({"version_old",
+               Severity::error,
+               "nats-server " + nats_version_ + " is too old",
+               "2.9 or later is needed: upgrade it (tools/setup installs one)",
+               {}});
+      else if (version < std::pair{2, 14})
+        found({"version_old",
+               Severity::note,
+               "nats-server " + nats_version_ + " has no fast ingest: publishing is slower, nothing else",
+               "2.14 or later has it",
+               {}});
+    }
+    for (const auto& [part, page] : {std::pair{"collector", &seen_.collector.metrics}, std::pair{"storage", &seen_.storage.metrics}}) {
+      for (const auto& sample : page->all("marketprism_build_info")) {
+        const auto version = sample.labels.find("version");
+        if (version == sample.labels.end() || version->second == kVersion) continue;
+        found({"version_mixed",
+               Severity::warning,
+               fmt::format("{} is version {}, this program {}", part, version->second, kVersion),
+               "restart it with this version, or use its own program for this command",
+               {}});
+      }
+    }
+    checked("versions", before, fmt::format("marketprism {}{}", kVersion, nats_version_.empty() ? "" : ", nats-server " + nats_version_));
+  }
+
+  const DoctorOptions& o_;
+  const Target& t_;
+  Snapshot seen_;
+  Diagnosis diagnosis_;
+  std::string nats_version_;
+  std::vector<ClockOffset> offsets_;
+  std::map<std::string, std::string> reasons_;
+};
+
+}  // namespace
+
+Machine this_machine() {
+  Machine machine;
+  machine.now = [] { return net::now(); };
+  machine.disk = [](const std::string& folder) -> std::optional<DiskSeen> {
+    // A folder that is not made yet will be on its parent's disk.
+    fs::path path = fs::absolute(folder);
+    std::error_code error;
+    while (!fs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
+    struct statvfs disk {};
+    if (::statvfs(path.c_str(), &disk) != 0) return std::nullopt;
+    return DiskSeen{path.string(), static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize,
+                    static_cast<std::uint64_t>(disk.f_blocks) * disk.f_frsize};
+  };
+  machine.clock_is_synchronised = []() -> std::optional<bool> {
+    struct timex state {};
+    const int answer = ::adjtimex(&state);
+    if (answer < 0) return std::nullopt;
+    return answer != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+  };
+  return machine;
+}
+
+Diagnosis examine(const DoctorOptions& options) { return Examination(options).run(); }
+
+}  // namespace mp::operate

@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+"""`marketprism doctor` and `status` on real parts: each trouble is made, its finding appears, the cure that it prints is
+applied as it stands, and the finding goes away. (Clock and disk, which a test cannot spoil: src/app/operate/tests.)
+Argument: the program. Exit status 77: skipped (no nats-server or libchdb)."""
+
+import json
+import os
+import pathlib
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from system import SKIPPED, free_ports, http, wait_for
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CLICKHOUSE_", "NATS_", "MARKETPRISM_")) or k in ("MARKETPRISM_LIBCHDB", "MARKETPRISM_NATS_SERVER")}
+LIBRARY = os.environ.get("MARKETPRISM_LIBCHDB") or str(ROOT / ".deps/chdb/libchdb.so")
+SERVER = os.environ.get("MARKETPRISM_NATS_SERVER") or str(ROOT / ".deps/nats-server/nats-server")
+DATABASE = "marketprism_sim_hot"
+
+
+class Parts(unittest.TestCase):
+    """NATS, ClickHouse, storage, simulator and collector, each started when a test wants it."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="mp-doctor-")
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        (self.path / "data").mkdir()
+        names = ["nats", "nats_http", "clickhouse", "storage_health", "storage_metrics", "collector_health", "collector_metrics", "sim"]
+        self.port = dict(zip(names, free_ports(len(names))))
+        self.running = {}
+        self.addCleanup(self.end_all)
+        self.environment = {}
+        self.write_configuration()
+
+    def write_configuration(self, stream_bytes="64MB", venue=None, network=""):
+        p = self.port
+        (self.path / "storage.yaml").write_text(f"""
+nats: {{url: ["nats://127.0.0.1:{p['nats']}"], max_bytes: {stream_bytes}}}
+clickhouse: {{url: "http://127.0.0.1:{p['clickhouse']}", database: {DATABASE}}}
+storage: {{data_source: simulated, lease_ttl: 2s}}
+health: {{listen: "127.0.0.1:{p['storage_health']}"}}
+metrics: {{listen: "127.0.0.1:{p['storage_metrics']}"}}
+""")
+        plain = f'ws_base: "ws://127.0.0.1:{p["sim"]}", rest_base: "http://127.0.0.1:{p["sim"]}"'
+        (self.path / "collector.yaml").write_text(f"""
+network: {{{network}}}
+data_source: simulated
+nats: {{url: "nats://127.0.0.1:{p['nats']}", stream_max_bytes: {stream_bytes}}}
+journal: {{directory: {self.path}/journal}}
+health: {{listen: "127.0.0.1:{p['collector_health']}"}}
+metrics: {{listen: "127.0.0.1:{p['collector_metrics']}"}}
+exchanges:
+  - {{name: binance, market: spot, symbols: [BTCUSDT], {venue or plain}}}
+""")
+
+    def run_in_background(self, name, command, **environment):
+        """`command` as a shell would run it, if it is one text."""
+        words = shlex.split(command) if isinstance(command, str) else command
+        settings = {}
+        while "=" in words[0]:
+            key, value = words.pop(0).split("=", 1)
+            settings[key] = value
+        log = open(self.path / f"{name}.log", "ab")
+        self.running[name] = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=self.path,
+                                              env={**CLEAN, "MARKETPRISM_LIBCHDB": LIBRARY, **self.environment, **settings, **environment})
+        log.close()
+
+    def start(self, name, **environment):
+        p = self.port
+        command = {
+            "nats": [SERVER, "-js", "-a", "127.0.0.1", "-p", str(p["nats"]), "-m", str(p["nats_http"]), "-sd", f"{self.path}/data/nats/simulated"],
+            "clickhouse": [PROGRAM, "clickhouse", "--data", f"{self.path}/data/clickhouse", "--http", f"127.0.0.1:{p['clickhouse']}"],
+            "storage": [PROGRAM, "storage", "--config", "storage.yaml"],
+            "sim": [PROGRAM, "sim", "--listen", f"127.0.0.1:{p['sim']}"],
+            "collector": [PROGRAM, "collector", "--config", "collector.yaml"],
+        }[name]
+        self.run_in_background(name, command, **environment)
+        self.await_part(name)
+
+    def await_part(self, name):
+        url = {"nats": f"{self.port['nats_http']}/healthz", "clickhouse": f"{self.port['clickhouse']}/ping", "storage": f"{self.port['storage_health']}/health",
+               "sim": f"{self.port['sim']}/", "collector": f"{self.port['collector_health']}/health"}[name]
+        wait_for(f"{name} to answer", lambda: http(f"http://127.0.0.1:{url}", timeout=5))
+
+    def end(self, name, number=signal.SIGTERM):
+        process = self.running.pop(name)
+        if process.poll() is None:
+            process.send_signal(number)
+        process.wait(60)
+
+    def end_all(self):
+        for name in ("sim", "collector", "storage", "clickhouse", "nats", *self.running):
+            if name in self.running:
+                self.end(name, signal.SIGKILL)
+
+    def ask(self, command, *arguments, **environment):
+        done = subprocess.run([PROGRAM, command, "--json", "--data", "data", "--storage-config", "storage.yaml", "--collector-config", "collector.yaml",
+                               "--nats-http", f"http://127.0.0.1:{self.port['nats_http']}", *arguments],
+                              capture_output=True, text=True, timeout=120, cwd=self.path, env={**CLEAN, **self.environment, **environment})
+        self.assertEqual(done.stderr, "")
+        return done.returncode, json.loads(done.stdout)
+
+    def findings(self, **environment):
+        status, answer = self.ask("doctor", **environment)
+        self.assertEqual(status, answer["exit_status"])
+        errors = [f for f in answer["findings"] if f["severity"] == "error"]
+        self.assertEqual(status == 4, bool(errors), answer)
+        return {f["id"]: f for f in answer["findings"]}
+
+    def finding(self, name, timeout=60, **environment):
+        """Waits until it is there."""
+        return wait_for(f"the finding {name}", lambda: self.findings(**environment).get(name), timeout, every=0.5)
+
+    def wait_gone(self, name, timeout=90, **environment):
+        def is_gone():
+            found = self.findings(**environment)
+            return True if name not in found else None
+        wait_for(f"the finding {name} to go away", is_gone, timeout, every=0.5)
+
+    def apply(self, finding, name=None):
+        """The commands that it prints: in the background when they start a part."""
+        self.assertTrue(finding["commands"], finding)
+        for command in finding["commands"]:
+            if name:
+                self.run_in_background(name, command)
+                self.await_part(name)
+            else:
+                done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, cwd=self.path, env={**CLEAN, **self.environment})
+                self.assertEqual(done.returncode, 0, command + "\n" + done.stderr)
+
+
+class Doctor(Parts):
+    def test_a_port_that_is_taken(self):
+        self.start("nats")
+        stranger = subprocess.Popen([sys.executable, "-c", f"import socket, time\ns = socket.create_server(('127.0.0.1', {self.port['clickhouse']}))\nprint('.', flush=True)\ntime.sleep(600)"],
+                                    stdout=subprocess.PIPE)
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        stranger.stdout.readline()
+        found = self.finding("port_taken")
+        self.assertIn(f"port {self.port['clickhouse']}", found["what"])
+        self.assertIn(f"pid {stranger.pid} (python3", found["what"])
+        self.apply(found)
+        stranger.wait(30)
+        stranger.stdout.close()
+        self.assertNotIn("port_taken", self.findings())
+        self.apply(self.finding("clickhouse_down"), "clickhouse")
+        self.assertNotIn("clickhouse_down", self.findings())
+
+    def test_nats_down(self):
+        found = self.finding("nats_down")
+        self.assertIn(str(self.port["nats"]), found["what"])
+        self.apply(found, "nats")
+        self.assertNotIn("nats_down", self.findings())
+
+    def test_clickhouse_down_and_up_with_its_data(self):
+        self.start("clickhouse")
+        http(f"http://127.0.0.1:{self.port['clickhouse']}/", "CREATE TABLE default.kept (x UInt8) ENGINE = MergeTree ORDER BY x")
+        self.end("clickhouse", signal.SIGKILL)
+        self.apply(self.finding("clickhouse_down"), "clickhouse")
+        self.assertNotIn("clickhouse_down", self.findings())
+        self.assertEqual(http(f"http://127.0.0.1:{self.port['clickhouse']}/", "EXISTS default.kept")[1], "1\n")
+
+    def test_a_wrong_password(self):
+        self.start("clickhouse", CLICKHOUSE_USER="market", CLICKHOUSE_PASSWORD="right")
+        found = self.finding("clickhouse_password", CLICKHOUSE_USER="market", CLICKHOUSE_PASSWORD="wrong")
+        self.assertIn("user market", found["cure"])
+        self.assertIn("CLICKHOUSE_PASSWORD", found["cure"])
+        self.assertNotIn("wrong", json.dumps(found))
+        self.assertNotIn("clickhouse_password", self.findings(CLICKHOUSE_USER="market", CLICKHOUSE_PASSWORD="right"))
+
+    def test_schema_drift(self):
+        self.start("nats")
+        self.start("clickhouse")
+        self.start("storage")
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.assertNotIn("schema_drift", self.findings())
+        for change in ("DROP COLUMN execution", "MODIFY COLUMN side String"):
+            status, body = http(f"http://127.0.0.1:{self.port['clickhouse']}/", f"ALTER TABLE {DATABASE}.trades {change}")
+            self.assertEqual(status, 200, body)
+        found = self.finding("schema_drift")
+        self.assertIn("execution", found["what"])
+        self.assertIn("side", found["what"])
+        self.assertEqual(len(found["commands"]), 2)
+        self.apply(found)
+        self.assertNotIn("schema_drift", self.findings())
+
+    def test_rows_that_would_expire(self):
+        self.start("nats")
+        self.start("clickhouse")
+        self.start("storage")
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.assertNotIn("ttl_differs", self.findings())
+        http(f"http://127.0.0.1:{self.port['clickhouse']}/", f"ALTER TABLE {DATABASE}.trades MODIFY TTL toDateTime(timestamp) + INTERVAL 3 DAY DELETE")
+        found = self.finding("ttl_differs")
+        self.assertIn("trades after 3 days", found["what"])
+        self.apply(found)
+        self.assertNotIn("ttl_differs", self.findings())
+
+    def fill_stream(self):
+        """Publishes until the stream refuses more."""
+        with socket.create_connection(("127.0.0.1", self.port["nats"])) as nats:
+            file = nats.makefile("rwb")
+            file.readline()
+            file.write(b"CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB answers 1\r\n")
+            payload = b"x" * 60_000
+            for _ in range(10_000):
+                file.write(b"PUB trade-data.binance.spot.BTC-USDT answers %d\r\n%s\r\n" % (len(payload), payload))
+                file.flush()
+                while not (line := file.readline()).startswith(b"MSG"):
+                    pass
+                answer = json.loads(file.read(int(line.split()[-1]) + 2))
+                if "error" in answer:
+                    self.assertEqual(answer["error"]["err_code"], 10077)
+                    return
+        self.fail("the stream takes everything")
+
+    def test_jetstream_full(self):
+        self.write_configuration(stream_bytes="2MB")
+        for part in ("nats", "clickhouse", "storage"):
+            self.start(part)
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.end("storage", signal.SIGKILL)
+        self.fill_stream()
+        found = self.finding("jetstream_full")
+        self.assertIn("storage", found["cure"])
+        self.apply(found, "storage")  # it stores what waits and takes it out of the stream
+        self.wait_gone("jetstream_full")
+
+    def test_the_stream_has_other_settings(self):
+        self.start("nats")
+        self.start("clickhouse")
+        self.start("storage")
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.assertNotIn("stream_differs", self.findings())
+        self.end("storage")
+        self.write_configuration(stream_bytes="80MB")
+        found = self.finding("stream_differs")
+        self.assertIn("max_bytes", found["what"])
+        self.apply(found, "storage")
+        self.wait_gone("stream_differs")
+
+    def test_a_source_that_brings_nothing(self):
+        for part in ("nats", "clickhouse", "storage", "sim", "collector"):
+            self.start(part)
+        wait_for("the collector to be healthy", lambda: http(f"http://127.0.0.1:{self.port['collector_health']}/health")[0] == 200, 120)
+        self.assertFalse([f for f in self.findings().values() if f["severity"] == "error" and not f["id"].startswith(("disk", "clock"))])
+        self.end("sim", signal.SIGKILL)
+        found = self.finding("stale_source", timeout=120)
+        self.assertIn("binance spot", found["what"])
+        self.assertIn("venue", found["cure"])
+        self.apply(self.finding("venue_unreachable"), "sim")
+        self.wait_gone("venue_unreachable")
+        self.wait_gone("stale_source", 120)
+
+    def test_a_venue_whose_certificate_is_not_trusted(self):
+        made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=venue",
+                               "-addext", "subjectAltName=IP:127.0.0.1"], cwd=self.path, capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.run_in_background("sim", [PROGRAM, "sim", "--listen", f"127.0.0.1:{self.port['sim']}", "--tls", "--certificate", "cert.pem", "--key", "key.pem"])
+        venue = f'ws_base: "wss://127.0.0.1:{self.port["sim"]}", rest_base: "https://127.0.0.1:{self.port["sim"]}"'
+        self.write_configuration(venue=venue)
+        found = wait_for("the certificate to be refused", lambda: (f := self.findings().get("venue_unreachable")) and "TLS" in f["cure"] and f)
+        self.assertIn("network.ca_file", found["cure"])
+        self.write_configuration(venue=venue, network=f'ca_file: "{self.path}/cert.pem"')
+        self.assertNotIn("venue_unreachable", self.findings())
+
+    def test_a_proxy_that_is_not_there(self):
+        self.start("sim")
+        self.write_configuration(network='proxy: "http://user:secret@127.0.0.1:1"')
+        found = self.finding("venue_unreachable")
+        self.assertIn("by proxy http://127.0.0.1:1", found["what"])
+        self.assertIn("network.proxy", found["cure"])
+        self.assertNotIn("secret", json.dumps(found))
+        self.write_configuration(network="proxy: direct")
+        self.assertNotIn("venue_unreachable", self.findings())
+
+    def test_a_venue_whose_name_is_not_found(self):
+        self.start("sim")
+        self.write_configuration(venue='ws_base: "wss://nowhere.invalid", rest_base: "https://nowhere.invalid"')
+        found = self.finding("venue_unreachable")
+        self.assertIn("getent hosts nowhere.invalid", found["commands"])
+        status, answer = self.ask("doctor", "--offline")
+        self.assertNotIn("venue_unreachable", [f["id"] for f in answer["findings"]])
+        self.assertIn("--offline", next(c for c in answer["checks"] if c["name"] == "venues")["detail"])
+        self.write_configuration()
+        self.assertNotIn("venue_unreachable", self.findings())
+
+    def test_everything_down_and_the_command_that_starts_it(self):
+        # As `up` left it: its folder says where the parts are and how it was started.
+        ports = self.port
+        options = [f"--{option}" for name, option in (("nats", "nats-port"), ("nats_http", "nats-http-port"), ("clickhouse", "clickhouse-port"), ("sim", "sim-port"), ("collector_health", "collector-health-port"),
+                                                      ("collector_metrics", "collector-metrics-port"), ("storage_health", "storage-health-port"), ("storage_metrics", "storage-metrics-port"))]
+        numbers = [ports[name] for name in ("nats", "nats_http", "clickhouse", "sim", "collector_health", "collector_metrics", "storage_health", "storage_metrics")]
+        command = [PROGRAM, "up", "--sim", "--exchange", "binance:spot", "--symbols", "BTCUSDT", "--data", str(self.path / "data")]
+        command += [word for pair in zip(options, map(str, numbers)) for word in pair]
+        self.run_in_background("up", command)
+
+        def ask():
+            done = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
+            return {f["id"]: f for f in json.loads(done.stdout)["findings"]}
+
+        def well():
+            return http(f"http://127.0.0.1:{ports['collector_health']}/health")[0] == 200
+        wait_for("everything to run", well, 120)
+        self.assertFalse([f for f in ask().values() if f["severity"] == "error" and not f["id"].startswith(("disk", "clock"))])
+
+        done = subprocess.run([PROGRAM, "status"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
+        for text in ("binance spot", "orderbook_delta", "simulated data", "bus to table", "JetStream"):
+            self.assertIn(text, done.stdout)
+        self.assertNotIn("\x1b", done.stdout)
+        done = subprocess.run([PROGRAM, "status", "--json", "--interval", "3s"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
+        status = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if status["well"] else 1, status["problems"])
+        self.assertEqual(status["database"], DATABASE)
+        deltas = next(s for s in status["sources"] if s["data_type"] == "orderbook_delta")
+        self.assertGreater(deltas["events_per_second"], 0)
+        self.assertEqual((deltas["streams"], deltas["gaps_today"]), (1, 0))
+        self.assertGreater(next(s for s in status["storage"] if s["data_type"] == "orderbook_delta")["rows_per_batch"], 0)
+        done = subprocess.run([PROGRAM, "query", "SELECT count() > 0 FROM orderbook_deltas"], capture_output=True, text=True, timeout=60, cwd=self.path, env=CLEAN)
+        self.assertEqual(done.stdout, "1\n", done.stderr)
+
+        self.end("up", signal.SIGKILL)
+        wait_for("the parts to end", lambda: "nats_down" in ask() and "clickhouse_down" in ask(), 60)
+        found = ask()
+        for part in ("nats", "clickhouse", "storage", "collector"):
+            self.assertIn("does not run: start it again", found[part + "_down"]["cure"])
+        done = subprocess.run([PROGRAM, "status", "--json", "--interval", "200ms"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual([p["answers"] for p in json.loads(done.stdout)["parts"]], [False] * 4)
+        self.apply_up(found["nats_down"])
+        wait_for("everything to run", well, 120)
+        self.assertFalse([i for i in ask() if i.endswith("_down")])
+
+    def apply_up(self, finding):
+        self.run_in_background("up", finding["commands"][0])
+
+    def test_usage(self):
+        for command in ("doctor", "status"):
+            done = subprocess.run([PROGRAM, command, "--help"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(f"marketprism {command} --data /srv/marketprism", done.stdout)
+            done = subprocess.run([PROGRAM, command, "--jsn"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("did you mean --json?", done.stderr)
+            done = subprocess.run([PROGRAM, command, "--storage-config", "/nowhere.yaml"], capture_output=True, text=True)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+            self.assertIn("/nowhere.yaml", done.stderr)
+
+
+if __name__ == "__main__":
+    if not os.path.exists(LIBRARY) or not os.path.exists(SERVER):
+        print("skipped: no libchdb or no nats-server")
+        sys.exit(1 if os.environ.get("MARKETPRISM_REQUIRE_DEPS") == "1" or os.environ.get("CI") == "true" else SKIPPED)
+    sys.exit(0 if unittest.main(exit=False, verbosity=1).result.wasSuccessful() else 1)
