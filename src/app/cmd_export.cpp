@@ -223,7 +223,7 @@ int run_export(int argc, char** argv) {
   const auto& r = options->request;
   if (done->rows == 0) fmt::print(stderr, "marketprism export: no row of {}.{} lies in that range\n", r.database, r.table);
   fmt::print("{}: {} rows, {}, {}.{} from {} to {}\n", o.output, done->rows, operate::bytes_text(done->bytes), r.database, r.table,
-             iso(r.from), iso(r.to));
+             r.from == WallTime{} ? "the beginning" : iso(r.from), iso(r.to));
   return 0;
 }
 

@@ -6,6 +6,7 @@ Argument: the program. Exit status 77: skipped (no nats-server or libchdb)."""
 import json
 import os
 import pathlib
+import re
 import shlex
 import signal
 import socket
@@ -251,7 +252,8 @@ class Doctor(Parts):
     def test_a_source_that_brings_nothing(self):
         for part in ("nats", "clickhouse", "storage", "sim", "collector"):
             self.start(part)
-        wait_for("the collector to be healthy", lambda: http(f"http://127.0.0.1:{self.port['collector_health']}/health")[0] == 200, 120)
+        for part in ("storage", "collector"):
+            wait_for(f"{part} to be healthy", lambda: http(f"http://127.0.0.1:{self.port[part + '_health']}/health")[0] == 200, 120)
         self.assertFalse([f for f in self.findings().values() if f["severity"] == "error" and not f["id"].startswith(("disk", "clock"))])
         self.end("sim", signal.SIGKILL)
         found = self.finding("stale_source", timeout=120)
@@ -309,7 +311,7 @@ class Doctor(Parts):
             return {f["id"]: f for f in json.loads(done.stdout)["findings"]}
 
         def well():
-            return http(f"http://127.0.0.1:{ports['collector_health']}/health")[0] == 200
+            return all(http(f"http://127.0.0.1:{ports[part + '_health']}/health")[0] == 200 for part in ("storage", "collector"))
         wait_for("everything to run", well, 120)
         self.assertFalse([f for f in ask().values() if f["severity"] == "error" and not f["id"].startswith(("disk", "clock"))])
 
@@ -354,6 +356,20 @@ class Doctor(Parts):
             done = subprocess.run([PROGRAM, command, "--storage-config", "/nowhere.yaml"], capture_output=True, text=True)
             self.assertEqual(len(done.stderr.splitlines()), 1)
             self.assertIn("/nowhere.yaml", done.stderr)
+
+
+class Documents(unittest.TestCase):
+    def test_every_finding_is_listed_and_every_one_that_is_listed_exists(self):
+        text = "".join((ROOT / "src/app/operate" / name).read_text() for name in ("doctor.cpp", "diagnosis.cpp"))
+        name = "((?:[a-z]+_)+[a-z]+)"
+        told = set(re.findall(r'\{"' + name + r'",\s*(?:Severity|offsets)', text)) | set(re.findall(r'finding\.id = "' + name + '"', text))
+        told |= {part + "_down" for part in re.findall(r'part_is_down\("([a-z]+)"', text)}
+        for pair in re.findall(r'\?\s*"' + name + r'"\s*:\s*"' + name + r'",\s*(?:Severity|is_)', text):
+            told |= set(pair)
+        document = (ROOT / "docs/operations.md").read_text().split("## What is wrong: doctor")[1].split("\n## ")[0]
+        listed = {name for line in document.splitlines() if line.startswith("| `") for name in re.findall("`([a-z_]+)`", line.split("|")[1])}
+        self.assertGreater(len(told), 20)
+        self.assertEqual(told, listed)
 
 
 if __name__ == "__main__":

@@ -309,7 +309,7 @@ std::string progress_text(const ExportProgress& p, std::size_t bar) {
   const auto filled = static_cast<std::size_t>(share * static_cast<double>(bar));
   std::string text = bar == 0 ? "" : "[" + std::string(filled, '#') + std::string(bar - filled, '-') + "] ";
   text += fmt::format("{:3.0f} %  {} of {} rows  {}", share * 100, p.rows, p.total, bytes_text(p.bytes));
-  if (p.rows > 0 && p.rows < p.total) {
+  if (share > 0.01 && p.rows < p.total) {  // before that it is a guess
     const auto left = static_cast<std::int64_t>(static_cast<double>(p.elapsed.count()) / 1000 * (1 / share - 1));
     text += fmt::format("  eta {}:{:02}", left / 60, left % 60);
   }
