@@ -133,7 +133,7 @@ SubscribedSockets::Socket* SubscribedSockets::socket_of(ConnectionId connection)
   return nullptr;
 }
 
-SubscribedSockets::Socket* SubscribedSockets::socket_of_stream(StreamId stream) {
+SubscribedSockets::Socket* SubscribedSockets::socket_of_stream(StreamId stream) const {
   for (const auto& socket : sockets_)
     if (!socket->replaces && member_of(*socket, stream)) return socket.get();
   return nullptr;
@@ -142,6 +142,13 @@ SubscribedSockets::Socket* SubscribedSockets::socket_of_stream(StreamId stream) 
 SubscribedSockets::Member* SubscribedSockets::member_of(Socket& socket, StreamId stream) {
   const auto found = std::ranges::find(socket.members, stream, &Member::stream);
   return found == socket.members.end() ? nullptr : &*found;
+}
+
+StreamState SubscribedSockets::state(StreamId stream) const {
+  const auto state = ledger_.state(stream);
+  if (state != StreamState::live || !limits_.confirms_anything || ledger_.has_data(stream)) return state;
+  const auto* socket = socket_of_stream(stream);
+  return socket && socket->data_at ? StreamState::live : StreamState::subscribing;
 }
 
 // ---- connections come and go ----------------------------------------------------------------------------------
@@ -550,9 +557,12 @@ void SubscribedSockets::watch(Instant now, Outbox& out) {
 void SubscribedSockets::watch_quiet(Socket& socket, Instant now, Outbox& out) {
   if (socket.connection == 0 || socket.replaces || !socket.requests.empty()) return;
   const bool none_must = std::ranges::all_of(socket.members, [&](const Member& each) {
-    return each.phase == Phase::subscribed && ledger_.patience(each.stream).only_by_rate;
+    const auto& patience = ledger_.patience(each.stream);
+    return each.phase == Phase::subscribed && (patience.only_by_rate || patience.may_be_silent);
   });
-  if (!none_must) return;
+  const bool some_may_well = std::ranges::any_of(
+      socket.members, [&](const Member& each) { return ledger_.patience(each.stream).only_by_rate; });
+  if (!none_must || !some_may_well) return;
   constexpr int kMaxDoublings = 4;
   const auto limit = std::min<std::chrono::seconds>(kQuietSocket * (1 << std::min(socket.found_quiet, kMaxDoublings)),
                                                     SubscriptionLedger::kPatienceAtMost);

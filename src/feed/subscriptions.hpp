@@ -45,6 +45,9 @@ class Dialect {
     // When nothing has come for this long, ping() is sent; when nothing has come for as long again, the connection is
     // given up. 0: no pings of ours (websocket pings are answered by the driver).
     std::chrono::seconds idle_ping{};
+    // The venue says yes to names that it does not know and to streams that it serves elsewhere. Then a stream that need
+    // not bring anything counts as live only once its connection has brought data of some stream.
+    bool confirms_anything = false;
     // What each attempt to connect costs, where the venue limits them.
     std::vector<BudgetCharge> connecting{};
   };
@@ -136,7 +139,7 @@ class SubscribedSockets {
   // Nothing happens while that is under way already, or while it is not subscribed.
   void resubscribe(StreamId stream, Instant now, Outbox& out);
 
-  StreamState state(StreamId stream) const { return ledger_.state(stream); }
+  StreamState state(StreamId stream) const;
   bool has_data(StreamId stream) const { return ledger_.has_data(stream); }
   std::optional<MonoTime> confirmed_at(StreamId stream) const { return ledger_.confirmed_at(stream); }
   // How often its connection ended without a replacement.
@@ -188,7 +191,7 @@ class SubscribedSockets {
 
   Socket& add_socket(std::string url, std::uint32_t group, std::optional<std::uint32_t> replaces, Outbox& out);
   Socket* socket_of(ConnectionId connection);
-  Socket* socket_of_stream(StreamId stream);
+  Socket* socket_of_stream(StreamId stream) const;
   static Member* member_of(Socket& socket, StreamId stream);
   void send_pending(Socket& socket, Instant now, Outbox& out);
   MonoTime may_send_at(Socket& socket, MonoTime now) const;

@@ -21,6 +21,8 @@ class BinanceDialect final : public Dialect {
         .frame_spacing = 300ms,
         // A connection lives 24 h at most.
         .connection_life = 23h + 50min,
+        // Unknown names, and streams of the other path, are acknowledged and silent for ever.
+        .confirms_anything = true,
         .connecting = {connect_charge(market_)},
     };
   }

@@ -413,6 +413,36 @@ TEST(SubscribedSockets, AStreamThatNeedNotBringDataIsNotAskedAgainWhileItsConnec
   EXPECT_FALSE(v.sockets->has_data(option));
 }
 
+TEST(SubscribedSockets, WhereAnAnswerProvesNothingAQuietStreamIsLiveOnceItsConnectionDelivers) {
+  PlainDialect dialect;
+  dialect.set.confirms_anything = true;
+  Venue v(dialect);
+  const auto quiet = v.want("quiet", kTrades);
+  const auto other = v.want("other", kTrades);
+  v.opened(1, 0s);
+  v.answered(1, 0s);
+  EXPECT_EQ(v.sockets->state(quiet), StreamState::subscribing) << "it may be served over another address";
+  v.data(1, other, 1s);
+  EXPECT_EQ(v.sockets->state(quiet), StreamState::live);
+  v.closed(1, 2s);
+  v.opened(2, 3s);
+  v.answered(2, 3s);
+  EXPECT_EQ(v.sockets->state(quiet), StreamState::subscribing) << "a new connection, to be proven anew";
+}
+
+TEST(SubscribedSockets, AQuietConnectionIsMadeAnewAlsoWithStreamsThatMayBeSilentForEver) {
+  Venue v;
+  v.want("trades", kTrades);
+  v.want("liquidations", {.ack = 10s, .may_be_silent = true});
+  v.opened(1, 0s);
+  v.answered(1, 0s);
+  v.run(299s);
+  EXPECT_TRUE(v.out.closes.empty());
+  v.tick(300s);
+  ASSERT_EQ(v.out.closes.size(), 1u);
+  EXPECT_EQ(v.out.closes[0].reason, CloseReason::stale);
+}
+
 TEST(SubscribedSockets, AConnectionOfSuchStreamsThatBringsNothingAtAllIsMadeAnewEverMoreRarely) {
   Venue v;
   v.want("a", kTrades);
