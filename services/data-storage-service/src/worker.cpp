@@ -25,10 +25,11 @@ constexpr auto kLookForStop = 250ms;  // how late a stop may be noticed while wa
 constexpr auto kLongestFetch = 1'000ms;  // and while the bus is quiet: each fetch is a request to the server
 constexpr auto kAckTimeout = 5'000ms;
 constexpr auto kWorkingEvery = 60s;
+constexpr auto kTouchEvery = 60s;  // ClickHouse's session: ten minutes without a statement end it
 constexpr auto kStable = 10s;  // a session that went well for so long: what went wrong before is forgotten
 constexpr WorkerState kWorkerStates[]{WorkerState::waiting_for_nats, WorkerState::waiting_for_lease, WorkerState::waiting_for_clickhouse,
                                       WorkerState::running,          WorkerState::failing,           WorkerState::stopped};
-constexpr Verdict kFailures[]{Verdict::unreachable,         Verdict::retry,           Verdict::back_pressure, Verdict::session_locked,
+constexpr Verdict kFailures[]{Verdict::unreachable,         Verdict::retry,           Verdict::back_pressure, Verdict::session_locked, Verdict::session_gone,
                               Verdict::too_many_partitions, Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data};
 
 // How this process calls itself in a lease.
@@ -51,8 +52,7 @@ sinks::clickhouse::SinkOptions sink_options(const StorageOptions& o, DataType ty
   return {.client = o.clickhouse,
           .type = type,
           .database = o.database,
-          .cold_database = o.cold_database,
-          .session = fmt::format("marketprism-storage-{}-{}", o.database, to_string(type))};
+          .cold_database = o.cold_database};
 }
 
 // Up to where the loss of a part of the stream has been written down for this data type.
@@ -80,6 +80,8 @@ std::string consumer_name(const std::string& database, DataType type) { return f
 std::string trimmed_key(const std::string& database, WallTime stream_created) {
   return fmt::format("storage.trimmed.{}.{}", database, nanos_since_epoch(stream_created));
 }
+
+std::string session_key(const std::string& consumer) { return "session." + consumer; }
 
 std::string stored_key(const std::string& database, WallTime stream_created) {
   return fmt::format("storage.stored.{}.{}", database, nanos_since_epoch(stream_created));
@@ -351,6 +353,7 @@ class Worker::Session {
       const auto step = batcher_.next(now);
       if (std::holds_alternative<sinks::clickhouse::Finished>(step)) return {};
       if (auto done = std::visit([&](const auto& s) { return carry_out(s, stop); }, step); !done) return done;
+      if (session_is_gone_) return Error{Errc::unavailable, "the session in ClickHouse has ended", "beginning another"};
       keep_alive();
       publish_status();
     }
@@ -518,6 +521,8 @@ class Worker::Session {
 
   void failed(const sinks::clickhouse::Outcome& outcome) {
     worker_.meters_->failure(outcome.verdict);
+    session_is_gone_ = outcome.verdict == Verdict::session_gone;
+    if (session_is_gone_) return;  // no trouble yet: ClickHouse was started again, or a successor has said that it is one
     worker_.insert_trouble_ = fmt::format("{}: {}", sinks::clickhouse::to_string(outcome.verdict), outcome.text);
     worker_.set_working();
     // The tables may have been dropped: the next beginning makes them again, or says what differs.
@@ -534,9 +539,13 @@ class Worker::Session {
     (piece.target == sinks::clickhouse::Target::rejected ? worker_.status_.rejected : worker_.status_.rows) += piece.rows.size();
   }
 
-  // So that the server does not deliver again what we still hold.
+  // So that the server does not deliver again what we still hold, and ClickHouse does not forget us.
   void keep_alive() {
     const auto now = net::now().mono;
+    if (now >= touched_at_ + kTouchEvery) {
+      touched_at_ = now;
+      session_is_gone_ = session_is_gone_ || worker_.sink_.touch().verdict == Verdict::session_gone;
+    }
     if (!taken_ || now < working_at_ + kWorkingEvery) return;
     working_at_ = now;
     if (const auto told = consumer_.working_on(last_); !told) log::debug("not told that we work on it", {{"error", told.error()}});
@@ -571,6 +580,8 @@ class Worker::Session {
   bool taken_ = false;  // something, and not acknowledged it
   WallTime oldest_stored_at_{};  // of what was taken, by the bus's clock
   MonoTime working_at_ = net::now().mono;
+  MonoTime touched_at_ = net::now().mono;
+  bool session_is_gone_ = false;
   int fetch_failures_ = 0;
   int ack_failures_ = 0;
   std::uint64_t skipped_ = 0;
@@ -582,6 +593,29 @@ sinks::clickhouse::EncodingOptions Worker::encoding(WallTime stream) const {
           .stream = stream,
           .sources = sinks::clickhouse::sources_beside(options_.data_source),
           .hot_for = options_.cold_database.empty() ? std::optional<Nanos>{} : std::optional<Nanos>{*options_.hot_ttl}};
+}
+
+// A process may be frozen between its look at the lease and its insert, for longer than the lease, and insert what its
+// successor has stored. So the successor shuts the predecessor's session in ClickHouse (sink.hpp). Who that is stands in the bus's
+// bucket; whoever replaces a name there has shut its session before, and begins its own one after.
+Result<void> Worker::take_over(nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop) {
+  const auto key = session_key(name_);
+  const auto before = bucket.get(key);
+  if (!before) return before.error();
+  if (*before && !(*before)->value.empty()) {
+    const auto shut = sink_.shut((*before)->value, stop);
+    if (shut.verdict == Verdict::session_locked) return Error{Errc::unavailable, "ClickHouse", "an insert of an earlier storage process is still running"};
+    if (shut.verdict == Verdict::unreachable || shut.verdict == Verdict::retry) return Error{Errc::unavailable, "ClickHouse", shut.text};
+    // A user who may not be made read-only: then only the lease keeps two processes apart.
+    if (shut.verdict != Verdict::ok) log::warn("an earlier session cannot be shut", {{"data_type", to_string(type_)}, {"error", shut.text}});
+  }
+  const auto session = fmt::format("{}-{:016x}", name_, std::uniform_int_distribution<std::uint64_t>{}(random_source_));
+  const auto noted = *before ? bucket.update(key, session, (*before)->revision) : bucket.create(key, session);
+  if (!noted) return noted.error();
+  if (const auto begun = sink_.begin(session, stop); begun.verdict != Verdict::ok) return Error{Errc::unavailable, "ClickHouse", begun.text};
+  // Only now: whoever takes the lease from here on finds our session and shuts it.
+  if (!lease.held()) return Error{Errc::conflict, "lease", "lost to another storage process or to a silent NATS"};
+  return {};
 }
 
 // Whether the last message that the consumer has acknowledged is still the one that was stored. nats-server 2.9 keeps a
@@ -616,6 +650,10 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
   if (auto fit = schema_.ensure(stop); !fit) {
     set_state(WorkerState::waiting_for_clickhouse, fit.error().text());
     return fit;
+  }
+  if (auto taken = take_over(bucket, lease, stop); !taken) {
+    if (lease.held()) set_state(WorkerState::waiting_for_clickhouse, taken.error().text());
+    return taken;
   }
   nats::JetStream jetstream{connection};
   const auto stream = bus_.stream(connection);

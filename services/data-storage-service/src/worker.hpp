@@ -68,6 +68,8 @@ class Schema {
 std::string consumer_name(const std::string& database, DataType type);
 // The sequence up to which a storage process of this database has trimmed the stream.
 std::string trimmed_key(const std::string& database, WallTime stream_created);
+// The session in ClickHouse of the process that serves, or served last, this consumer.
+std::string session_key(const std::string& consumer);
 // Up to where each data type is stored, a line "<type> <sequence>" each. Our own note: the server raises a consumer's
 // ack floor when somebody purges the stream.
 std::string stored_key(const std::string& database, WallTime stream_created);
@@ -91,6 +93,7 @@ class Worker {
 
   void serve_connection(nats::Connection& connection, std::stop_token stop);
   Result<void> serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop);
+  Result<void> take_over(nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop);
   sinks::clickhouse::EncodingOptions encoding(WallTime stream) const;
   Result<bool> floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream, const nats::ConsumerInfo& consumer, std::stop_token stop);
   Result<void> report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
@@ -112,6 +115,7 @@ class Worker {
   std::shared_ptr<Meters> meters_;
   sinks::clickhouse::ClickHouseSink sink_;
   std::minstd_rand random_;
+  std::random_device random_source_;  // names of sessions: unique for ever
   int failures_ = 0;
   // Why inserts fail, from the first that failed until one succeeds or nothing waits: it outlives the lease and the
   // session, so that a new beginning does not look like an end of the trouble.

@@ -368,7 +368,8 @@ TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
   }
   publish({trade(6)});
   expected["trades"] = "8";
-  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  ASSERT_TRUE(eventually([&] { return value("SELECT count() FROM marketprism_sim_hot.trades") >= "8" && storage->health().healthy && storage->health().drained; }))
+      << storage->health().json;
   EXPECT_EQ(expected, counts());
   EXPECT_EQ("2", value("SELECT count() FROM marketprism_sim_hot.trades WHERE trade_id = '4'"));
   // And once more after it was killed with nothing acknowledged: the consumer begins anew.
@@ -377,6 +378,35 @@ TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
   storage = start(options());
   ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
   EXPECT_EQ(expected, counts());
+}
+
+// A storage process was frozen between its look at the lease and its insert. Another one has stored the same since; then the
+// first one's insert arrives.
+TEST_F(StorageService, AnInsertOfAProcessThatWasReplacedIsRefused) {
+  ensure_stream();
+  auto storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; })) << storage->health().json;
+  auto bucket = nats::KeyValue::open(*connection_, jetstream::kBucket).value();
+  const auto consumer = consumer_name("marketprism_sim_hot", DataType::trade);
+  const auto session = bucket.get(session_key(consumer)).value().value().value;
+  const auto insert = [&](const std::string& id, const std::string& in_session) {
+    return client_->query({"INSERT INTO marketprism_sim_hot.trades (timestamp, trade_id) VALUES (now(), '" + id + "')", in_session,
+                           {{"session_check", "1"}, {"session_timeout", "600"}}});
+  };
+  ASSERT_TRUE(eventually([&] { return insert("while it held the lease", session)->ok(); }));  // 373 while its own statement runs
+  storage->stop();
+  storage = start(options());
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; })) << storage->health().json;
+  const auto late = insert("late", session);
+  ASSERT_TRUE(late);
+  EXPECT_FALSE(late->ok());
+  EXPECT_EQ(late->code, 164) << late->text;
+  EXPECT_NE(session, bucket.get(session_key(consumer)).value().value().value);
+  publish({trade(1)});
+  ASSERT_TRUE(eventually([&] { return value("SELECT count() FROM marketprism_sim_hot.trades") != "1"; })) << storage->health().json;
+  EXPECT_THAT(rows("SELECT trade_id FROM marketprism_sim_hot.trades ORDER BY trade_id"), ElementsAre(ElementsAre("1"), ElementsAre("while it held the lease")));
+  // A session that has ended refuses too, also one that never was.
+  EXPECT_EQ(insert("later", "storage-marketprism_sim_hot-trade-0")->code, 372);
 }
 
 TEST_F(StorageService, CountsALeaseThatSomebodyElseTook) {

@@ -14,6 +14,10 @@ namespace {
 using mp::clickhouse::Answer;
 using mp::clickhouse::Client;
 
+// Seconds; no longer than ClickHouse's max_session_timeout (an hour), and than anybody wants to wait for a forgotten session.
+constexpr const char* kSessionTimeout = "600";
+constexpr int kReadOnly = 164;
+
 std::uint64_t number(const std::string& text) {
   std::uint64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
@@ -77,7 +81,24 @@ const std::vector<mp::clickhouse::Setting>& insert_settings() {
 
 ClickHouseSink::ClickHouseSink(SinkOptions options) : options_(std::move(options)), client_(options_.client) {}
 
-mp::clickhouse::Statement ClickHouseSink::statement(std::string sql) const { return {std::move(sql), options_.session, {}}; }
+mp::clickhouse::Statement ClickHouseSink::statement(std::string sql) const {
+  if (session_.empty()) return {std::move(sql), "", {}};
+  return {std::move(sql), session_, {{"session_timeout", kSessionTimeout}, {"session_check", "1"}}};
+}
+
+Outcome ClickHouseSink::shut(const std::string& session, std::stop_token stop) {
+  const auto answer = client_.query({"SET readonly = 1", session, {{"session_timeout", kSessionTimeout}}}, stop);
+  if (answer && answer->code == kReadOnly) return {};  // it is shut already
+  return outcome_of(answer);
+}
+
+Outcome ClickHouseSink::begin(std::string session, std::stop_token stop) {
+  const auto outcome = outcome_of(client_.query({"SELECT 1", session, {{"session_timeout", kSessionTimeout}}}, stop));
+  if (outcome.verdict == Verdict::ok) session_ = std::move(session);
+  return outcome;
+}
+
+Outcome ClickHouseSink::touch(std::stop_token stop) { return outcome_of(client_.query(statement("SELECT 1"), stop)); }
 
 std::string ClickHouseSink::insert_statement(Target target) const {
   const auto& table = table_of(target == Target::rejected ? DataType::rejected : options_.type);
@@ -87,7 +108,7 @@ std::string ClickHouseSink::insert_statement(Target target) const {
 
 Outcome ClickHouseSink::insert(const RowBatch& batch, const Piece& piece, std::stop_token stop) {
   auto insert = statement(insert_statement(piece.target));
-  insert.settings = insert_settings();
+  insert.settings.insert(insert.settings.end(), insert_settings().begin(), insert_settings().end());
   return outcome_of(client_.insert(insert, body_of(batch, piece), stop));
 }
 

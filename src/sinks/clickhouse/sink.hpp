@@ -1,6 +1,11 @@
 #pragma once
 // Carries out what the batcher asks of ClickHouse, for one consumer: inserts and read-backs, all in one HTTP session, so
-// that a read-back never overtakes an insert that is still running.
+// that a read-back never overtakes an insert that is still running, and so that a successor can shut it:
+//
+// Each process that serves the consumer begins a session of its own, and every statement asks for it to exist
+// (session_check). Its successor first makes the predecessor's session read-only, which waits until a running statement of it has
+// ended. What the predecessor sends later, after a sleep of any length, is refused: by the read-only session, or because the session has
+// ended meanwhile.
 
 #include <cstdint>
 #include <stop_token>
@@ -21,8 +26,6 @@ struct SinkOptions {
   DataType type{};
   std::string database;
   std::string cold_database;  // "": none
-  // The same for every process that serves this consumer, one after the other.
-  std::string session;
 };
 
 struct Outcome {
@@ -34,6 +37,13 @@ struct Outcome {
 class ClickHouseSink {
  public:
   explicit ClickHouseSink(SinkOptions options);
+
+  // Refuses all further inserts of that session, there or not; session_locked: one of its statements still runs.
+  Outcome shut(const std::string& session, std::stop_token stop = {});
+  // Begins a session; the statements that follow are carried out in it. Without one they are carried out in none.
+  Outcome begin(std::string session, std::stop_token stop = {});
+  // Keeps the session from ending for want of statements.
+  Outcome touch(std::stop_token stop = {});
 
   Outcome insert(const RowBatch& batch, const Piece& piece, std::stop_token stop = {});
 
@@ -73,6 +83,7 @@ class ClickHouseSink {
   mp::clickhouse::Statement statement(std::string sql) const;
 
   const SinkOptions options_;
+  std::string session_;
   mp::clickhouse::Client client_;
 };
 

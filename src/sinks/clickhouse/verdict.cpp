@@ -20,6 +20,7 @@ enum Code {
   kRequiredPassword = 194,
   kIpNotAllowed = 195,
   kTooManyParts = 252,
+  kSessionNotFound = 372,
   kSessionIsLocked = 373,
   kAccessDenied = 497,
   kAuthenticationFailed = 516,
@@ -52,6 +53,8 @@ const char* to_string(Verdict verdict) {
       return "back_pressure";
     case Verdict::session_locked:
       return "session_locked";
+    case Verdict::session_gone:
+      return "session_gone";
     case Verdict::too_many_partitions:
       return "too_many_partitions";
     case Verdict::schema_mismatch:
@@ -74,6 +77,8 @@ Verdict verdict_of(int http_status, int code, std::string_view text) {
       return text.find("Too many partitions") != std::string_view::npos ? Verdict::too_many_partitions : Verdict::back_pressure;
     case kSessionIsLocked:
       return Verdict::session_locked;
+    case kSessionNotFound:
+      return Verdict::session_gone;
     case kThereIsNoColumn:
     case kIllegalColumn:
     case kNoSuchColumnInTable:
@@ -122,6 +127,7 @@ BackoffPolicy backoff_after(Verdict verdict) {
     case Verdict::ok:
       return {0ms, 0ms};
     case Verdict::session_locked:
+    case Verdict::session_gone:
       return {50ms, 1'000ms};
     case Verdict::too_many_partitions:
       return {0ms, 1'000ms};

@@ -13,6 +13,7 @@ enum class Verdict {
   retry,                // the server could not do it now (memory, time-out, shutting down, read-only, disk)
   back_pressure,        // too many parts: merges are behind, insert less often
   session_locked,       // an earlier statement of our session is still running
+  session_gone,         // our session has ended (a restart, another process took over): begin anew
   too_many_partitions,  // one piece spans too many: our mistake, smaller pieces help
   schema_mismatch,      // table, column or type is not what we expect: a person must act
   access_denied,        // user, password or rights: a person must act

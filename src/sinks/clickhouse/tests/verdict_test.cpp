@@ -17,6 +17,7 @@ TEST(VerdictOf, AnswersOfTheServer) {
       {200, 0, "", Verdict::ok},
       {500, 252, "Too many parts (3000 with average size of 1.00 KiB). Merges are processing significantly slower than inserts", Verdict::back_pressure},
       {500, 252, "Too many partitions for single INSERT block (more than 100).", Verdict::too_many_partitions},
+      {404, 372, "Session not found.", Verdict::session_gone},
       {500, 373, "Session is locked by a concurrent client.", Verdict::session_locked},
       {404, 60, "Table marketprism_hot.trades doesn't exist.", Verdict::schema_mismatch},
       {404, 81, "Database x doesn't exist", Verdict::schema_mismatch},
