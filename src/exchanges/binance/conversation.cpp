@@ -54,6 +54,11 @@ constexpr Patience kDepthPatience{.ack = 10s, .first_data = 30s, .silence_at_lea
 constexpr Patience kTradePatience{.ack = 10s, .silence_at_least = 120s, .only_by_rate = true};
 constexpr Patience kMarkPricePatience{.ack = 10s, .first_data = 30s, .silence_at_least = 30s};
 constexpr Patience kLiquidationPatience{.ack = 10s, .may_be_silent = true};
+// Of symbols that are not traded now: lists keep them for years.
+constexpr Patience kIdlePatience{.ack = 10s, .silence_at_least = 120s, .only_by_rate = true};
+
+// More symbols that are not trading are told in one notice.
+constexpr std::size_t kMostTold = 5;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -107,6 +112,7 @@ void Conversation::begin(Instant now, Outbox& out) {
   wake_.begin();
   sockets_.begin();
   streams_.clear();
+  over_.clear();
   snapshots_.clear();
   audit_round_.begin(now.mono);
   audit_.reset();
@@ -115,6 +121,7 @@ void Conversation::begin(Instant now, Outbox& out) {
   next_snapshot_ = now.mono;
   polls_.begin();
   ratios_passed_.clear();
+  told_status_.clear();
   at_start_ = true;
   unresolved_.clear();
   if (publisher_.chooser().selection().empty() && !told_no_symbols_) {
@@ -173,14 +180,33 @@ void Conversation::exchange_info(std::string_view url, bool readable, Instant no
   const auto& chooser = publisher_.chooser();
   unresolved_ = chooser.unresolved(publisher_.catalogue());
   tell_unresolved(unresolved_, source_, std::exchange(at_start_, false), out);
-  for (const auto index : chooser.chosen()) {
-    const auto& definition = publisher_.catalogue().definition(index);
-    if (definition.status != "TRADING")
-      notice(out, Notice::Level::warning, "symbol is not trading",
-             fmt::format("symbol={} status={}", definition.meta.instrument->symbol, definition.status));
-  }
+  tell_not_trading(out);
   polls_.set_period(kInfoPoll, unresolved_.empty() ? kInfoEvery : kInfoEveryWhileUnknown, now, out);
   open_chosen(now, out);
+}
+
+// A status that is new to us may well mean that it trades.
+bool Conversation::is_trading(Index index) const {
+  const auto& status = publisher_.catalogue().definition(index).status;
+  return status == "TRADING" || status == "unknown";
+}
+
+// Each once, until its status changes.
+void Conversation::tell_not_trading(Outbox& out) {
+  std::vector<std::string> news;
+  for (const auto index : publisher_.chooser().chosen()) {
+    const auto& definition = publisher_.catalogue().definition(index);
+    if (is_trading(index)) {
+      told_status_.erase(index);
+    } else if (auto& told = told_status_[index]; told != definition.status) {
+      told = definition.status;
+      news.push_back(fmt::format("symbol={} status={}", definition.meta.instrument->symbol, told));
+    }
+  }
+  if (news.size() > kMostTold)
+    return notice(out, Notice::Level::warning, "symbols are not trading",
+                  fmt::format("count={} first: {}", news.size(), news[0]));
+  for (auto& each : news) notice(out, Notice::Level::warning, "symbol is not trading", std::move(each));
 }
 
 void Conversation::poll_answered(std::string_view url, bool readable, Instant now, Outbox& out) {
@@ -199,6 +225,7 @@ void Conversation::poll_failed(std::string_view url, std::string_view reason, In
 // ---- statistics -----------------------------------------------------------------------------------------------
 
 void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
+  if (!is_trading(index)) return drop_polls(index);
   const auto& name = publisher_.catalogue().ref(index)->instrument;
   const auto symbol = "symbol=" + percent_encoded(name);
   const auto symbols = static_cast<int>(publisher_.chooser().chosen().size());
@@ -303,6 +330,7 @@ void Conversation::want_stream(Index index, Channel channel, Instant now, Outbox
       break;
     case kChannels: return;
   }
+  if (!is_trading(index) && channel != kForceOrder) patience = kIdlePatience;
   streams_[index].ids[channel] =
       sockets_.want({.url = ws_base_ + path + (settings_.microseconds ? "?timeUnit=MICROSECOND" : ""),
                      .name = lower(publisher_.catalogue().ref(index)->instrument) + "@" + name,
@@ -316,6 +344,10 @@ void Conversation::drop(Index index, Instant now, Outbox& out) {
     sockets_.drop(stream, now, out);
     stream = kNoStream;
   }
+  drop_polls(index);
+}
+
+void Conversation::drop_polls(Index index) {
   const auto& name = publisher_.catalogue().ref(index)->instrument;
   for (const auto type : {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position,
                           DataType::lsr_all_account})
@@ -328,9 +360,11 @@ void Conversation::open_chosen(Instant now, Outbox& out) {
   const auto& chosen = publisher_.chooser().chosen();
   std::vector<bool> is_wanted(catalogue.size(), false);
   next_expiry_.reset();
+  over_.assign(catalogue.size(), false);
   for (const auto index : chosen) {
     const auto& expiry = catalogue.definition(index).expiry;
-    is_wanted[index] = !expiry || *expiry > now.wall;
+    over_[index] = expiry && *expiry <= now.wall;
+    is_wanted[index] = !over_[index];
     if (is_wanted[index] && expiry) next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
   }
   streams_.resize(catalogue.size());
@@ -478,7 +512,7 @@ void Conversation::look_for_snapshots(Instant now, Outbox& out) {
       snapshot_failed(publisher_.catalogue().ref(index)->instrument, "no answer", now, out);
     } else if (!good && !snapshot.wanted && !snapshot.under_way) {
       const auto confirmed = sockets_.confirmed_at(stream);
-      const bool long_enough = confirmed && now.mono - *confirmed >= kSnapshotWithoutData;
+      const bool long_enough = confirmed && now.mono - *confirmed >= kSnapshotWithoutData && is_trading(index);
       if (sockets_.has_data(stream) || long_enough) want_snapshot(index, now, out);
     } else if (good && snapshot.good_since && now.mono - *snapshot.good_since > kGoodAgainAfter) {
       snapshot.attempt = 0;
@@ -522,6 +556,7 @@ StreamState Conversation::state(Index index, DataType type) const {
     const auto stream = stream_of(index, *channel);
     return stream ? sockets_.state(*stream) : StreamState::waiting;
   }
+  if (!is_trading(index)) return StreamState::live;  // not asked for: nothing need come
   return polls_.state(poll_key(type, publisher_.catalogue().ref(index)->instrument));
 }
 

@@ -61,6 +61,10 @@ class Conversation {
   StreamState state(Index index, DataType type) const;
   std::uint64_t reconnects(Index index, DataType type) const;
   std::uint64_t resyncs() const { return resyncs_; }
+  // By the last list. Of what is not, nothing need come: that is no fault.
+  bool is_trading(Index index) const;
+  // It was chosen and has been delivered since: its streams are given up.
+  bool is_over(Index index) const { return index < over_.size() && over_[index]; }
   // The rules that chose nothing of the last list.
   const std::vector<Unresolved>& unresolved() const { return unresolved_; }
 
@@ -81,6 +85,7 @@ class Conversation {
     std::optional<MonoTime> good_since;
   };
 
+  void tell_not_trading(Outbox& out);
   void poll_list(Instant now, Outbox& out);
   void add_poll(std::string key, Endpoint endpoint, std::function<std::string(Instant)> query,
                 std::chrono::seconds period, int priority, Instant now, Outbox& out);
@@ -90,6 +95,7 @@ class Conversation {
   void open_chosen(Instant now, Outbox& out);
   void want_stream(Index index, Channel channel, Instant now, Outbox& out);
   void drop(Index index, Instant now, Outbox& out);
+  void drop_polls(Index index);
   void want_snapshot(Index index, Instant now, Outbox& out);
   void ask_snapshots(Instant now, Outbox& out);
   void retry_snapshot(Index index, Instant now, Outbox& out);
@@ -112,6 +118,7 @@ class Conversation {
   SubscribedSockets sockets_{dialect_, wake_};
   PollSchedule polls_{wake_};
   std::vector<Streams> streams_;  // by catalogue index
+  std::vector<bool> over_;        // likewise
 
   std::vector<Snapshot> snapshots_;  // by catalogue index
   AuditRound audit_round_;
@@ -122,6 +129,7 @@ class Conversation {
   std::uint64_t resyncs_ = 0;
 
   std::map<std::string, WallTime, std::less<>> ratios_passed_;  // by poll: until where there is nothing to ask for
+  std::map<Index, std::string> told_status_;                    // of what is not trading
   std::optional<WallTime> next_expiry_;                         // of what has streams
   bool told_no_symbols_ = false;
   bool at_start_ = true;  // no list has come since the collector began

@@ -119,7 +119,8 @@ class BinanceSession final : public Session {
     if (conversation_)
       describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
     const auto& chooser = publisher_.chooser();
-    for (const auto index : chooser.chosen()) describe(index, false, out);
+    for (const auto index : chooser.chosen())
+      if (!conversation_ || !conversation_->is_over(index)) describe(index, false, out);
     // What an earlier run collected and this one does not is left out.
     if (!chooser.selection().empty()) return;
     for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) describe(index, true, out);
@@ -253,6 +254,8 @@ class BinanceSession final : public Session {
     const bool book = is_book(type);
     if (!conversation_) return book && feed && !feed->good() ? StreamState::resyncing : StreamState::live;
     const auto spoken = conversation_->state(index, type);
+    // Nothing need come of what is not traded.
+    if (book && !feed && !conversation_->is_trading(index)) return spoken;
     if (book && spoken == StreamState::live && (!feed || !feed->good())) return StreamState::resyncing;
     return spoken;
   }

@@ -190,7 +190,7 @@ std::string without_zeros(std::string text) {
 
 std::string millis(WallTime t) { return std::to_string(nanos_since_epoch(t) / 1'000'000); }
 
-class Messages : public testing::Test {
+class BinanceMessages : public testing::Test {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(std::string(MP_SHARED_DIR) + "/messages/binance"))
@@ -222,7 +222,7 @@ class Messages : public testing::Test {
   Playback run = player();
 };
 
-TEST_F(Messages, MarkPricesAreFundingRates) {
+TEST_F(BinanceMessages, MarkPricesAreFundingRates) {
   text("usdm_ws_mark_price.json");
   rest("/fapi/v1/premiumIndex?symbol=BTCUSDT", "py_usdm_http_premium_index.json");
   const auto rates = binance::only<FundingRate>(run.events);
@@ -240,7 +240,7 @@ TEST_F(Messages, MarkPricesAreFundingRates) {
          {"lastFundingRate", "nextFundingTime", "markPrice", "indexPrice", "time"});
 }
 
-TEST_F(Messages, TheFundingHistoryIsSettled) {
+TEST_F(BinanceMessages, TheFundingHistoryIsSettled) {
   rest("/fapi/v1/fundingRate?symbol=BTCUSDT", "py_usdm_http_funding_rate.json");
   const auto raw = message("py_usdm_http_funding_rate.json");
   const auto rates = binance::only<FundingRate>(run.events);
@@ -252,7 +252,7 @@ TEST_F(Messages, TheFundingHistoryIsSettled) {
   }
 }
 
-TEST_F(Messages, OpenInterest) {
+TEST_F(BinanceMessages, OpenInterest) {
   rest("/fapi/v1/openInterest?symbol=BTCUSDT", "py_usdm_http_open_interest.json");
   const auto raw = message("py_usdm_http_open_interest.json");
   const auto events = binance::only<OpenInterest>(run.events);
@@ -261,7 +261,7 @@ TEST_F(Messages, OpenInterest) {
   EXPECT_EQ(millis(events[0].meta.timestamp), field(raw, "time"));
 }
 
-TEST_F(Messages, Liquidations) {
+TEST_F(BinanceMessages, Liquidations) {
   std::size_t n = 0;
   for (const auto* name : {"usdm_ws_liquidation.json", "barter_futures_liquidation_1.json"}) {
     text(name);
@@ -277,7 +277,7 @@ TEST_F(Messages, Liquidations) {
   }
 }
 
-TEST_F(Messages, EachRatioIsWhatItsEndpointSays) {
+TEST_F(BinanceMessages, EachRatioIsWhatItsEndpointSays) {
   const auto expect = [&](const std::string& raw, const auto& events, auto long_share, auto short_share) {
     ASSERT_EQ(events.size(), 2u);
     for (std::size_t n = 0; n < 2; ++n) {

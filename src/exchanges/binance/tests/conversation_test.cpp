@@ -263,6 +263,32 @@ TEST(Conversation, TheListIsReadAgainEveryHourAndNewContractsAreTaken) {
   EXPECT_THAT(live.tick(62min + 1s).frames.at(0).text, HasSubstr(R"(["s1usdt@aggTrade"])"));
 }
 
+TEST(Conversation, AContractThatIsNotTradingIsNotPolled) {
+  auto list = fixture("usdm_rest_exchange_info.json");
+  const auto settling = [&] {
+    auto out = list;
+    return out.replace(out.find("TRADING"), 7, "SETTLING");
+  };
+  Live live(options_for("derivatives", {"BTCUSDT"}));
+  live.start(settling());
+  live.run(1s, 12s);
+  EXPECT_EQ(live.count("symbol="), 0u);
+  std::vector<StreamStatus> status;
+  live.session->describe(status);
+  for (const auto& each : status)
+    if (each.data_type == DataType::open_interest || each.data_type == DataType::lsr_all_account) {
+      EXPECT_EQ(each.state, StreamState::live) << "quiet, not broken";
+    }
+  live.rest(kUsdmInfoUrl, list, 1h);
+  live.run(1h + 1s, 1h + 12s);
+  EXPECT_EQ(live.count("openInterest?symbol=BTCUSDT"), 1u);
+  EXPECT_EQ(live.count("topLongShortPositionRatio?symbol=BTCUSDT"), 1u);
+  live.rest(kUsdmInfoUrl, settling(), 2h);
+  live.asked.clear();
+  live.run(2h + 1s, 2h + 10min);
+  EXPECT_EQ(live.count("symbol="), 0u);
+}
+
 TEST(Conversation, WhatHasBeenDeliveredIsGivenUp) {
   auto options = options_for("derivatives", {"BTC-USDT-20261225", "BTC-USDT"});
   options.max_clock_distance = 0h;
@@ -284,6 +310,10 @@ TEST(Conversation, WhatHasBeenDeliveredIsGivenUp) {
   live.asked.clear();
   live.run(kDelivery + 2s, kDelivery + 10min, 5s);
   EXPECT_EQ(live.count("BTCUSDT_261225"), 0u);
+  std::vector<StreamStatus> status;
+  live.session->describe(status);
+  ASSERT_EQ(status.size(), 2u) << "of what is over nothing is waited for";
+  for (const auto& each : status) EXPECT_EQ(each.instrument->symbol, "BTC-USDT");
 }
 
 TEST(Conversation, WhatIsNotChosenAnyMoreIsGivenUpWithTheNewList) {

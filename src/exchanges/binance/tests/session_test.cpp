@@ -503,16 +503,17 @@ TEST(Session, AConfirmedButSilentSocketIsReopened) {
 }
 
 TEST(Session, OneSilentStreamAmongLiveOnesIsSubscribedAgain) {
-  Talking s({"BTC-USDT", "ETH-BTC"});
+  Talking s({"BTC-USDT", "1000CATUSDT"});
   s.opened(1, kSpotSocket, 0s);
   s.text(1, answer(1), 100ms);
   for (int i = 1; i <= 40; ++i) s.text(1, spot_update(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i), i * 1000), i * 1s);
   auto& out = s.tick(41s);
   EXPECT_TRUE(out.closes.empty());
   ASSERT_EQ(out.frames.size(), 1u);
-  EXPECT_EQ(out.frames[0].text, R"({"method":"UNSUBSCRIBE","params":["ethbtc@depth@100ms"],"id":2})");
+  EXPECT_EQ(out.frames[0].text, R"({"method":"UNSUBSCRIBE","params":["1000catusdt@depth@100ms"],"id":2})");
   ASSERT_TRUE(s.text(1, answer(2), 41'050ms).frames.empty()) << "300 ms between frames";
-  EXPECT_EQ(s.tick(41'350ms).frames.at(0).text, R"({"method":"SUBSCRIBE","params":["ethbtc@depth@100ms"],"id":3})");
+  EXPECT_EQ(s.tick(41'350ms).frames.at(0).text,
+            R"({"method":"SUBSCRIBE","params":["1000catusdt@depth@100ms"],"id":3})");
 }
 
 TEST(Session, AStreamThatFallsSilentEndsItsConnection) {
@@ -532,6 +533,54 @@ TEST(Session, AStreamThatFallsSilentEndsItsConnection) {
   std::vector<StreamStatus> status;
   s.session->describe(status);
   EXPECT_EQ(status.back().reconnects, 1u);
+}
+
+// Lists keep what is not traded any more for years, and patterns choose it.
+TEST(Session, ASymbolThatIsNotTradingIsQuietAndNoFault) {
+  Talking s({"BTC-USDT", "ETH-BTC"});
+  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr("symbol is not trading | symbol=ETH-BTC status=BREAK")));
+  s.opened(1, kSpotSocket, 0s);
+  s.text(1, answer(1), 100ms);
+  std::vector<std::string> books;
+  const auto answer_all = [&](std::chrono::nanoseconds t) {
+    const auto requests = s.out.requests;
+    for (const auto& request : requests) {
+      const bool list = request.url == kSpotInfoUrl;
+      if (!list) books.push_back(request.url);
+      s.rest(request.url, list ? fixture("spot_rest_exchange_info.json") : depth_reply(1), t);
+      EXPECT_TRUE(s.out.notices.empty()) << "told once, not with every list";
+    }
+  };
+  for (int second = 1; second < 3000; ++second) {
+    const auto id = static_cast<std::uint64_t>(second);
+    s.text(1, spot_update(id, id, second * 1000), second * 1s);
+    answer_all(second * 1s);
+    s.tick(second * 1s);
+    ASSERT_TRUE(s.out.closes.empty());
+    ASSERT_TRUE(s.out.notices.empty()) << s.out.notices[0].message;
+    answer_all(second * 1s);
+  }
+  EXPECT_THAT(books, testing::Contains(kSpotDepthUrl));
+  EXPECT_THAT(books, testing::Not(testing::Contains(HasSubstr("ETHBTC")))) << "no book of the other is asked for";
+  std::vector<StreamStatus> status;
+  s.session->describe(status);
+  ASSERT_EQ(status.size(), 4u);
+  for (const auto& each : status) EXPECT_EQ(each.state, StreamState::live) << each.instrument->symbol;
+  // It is traded again: as any other.
+  EXPECT_THAT(s.text(1, spot_update(1, 5, 3'700'000, "ETHBTC"), 3700s).requests, testing::SizeIs(1));
+}
+
+TEST(Session, ManySymbolsThatAreNotTradingAreToldTogether) {
+  std::string info = R"({"symbols":[)";
+  for (int i = 0; i < 300; ++i)
+    info += (i ? "," : "") + std::string(R"({"symbol":"S)") + std::to_string(i) +
+            R"(USDT","status":"BREAK","baseAsset":"S)" + std::to_string(i) + R"(","quoteAsset":"USDT"})";
+  auto options = options_for("spot", {"*-USDT"});
+  Script s(options);
+  s.begin(0s);
+  s.rest(kSpotInfoUrl, info + "]}", 0s);
+  EXPECT_THAT(messages(s.out),
+              testing::ElementsAre("symbols are not trading | count=300 first: symbol=S0-USDT status=BREAK"));
 }
 
 TEST(Session, ARefusedSubscriptionIsNamed) {
