@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every part is killed with SIGKILL once in the middle of a simulated session. Afterwards every trade that the market
-made is stored exactly once, or lies inside a gap that says so; only the collector's own death leaves gaps.
+made is stored exactly once, or lies inside a gap that says so; only the collector's own death leaves gaps. What is polled,
+and told again after the death, is stored once; no other event is stored twice or was never told.
 
 usage: kill_test.py MARKETPRISM [SECONDS [SEED]]
 """
@@ -30,6 +31,48 @@ def seconds_of(text):
 def trade_key(event):
     aggregated = "first_trade_id" in event if "type" in event else bool(event["is_aggregated"])
     return event["exchange"], event["market_type"], event["symbol"], aggregated, event["trade_id"]
+
+
+# Of each other type: its table, and what tells two of its events apart beside market, symbol and time.
+STATISTICS = {
+    "funding_rate": ("funding_rates", ["funding_rate", "mark_price", "index_price", "is_settled"]),
+    "open_interest": ("open_interests", ["open_interest"]),
+    "liquidation": ("liquidations", ["side", "price", "average_price", "quantity", "filled_quantity", "status"]),
+    "lsr_top_position": ("lsr_top_positions", ["long_position_ratio", "short_position_ratio", "long_short_ratio", "period"]),
+    "lsr_all_account": ("lsr_all_accounts", ["long_account_ratio", "short_account_ratio", "long_short_ratio", "period"]),
+}
+
+
+def comparable(value):
+    if value is None or isinstance(value, bool):
+        return value
+    try:
+        return decimal.Decimal(str(value))
+    except decimal.InvalidOperation:
+        return {"true": True, "false": False}.get(value, value)
+
+
+def check_statistics(clickhouse, ledger):
+    problems, counts = {}, []
+    for name, (table, fields) in STATISTICS.items():
+        columns = ", ".join(f"toString({field}) AS {field}" for field in fields)
+        rows = clickhouse.rows("SELECT exchange, market_type, symbol, toString(timestamp) AS timestamp, "
+                               f"{columns} FROM {DATABASE}.{table}")
+
+        def key(event):
+            return (event["exchange"], event["market_type"], event["symbol"], seconds_of(event["timestamp"]),
+                    *(comparable(event.get(field)) for field in fields))
+
+        stored = [key(row) for row in rows]
+        told = {key(event): event for event in ledger if event["type"] == name}
+        # What is asked for by its time comes again, whoever died in between.
+        asked_again = {k for k, event in told.items() if name.startswith("lsr_") or event.get("is_settled")}
+        problems[name] = {"none": not stored, "doubled": len(stored) - len(set(stored)),
+                          "never told": [k for k in stored if k not in told][:3],
+                          "missing": sorted(map(str, asked_again - set(stored)))[:3]}
+        counts.append(f"{name} {len(stored)} of {len(told)}")
+    print("stored of what was told: " + ", ".join(counts))
+    return {name: found for name, found in problems.items() if any(found.values())}
 
 
 def kill_and_wait(system, part):
@@ -131,6 +174,7 @@ def check(clickhouse, ledger, collector_downtime):
         "gaps longer than the downtime": long_gaps[:3], "gaps of another cause": other_causes[:3],
         "rejected": "" if rejected == "0" else rejected,
         "books that differ": wrong_books,
+        "other types": check_statistics(clickhouse, ledger),
     }
 
 
