@@ -36,6 +36,9 @@ bool is_known_state(std::string_view state) {
   return std::ranges::find(kStates, state) != std::end(kStates);
 }
 
+// What a state that we do not know becomes; its word is counted, and told once.
+constexpr std::string_view kUnknownState = "unknown";
+
 // How long a bar of this `resolution` is; nothing when it is none that the venue has.
 std::optional<std::chrono::seconds> length_of(std::string_view resolution) {
   for (const auto seconds : {1, 60, 3600, 43200})
@@ -441,8 +444,12 @@ bool Publisher::instruments(std::string_view list, const Result<InstrumentList>&
   std::vector<ListedInstrument> entries;
   entries.reserve(reply->instruments.size());
   for (const auto& info : reply->instruments) {
-    if (!is_known_state(info.state)) reports_.unknown_value("instruments.state", info.state);
-    if (auto entry = listed(info, from.at))
+    auto entry = listed(info, from.at);
+    if (!is_known_state(info.state)) {
+      reports_.unknown_value("instruments.state", info.state);
+      if (entry) entry->definition.status = kUnknownState;
+    }
+    if (entry)
       entries.push_back(std::move(*entry));
     else
       reports_.unmapped("instruments that are combos");
@@ -470,11 +477,12 @@ bool Publisher::volumes(const Result<std::vector<SummaryRow>>& reply, const Rece
 
 bool Publisher::instrument_state(const Frame& frame, const Received& from, Events& out) {
   const auto state = frame.instrument_state.state;
-  if (!is_known_state(state)) reports_.unknown_value("instrument.state.state", state);
+  const bool known = is_known_state(state);
+  if (!known) reports_.unknown_value("instrument.state.state", state);
   const auto index = catalogue_.find(frame.instrument);
   if (!index) return is_combo_name(frame.instrument);
   auto definition = catalogue_.definition(*index);
-  definition.status = state;
+  definition.status = known ? state : kUnknownState;
   definition.meta.timestamp = from.at;
   definition.meta.received_at = from.at;
   InstrumentId id = *definition.meta.instrument;

@@ -162,6 +162,24 @@ TEST_F(Known, AChangedStateIsANewDefinition) {
   EXPECT_EQ(only<Instrument>(script.all).size(), 1u);
 }
 
+TEST_F(Known, AStateThatIsNewBecomesUnknownWithOneWarning) {
+  auto frame = fixture("ws_instrument_state.json");
+  frame.replace(frame.find("\"locked\""), 8, "\"dormant\"");
+  script.all.clear();
+  const auto& out = script.text(1, frame, 1s);
+  ASSERT_EQ(only<Instrument>(script.all).size(), 1u);
+  EXPECT_EQ(only<Instrument>(script.all)[0].status, "unknown");
+  ASSERT_EQ(out.notices.size(), 1u);
+  EXPECT_NE(out.notices[0].detail.find("instrument.state.state value=dormant"), std::string::npos);
+  EXPECT_TRUE(script.text(1, frame, 2s).notices.empty());
+  auto list = fixture("rest_instruments.json");
+  list.replace(list.find("\"state\":\"open\""), 14, "\"state\":\"dozing\"");
+  EXPECT_EQ(script.rest(kInstrumentsUrl, list, 3s).notices.size(), 1u);
+  EXPECT_TRUE(std::ranges::any_of(only<Instrument>(script.all), [](const Instrument& each) {
+    return each.meta.instrument->instrument == "BTC-PERPETUAL" && each.status == "unknown";
+  }));
+}
+
 TEST_F(Known, NewFieldsAreCountedAndToldOnce) {
   const auto frame = notification("deribit_volatility_index.btc_usd",
                                   R"({"volatility":47.3,"timestamp":1790000000000,"index_name":"btc_usd","mood":"calm"})");
