@@ -6,6 +6,7 @@
 #include "app/cli.hpp"
 #include "app/commands.hpp"
 #include "base/log.hpp"
+#include "config/files.hpp"
 #include "services/data-collector/src/collector.hpp"
 #include "services/data-collector/src/config.hpp"
 #include "telemetry/logging.hpp"
@@ -14,7 +15,7 @@ namespace mp::app {
 namespace {
 
 const std::string kExamples =
-    "  marketprism collector --config services/data-collector/config/collector/collector.yaml\n"
+    "  marketprism collector --config services/data-collector/config\n"
     "  marketprism collector --config collector.yaml --nats nats://10.0.0.5:4222 --health 0.0.0.0:8086\n"
     "  marketprism collector --data-source replay --capture monday.jsonl --speed 10 --exit-when-done\n"
     "      play a recording ten times as fast as it was, and end when it is stored in the stream\n"
@@ -24,7 +25,7 @@ const std::string kExamples =
     "      ends in order: what was received is published, the rest waits in the journal\n";
 
 struct Options {
-  std::string config;
+  std::vector<std::string> config;
   std::vector<std::string> captures;
   double speed = 1;
   bool exit_when_done = false;
@@ -49,13 +50,13 @@ constexpr KeyOption kKeyOptions[] = {
     {"--health", "health.listen", "address of GET /health"},
     {"--metrics", "metrics.listen", "address of GET /metrics"},
     {"--ca-file", "network.ca_file", "certificates to trust instead of the system's, PEM"},
-    {"--log-level", "log.level", "debug, info, warn or error"},
-    {"--log-format", "log.format", "text or json"},
-    {"--log-file", "log.file", "also write the log here, rotated"},
+    {"--log-level", "logging.level", "debug, info, warn or error"},
+    {"--log-format", "logging.format", "text or json"},
+    {"--log-file", "logging.file", "also write the log here, rotated"},
 };
 
 void add_options(CLI::App& cli, Options& options) {
-  cli.add_option("--config", options.config, "configuration file, YAML");
+  cli.add_option("--config", options.config, "configuration: a YAML file, or a folder of them; repeatable");
   cli.add_option("--capture", options.captures, "play this recording (capture JSON lines) instead of collecting; repeatable");
   cli.add_option("--speed", options.speed, "of the play-back: 1 is the recording's own pace, 0 as fast as it goes");
   cli.add_flag("--exit-when-done", options.exit_when_done, "end when the recording is stored in the stream");
@@ -74,14 +75,9 @@ std::vector<config::Flag> given_flags(const CLI::App& cli, const Options& option
 }
 
 Result<collector::Settings> settings_of(const CLI::App& cli, const Options& options) {
-  config::Node root;
-  root.kind = config::Node::Kind::map;
-  if (!options.config.empty()) {
-    auto loaded = config::load_yaml(options.config);
-    if (!loaded) return loaded.error();
-    root = std::move(*loaded);
-  }
-  config::Config config(std::move(root), config::process_environment(), given_flags(cli, options));
+  auto root = config::load_files(options.config);
+  if (!root) return root.error();
+  config::Config config(std::move(*root), config::process_environment(), given_flags(cli, options));
   auto settings = collector::read_settings(config);
   if (!settings) return settings.error();
   settings->options.playback = {options.captures, options.speed};
@@ -108,12 +104,14 @@ Result<void> check(const collector::CollectorOptions& options) {
   return {};
 }
 
-telemetry::LoggingOptions logging_of(const collector::LogSettings& log) {
+telemetry::LoggingOptions logging_of(const config::LogSettings& settings) {
   telemetry::LoggingOptions logging;
   logging.part = "collector";
-  logging.level = log::parse_level(log.level).value_or(log::Level::info);
-  logging.format = log.format == "json" ? telemetry::LogFormat::json : telemetry::LogFormat::text;
-  logging.file = log.file;
+  logging.level = settings.level;
+  logging.format = settings.json ? telemetry::LogFormat::json : telemetry::LogFormat::text;
+  logging.file = settings.file;
+  logging.file_max_bytes = settings.max_bytes;
+  logging.file_count = settings.files;
   return logging;
 }
 
@@ -135,7 +133,7 @@ int run_collector(int argc, char** argv) {
     return 2;
   }
   if (options.check) return 0;
-  if (const auto started = telemetry::start_logging(logging_of(settings->log)); !started)
+  if (const auto started = telemetry::start_logging(logging_of(settings->logging)); !started)
     return fail("collector", started.error().text());
   const auto done = collector::run_collector(settings->options);
   if (!done) log::error("the collector cannot run", {{"error", done.error()}});

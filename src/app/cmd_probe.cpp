@@ -7,6 +7,7 @@
 #include "app/commands.hpp"
 #include "base/time.hpp"
 #include "exchanges/exchange.hpp"
+#include "config/files.hpp"
 #include "services/data-collector/src/config.hpp"
 #include "services/data-collector/src/probe.hpp"
 #include "telemetry/logging.hpp"
@@ -60,7 +61,7 @@ bool is_asked_for(const Options& o, const Source& source) {
 }
 
 Result<void> from_config(const Options& o, collector::ProbeOptions& probe) {
-  auto loaded = config::load_yaml(o.config);
+  auto loaded = config::load_files({o.config});
   if (!loaded) return loaded.error();
   config::Config config(std::move(*loaded), config::process_environment(), {});
   auto settings = collector::read_settings(config);

@@ -40,14 +40,10 @@ constexpr std::array kFlags{
     FlagOption{"--log-file", "logging.file", "a rotating file beside standard output"},
 };
 
-Result<storage::StorageOptions> read(const std::string& file, std::vector<config::Flag> flags) {
-  config::Node root;
-  if (!file.empty()) {
-    auto loaded = config::load_yaml(file);
-    if (!loaded) return loaded.error();
-    root = std::move(*loaded);
-  }
-  config::Config config{std::move(root), config::process_environment(), std::move(flags)};
+Result<storage::StorageOptions> read(const std::vector<std::string>& files, std::vector<config::Flag> flags) {
+  auto root = storage::load_configuration(files, config::process_environment(), flags);
+  if (!root) return root.error();
+  config::Config config{std::move(*root), config::process_environment(), std::move(flags)};
   auto options = storage::read_options(config);
   if (auto finished = config.finish(); !finished) return finished.error();
   return options;
@@ -82,16 +78,16 @@ int serve(storage::StorageOptions options) {
 
 int run_storage(int argc, char** argv) {
   const auto cli = make_cli("storage", "The storage service: from the NATS stream into ClickHouse, every row exactly once.", kExamples);
-  std::string file;
+  std::vector<std::string> files;
   std::array<std::string, kFlags.size()> values;
-  cli->add_option("--config", file, "a YAML file; flags and environment win over it");
+  cli->add_option("--config", files, "a YAML file, repeatable; flags and environment win over it");
   for (std::size_t i = 0; i < kFlags.size(); ++i) cli->add_option(kFlags[i].option, values[i], kFlags[i].help);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
   std::vector<config::Flag> flags;
   for (std::size_t i = 0; i < kFlags.size(); ++i) {
     if (cli->count(kFlags[i].option) > 0) flags.push_back({kFlags[i].path, values[i], kFlags[i].option});
   }
-  auto options = read(file, std::move(flags));
+  auto options = read(files, std::move(flags));
   if (!options) {
     fmt::print(stderr, "marketprism storage: {} (see --help)\n", options.error().text());
     return 2;

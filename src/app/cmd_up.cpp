@@ -54,7 +54,9 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--for", o.run_for, "end by itself after this time, e.g. 20s; exit status 0 only if data came and nothing was lost");
   cli.add_option("--stream", o.launch.stream, "name of the JetStream stream (NATS_STREAM)")->envname("NATS_STREAM");
   cli.add_flag("--exit-when-done", o.launch.exit_when_done, "with --capture: end when it is stored; exit status as with --for");
-  cli.add_option("--config", o.launch.config, "configuration of the collector; default: the sample of this checkout");
+  cli.add_option("--config", o.launch.config, "configuration of the collector, a file or a folder; default: services/data-collector/config of this checkout");
+  cli.add_option("--storage-config", o.launch.storage_config,
+                 "configuration of the storage service; default: services/data-storage-service/config/unified_storage_service.yaml of this checkout, for live data");
   cli.add_option("--exchange", o.exchanges, "collect from (or with --sim simulate) this exchange only: NAME or NAME:MARKET, e.g. binance:spot; repeatable");
   cli.add_option("--symbols", o.symbols, "collect these, separated by commas: BTC-USDT; with --sim also BTCUSDT, okx:BTC-USDT or a number per market");
   cli.add_option("--rate", o.launch.rate, "with --sim: messages a second");
@@ -96,6 +98,7 @@ Result<void> check_modes(const CLI::App& cli, const Options& o) {
     if (cli.count(option) > 0 && o.launch.captures.empty()) return usage(option, "needs --capture");
   }
   if (cli.count("--config") > 0 && !live) return usage("--config", "is for the real exchanges, not for --sim or --capture");
+  if (cli.count("--storage-config") > 0 && !live) return usage("--storage-config", "is for live data: simulated and played-back data have databases of their own, with the defaults");
   if (cli.count("--exchange") > 0 && !o.launch.captures.empty()) return usage("--exchange", "a recording is played as it is");
   if (!o.symbols.empty() && !o.launch.captures.empty()) return usage("--symbols", "a recording is played as it is");
   if (cli.count("--config") > 0 && (!o.exchanges.empty() || !o.symbols.empty())) {
@@ -145,6 +148,16 @@ Result<void> plan_play_back(LaunchOptions& launch) {
   return {};
 }
 
+// An installation without the guide's files has the defaults.
+Result<void> find_storage_configuration(LaunchOptions& launch) {
+  const auto shipped = launcher::install_root() + "/services/data-storage-service/config/unified_storage_service.yaml";
+  if (launch.storage_config.empty() && fs::exists(shipped)) launch.storage_config = shipped;
+  if (launch.storage_config.empty()) return {};
+  if (!fs::exists(launch.storage_config)) return usage("--storage-config", "no such file: " + launch.storage_config);
+  launch.storage_config = fs::absolute(launch.storage_config).lexically_normal();
+  return {};
+}
+
 // NAME or NAME:MARKET -> its markets.
 Result<std::vector<launcher::Market>> markets_of(const std::string& selection) {
   const auto colon = selection.find(':');
@@ -160,9 +173,10 @@ Result<std::vector<launcher::Market>> markets_of(const std::string& selection) {
 }
 
 Result<void> plan_collection(const Options& o, LaunchOptions& launch) {
+  if (auto found = find_storage_configuration(launch); !found) return found;
   if (o.exchanges.empty() && o.symbols.empty()) {
-    if (launch.config.empty()) launch.config = launcher::install_root() + "/services/data-collector/config/collector/collector.yaml";
-    if (!fs::is_regular_file(launch.config)) return usage("--config", "no such file: " + launch.config);
+    if (launch.config.empty()) launch.config = launcher::install_root() + "/services/data-collector/config";
+    if (!fs::exists(launch.config)) return usage("--config", "no such file or folder: " + launch.config);
     launch.config = fs::absolute(launch.config).lexically_normal();
     return {};
   }

@@ -6,6 +6,7 @@ namespace mp::app {
 
 int run_clickhouse(int argc, char** argv);
 int run_collector(int argc, char** argv);
+int run_config(int argc, char** argv);
 int run_doctor(int argc, char** argv);
 int run_export(int argc, char** argv);
 int run_journal(int argc, char** argv);

@@ -23,6 +23,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"clickhouse", "embedded ClickHouse: the real engine behind its HTTP interface", mp::app::run_clickhouse},
     {"collector", "journals what venues send, decodes it, publishes events", mp::app::run_collector},
+    {"config", "what is in effect and where it comes from; check files; reload", mp::app::run_config},
     {"doctor", "what is wrong with an installation, and what mends it", mp::app::run_doctor},
     {"export", "rows of a time range to Parquet, CSV or JSON lines", mp::app::run_export},
     {"journal", "list, print, verify and convert raw captures", mp::app::run_journal},

@@ -237,7 +237,7 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
     setting.from = flag.option;
   }
   if (found) {
-    setting.value = about.secret ? "***" : found->text;
+    setting.value = about.secret && !found->text.empty() ? "***" : without_secrets(found->text);
     found->setting = config_->settings_.size();
   } else if (about.required) {
     config_->problem(node_ != nullptr ? node_->place : Place{"configuration", 0},
@@ -249,9 +249,10 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
 }
 
 void Section::complain(const Found& found, const std::string& expected) {
-  const std::string seen = found.node != nullptr ? describe(*found.node)
+  const bool secret = found.setting < config_->settings_.size() && config_->settings_[found.setting].value == "***";
+  const std::string seen = secret ? "another value" : found.node != nullptr ? describe(*found.node)
                            : config_->settings_[found.setting].value == "***" ? "another value"
-                                                                               : "'" + shortened(found.text, 60) + "'";
+                                                                               : "'" + shortened(without_secrets(found.text), 60) + "'";
   config_->problem(found.place, fmt::format("{}: expected {}, saw {}", found.path, expected, seen));
 }
 
@@ -335,7 +336,7 @@ std::vector<std::string> Section::texts(const std::string& key, const std::vecto
       config_->problem(item.place, fmt::format("{}: expected a plain value in the list, saw {}", found->path, describe(item)));
     }
   }
-  config_->settings_[found->setting].value = fmt::format("{}", fmt::join(values, ", "));
+  config_->settings_[found->setting].value = without_secrets(fmt::format("{}", fmt::join(values, ", ")));
   return values;
 }
 

@@ -40,7 +40,7 @@ const char* to_string(Origin origin);
 // One key as it is in effect: what `marketprism config show` prints.
 struct Setting {
   std::string path;   // "nats.url", "exchanges[0].name"
-  std::string value;  // "***" for a secret
+  std::string value;  // "***" for a secret, and in the place of those in an address
   Origin origin = Origin::built_in;
   std::string from;  // "collector.yaml:12", "NATS_URL", "--nats", "default"
   std::string env;   // the variable that sets it; "" inside lists
@@ -169,6 +169,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::optional<bool> parse_boolean(std::string_view text);
 // The number of host:port; nothing when it is not one.
 std::optional<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text);
+// An address as it may be shown: nats://user:word@host -> nats://***@host, …?password=word -> …?password=***.
+std::string without_secrets(std::string_view text);
 std::string duration_text(std::chrono::milliseconds duration);
 std::string size_text(std::uint64_t bytes);
 

@@ -1,4 +1,5 @@
 // Single values: text to duration, size, boolean, address and back.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -75,6 +76,23 @@ std::optional<std::pair<std::string, std::uint16_t>> parse_address(std::string_v
   const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
   if (error != std::errc{} || end != port_text.data() + port_text.size()) return std::nullopt;
   return std::pair{std::string(host), port};
+}
+
+std::string without_secrets(std::string_view text) {
+  std::string out(text);
+  for (auto begin = out.find("://"); begin != std::string::npos; begin = out.find("://", begin)) {
+    begin += 3;
+    const auto end = std::min(out.find_first_of("/?#, ", begin), out.size());
+    const auto at = out.rfind('@', end);
+    if (at != std::string::npos && at >= begin && at < end) out.replace(begin, at - begin, "***");
+  }
+  for (const std::string_view key : {"password=", "token=", "secret="}) {
+    for (auto at = out.find(key); at != std::string::npos; at = out.find(key, at)) {
+      at += key.size();
+      out.replace(at, std::min(out.find_first_of("&#, ", at), out.size()) - at, "***");
+    }
+  }
+  return out;
 }
 
 std::string duration_text(std::chrono::milliseconds duration) {

@@ -29,8 +29,8 @@ void read_bus(Section nats, BusOptions& bus) {
   bus.password = nats.text("password", "", {.help = "password of the user", .env = "NATS_PASSWORD", .secret = true});
   bus.token = nats.text("token", "", {.help = "token, instead of user and password", .env = "NATS_TOKEN", .secret = true});
   bus.credentials_file = nats.text("credentials_file", "", {.help = "a .creds file, instead of the above"});
-  bus.tls_ca_file = nats.text("tls_ca_file", "", {.help = "certificates to trust, PEM"});
-  bus.max_bytes = nats.size("stream_max_bytes", bus.max_bytes, {.help = "of the stream, when it is created"});
+  bus.tls_ca_file = nats.text("ca_file", "", {.help = "certificates to trust, PEM"});
+  bus.max_bytes = nats.size("max_bytes", bus.max_bytes, {.help = "of the stream, when it is created"});
   bus.duplicate_window = std::chrono::duration_cast<std::chrono::seconds>(
       nats.duration("duplicate_window", bus.duplicate_window, {.help = "of the stream, when it is created"}));
   bus.max_outstanding_bytes = nats.size("max_outstanding", bus.max_outstanding_bytes,
@@ -152,11 +152,7 @@ Result<Settings> read_settings(config::Config& config) {
   options.compression = network.boolean("compression", true, {.help = "offer permessage-deflate to the venues"});
   options.drain_timeout = std::chrono::duration_cast<std::chrono::seconds>(
       root.duration("drain_timeout", options.drain_timeout, {.help = "at the end: how long to wait for the bus"}));
-  auto logging = root.section("log");
-  settings.log.level = logging.one_of("level", "info", {"debug", "info", "warn", "error", "DEBUG", "INFO", "WARNING", "ERROR"},
-                                      {.help = "least level that is written", .env = "LOG_LEVEL"});
-  settings.log.format = logging.one_of("format", "text", {"text", "json"}, {.help = "of a log line"});
-  settings.log.file = logging.text("file", "", {.help = "also write here, rotated"});
+  settings.logging = config::read_log_settings(root.section("logging"));
   const auto proxy =
       read_proxy(network, "", "http://, socks5://, direct; nothing: HTTPS_PROXY, ALL_PROXY and NO_PROXY decide");
   for (auto& item : root.list("exchanges")) {

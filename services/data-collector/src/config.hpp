@@ -6,19 +6,14 @@
 
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "config/log_settings.hpp"
 #include "options.hpp"
 
 namespace mp::collector {
 
-struct LogSettings {
-  std::string level = "info";
-  std::string format = "text";
-  std::string file;
-};
-
 struct Settings {
   CollectorOptions options;
-  LogSettings log;
+  config::LogSettings logging;
 };
 
 // Every problem at once, one per line, with file and line.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "config/files.hpp"
 #include "exchanges/exchange.hpp"
 
 namespace mp::collector {
@@ -17,8 +18,8 @@ Result<Settings> read(const std::string& yaml) {
   return read_settings(config);
 }
 
-TEST(CollectorConfig, TheShippedSampleLoads) {
-  auto root = config::load_yaml(MP_SOURCE_DIR "/services/data-collector/config/collector/collector.yaml");
+TEST(CollectorConfig, TheShippedFolderLoadsAndHoldsEveryKey) {
+  auto root = config::load_files({MP_SOURCE_DIR "/services/data-collector/config"});
   ASSERT_TRUE(root) << root.error().text();
   config::Config config(std::move(*root), [](const std::string&) { return std::optional<std::string>(); });
   const auto settings = read_settings(config);
@@ -29,7 +30,20 @@ TEST(CollectorConfig, TheShippedSampleLoads) {
   EXPECT_EQ(sources[1].source, (Source{"binance", "derivatives"}));
   EXPECT_EQ(sources[0].book_series.size(), 2u);
   EXPECT_EQ(sources[0].data_types.size(), 3u);
-  EXPECT_EQ(settings->options.bus.max_bytes, BusOptions{}.max_bytes) << "the sample shows the defaults";
+  // What belongs to one exchange stands there as comments; everything else has its line, with the default as its value.
+  const auto without_exchanges = [](config::Config& read) {
+    auto all = read.settings();
+    std::erase_if(all, [](const auto& setting) { return setting.path.starts_with("exchanges"); });
+    return all;
+  };
+  config::Config none(*config::parse_yaml("", "empty.yaml"), [](const std::string&) { return std::optional<std::string>(); });
+  ASSERT_TRUE(read_settings(none));
+  const auto shipped = without_exchanges(config), defaults = without_exchanges(none);
+  ASSERT_EQ(shipped.size(), defaults.size());
+  for (std::size_t i = 0; i < shipped.size(); ++i) {
+    EXPECT_EQ(shipped[i].origin, config::Origin::file) << shipped[i].path << " is not in the shipped files";
+    EXPECT_EQ(shipped[i].value, defaults[i].value) << shipped[i].path << ": the shipped files show the defaults";
+  }
 }
 
 TEST(CollectorConfig, TheGuidesVariablesAreRead) {

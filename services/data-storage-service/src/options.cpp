@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
 
+#include "config/files.hpp"
+#include "config/log_settings.hpp"
 #include "nats/names.hpp"
 #include "wire/subject.hpp"
 
@@ -12,6 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using sinks::clickhouse::BatchLimits;
+
+constexpr const char* kTiersFileVariable = "MARKETPRISM_STORAGE_TIERS_FILE";
 
 // The guide's names of the batch table, which are neither all tables nor all data types.
 struct BatchKey {
@@ -110,16 +115,43 @@ void read_trim(config::Section trim, StorageOptions& o) {
   if (o.trim.low_percent >= o.trim.high_percent) trim.refuse("low_percent", "must be below high_percent");
 }
 
+void read_tiers(config::Section tiers, StorageOptions& o) {
+  auto& t = o.tiers;
+  t.enabled = tiers.boolean("enabled", t.enabled, {.help = "copy days to the cold database before they expire"});
+  clickhouse::ClientOptions cold = o.clickhouse;
+  cold.url = tiers.text("cold_url", "", {.help = "ClickHouse of the cold database; empty: that of the hot one"});
+  cold.user = tiers.text("cold_user", "", {.help = "its user name; none is sent when empty"});
+  cold.password = tiers.text("cold_password", "", {.help = "its password", .secret = true});
+  cold.ca_file = tiers.text("cold_ca_file", "", {.help = "certificates to trust instead of the system's"});
+  if (!cold.url.empty()) t.cold = cold;
+  if (o.hot_ttl) t.drop_after = std::max<std::chrono::milliseconds>(*o.hot_ttl - 30h, 0ms);
+  t.settle = tiers.duration("settle", t.settle, {.help = "a day is copied once it has been over for so long"});
+  t.interval = tiers.duration("interval", t.interval, {.help = "between two looks at what there is to do"});
+  t.drop_after = tiers.duration("drop_after", t.drop_after, {.help = "a verified day leaves the hot tables so long after its end; 0: it expires there"});
+  t.warn_before = tiers.duration("warn_before", t.warn_before, {.help = "unhealthy when a day that is not verified expires so soon"});
+  t.chunk_bytes = tiers.size("chunk_bytes", t.chunk_bytes, {.help = "about so much is copied by one insert"});
+  if (t.interval < 1s) tiers.refuse("interval", "must be at least 1s");
+  if (t.chunk_bytes < (64u << 10)) tiers.refuse("chunk_bytes", "must be at least 64KB");
+  if (!t.enabled || !o.hot_ttl || o.cold_database.empty()) return;
+  // A day's first rows expire hot_ttl after its beginning.
+  const auto expires = *o.hot_ttl - 24h;
+  if (t.settle + t.warn_before > expires)
+    tiers.refuse("settle", fmt::format("a day's first rows expire {} after its end (clickhouse.hot_ttl less a day); settle and warn_before together must be less. Raise hot_ttl, "
+                                       "or set tiers.enabled to false to lose them", config::duration_text(std::max<std::chrono::milliseconds>(expires, 0ms))));
+  else if (t.drop_after > expires)
+    tiers.refuse("drop_after", fmt::format("a day's first rows expire {} after its end (clickhouse.hot_ttl less a day): must be less", config::duration_text(expires)));
+  else if (t.drop_after > 0ms && t.drop_after < t.settle)
+    tiers.refuse("drop_after", "must not be less than settle");
+}
+
 void read_logging(config::Section logging, StorageOptions& o) {
+  const auto settings = config::read_log_settings(std::move(logging));
   o.logging.part = "storage";
-  const auto level = logging.text("level", "info", {.help = "debug, info, warn or error", .env = "LOG_LEVEL"});
-  if (const auto parsed = log::parse_level(level)) {
-    o.logging.level = *parsed;
-  } else {
-    logging.refuse("level", fmt::format("'{}' is none of debug, info, warn, error", level));
-  }
-  o.logging.format = logging.one_of("format", "text", {"text", "json"}, {.help = "of the lines"}) == "json" ? telemetry::LogFormat::json : telemetry::LogFormat::text;
-  o.logging.file = logging.text("file", "", {.help = "a rotating file beside standard output"});
+  o.logging.level = settings.level;
+  o.logging.format = settings.json ? telemetry::LogFormat::json : telemetry::LogFormat::text;
+  o.logging.file = settings.file;
+  o.logging.file_max_bytes = settings.max_bytes;
+  o.logging.file_count = settings.files;
 }
 
 }  // namespace
@@ -132,6 +164,28 @@ std::map<DataType, BatchLimits> default_batches() {
   return out;
 }
 
+Result<config::Node> load_configuration(const std::vector<std::string>& paths, const config::Environment& environment,
+                                        const std::vector<config::Flag>& flags) {
+  auto root = config::load_files(paths);
+  if (!root) return root.error();
+  // What it names has to be read before the keys are: so it is looked up here, in the usual order.
+  std::filesystem::path file;
+  const auto* storage = root->find("storage");
+  const auto* entry = storage == nullptr ? nullptr : storage->value.find("tiers_file");
+  if (entry != nullptr && entry->value.kind == config::Node::Kind::scalar && !entry->value.scalar.empty())
+    file = std::filesystem::path(entry->place.file).parent_path() / entry->value.scalar;
+  if (const auto set = environment(kTiersFileVariable)) file = *set;
+  for (const auto& flag : flags)
+    if (flag.path == "storage.tiers_file") file = flag.value;
+  if (file.empty()) return root;
+  auto tiers = config::load_yaml(file.lexically_normal().string());
+  if (!tiers) return Error{Errc::usage, "storage.tiers_file", tiers.error().text()};
+  std::vector<config::Node> parts;
+  parts.push_back(std::move(*root));
+  parts.push_back(std::move(*tiers));
+  return config::joined(std::move(parts));
+}
+
 StorageOptions read_options(config::Config& config) {
   StorageOptions o;
   auto root = config.root();
@@ -139,6 +193,8 @@ StorageOptions read_options(config::Config& config) {
   auto storage = root.section("storage");
   o.data_source = data_source_from(storage.one_of("data_source", "live", {"live", "simulated", "replay"}, {.help = "what kind of data may enter the database"})).value();
   o.schema_file = storage.text("schema_file", "", {.help = "instead of the schema in the program"});
+  // Read by load_configuration() already.
+  storage.text("tiers_file", "", {.help = "a file with the section tiers, beside this one", .env = kTiersFileVariable});
   o.drain_timeout = storage.duration("drain_timeout", o.drain_timeout, {.help = "at SIGTERM: to store what has been taken"});
   o.lease_ttl = storage.duration("lease_ttl", o.lease_ttl, {.help = "a storage process that died is followed after so long"});
   auto clickhouse = root.section("clickhouse");
@@ -146,6 +202,7 @@ StorageOptions read_options(config::Config& config) {
   read_database(clickhouse, o);
   read_batches(root.section("batches"), o);
   read_trim(root.section("trim"), o);
+  read_tiers(root.section("tiers"), o);
   o.health_listen = root.section("health").address("listen", o.health_listen, {.help = "GET /health; empty for none"});
   o.metrics_listen = root.section("metrics").address("listen", o.metrics_listen, {.help = "GET /metrics; empty for none"});
   read_logging(root.section("logging"), o);

@@ -26,6 +26,17 @@ struct TrimOptions {
   bool enabled = true;
 };
 
+// How whole days move from the hot to the cold database before they expire.
+struct TierOptions {
+  bool enabled = true;  // and there is a cold database and a time to live
+  std::optional<clickhouse::ClientOptions> cold;  // nothing: the cold database is on the hot one's server
+  std::chrono::milliseconds settle = std::chrono::hours{2};       // a day is copied once it has been over for so long
+  std::chrono::milliseconds interval = std::chrono::seconds{60};  // between two looks
+  std::chrono::milliseconds drop_after = std::chrono::hours{42};  // a verified day leaves the hot tables; 0: it expires
+  std::chrono::milliseconds warn_before = std::chrono::hours{12}; // unhealthy when an unverified day expires so soon
+  std::uint64_t chunk_bytes = 16u << 20;                          // of one insert, about
+};
+
 struct StorageOptions {
   nats::ConnectionOptions nats;
   nats::StreamConfig stream;
@@ -40,6 +51,7 @@ struct StorageOptions {
 
   std::map<DataType, sinks::clickhouse::BatchLimits> batches;  // of every type that is stored
   TrimOptions trim;
+  TierOptions tiers;
   std::chrono::milliseconds lease_ttl = std::chrono::seconds{10};
   std::chrono::milliseconds ack_wait = std::chrono::minutes{5};
   std::chrono::milliseconds drain_timeout = std::chrono::seconds{20};  // after SIGTERM
@@ -51,6 +63,10 @@ struct StorageOptions {
 
 // The guide's batch table, and ours for the four types that it does not have.
 std::map<DataType, sinks::clickhouse::BatchLimits> default_batches();
+
+// The files of the service, and with them the one that storage.tiers_file names (relative to the file that names it).
+Result<config::Node> load_configuration(const std::vector<std::string>& paths, const config::Environment& environment,
+                                        const std::vector<config::Flag>& flags);
 
 // Reads everything; what is wrong is told by config.finish().
 StorageOptions read_options(config::Config& config);

@@ -46,9 +46,10 @@ TEST(StorageOptions, HaveTheGuidesDefaults) {
 }
 
 TEST(StorageOptions, OfTheSampleFileAreTheDefaults) {
-  auto root = config::load_yaml(std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/unified_storage_service.yaml");
+  const auto nothing = [](const std::string&) { return std::nullopt; };
+  auto root = load_configuration({std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/unified_storage_service.yaml"}, nothing, {});
   ASSERT_TRUE(root) << root.error().text();
-  config::Config config{std::move(*root), [](const std::string&) { return std::nullopt; }};
+  config::Config config{std::move(*root), nothing};
   const auto sample = read_options(config);
   const auto finished = config.finish();
   ASSERT_TRUE(finished) << finished.error().text();
@@ -94,6 +95,42 @@ TEST(StorageOptions, RefuseMistakesWithPlaceAndNearestKey) {
   EXPECT_THAT(read("trim: {high_percent: 50, low_percent: 60}\n").error().text(), HasSubstr("must be below high_percent"));
   EXPECT_THAT(read("storage: {data_source: simulated}\nclickhouse: {hot_ttl: 3d}\n").error().text(), HasSubstr("only live data expires"));
   EXPECT_THAT(read("logging: {level: loud}\n").error().text(), HasSubstr("loud"));
+}
+
+TEST(StorageOptions, TheProductionTiersReplaceTheDefaultOnes) {
+  const std::string folder = std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/";
+  const auto environment = [&](const std::string& name) -> std::optional<std::string> {
+    if (name != "MARKETPRISM_STORAGE_TIERS_FILE") return std::nullopt;
+    return folder + "production_tiered_storage_config.yaml";
+  };
+  auto root = load_configuration({folder + "unified_storage_service.yaml"}, environment, {});
+  ASSERT_TRUE(root) << root.error().text();
+  config::Config config{std::move(*root), environment};
+  const auto o = read_options(config);
+  const auto finished = config.finish();
+  ASSERT_TRUE(finished) << finished.error().text();
+  ASSERT_TRUE(o.tiers.cold);
+  EXPECT_EQ("http://clickhouse-cold:8123", o.tiers.cold->url);
+  EXPECT_EQ(36h, o.tiers.drop_after);
+  for (const auto& setting : config.settings()) {
+    if (setting.path.starts_with("tiers.")) EXPECT_EQ(config::Origin::file, setting.origin) << setting.path;
+  }
+}
+
+TEST(StorageOptions, ATiersFileThatIsNotThereIsNamed) {
+  const auto missing = load_configuration({}, [](const std::string&) { return std::nullopt; }, {{"storage.tiers_file", "/nowhere/t.yaml", "--tiers"}});
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().text(), AllOf(HasSubstr("storage.tiers_file"), HasSubstr("/nowhere/t.yaml")));
+}
+
+TEST(StorageOptions, OfTiersFitTheTimeToLive) {
+  EXPECT_EQ(42h, read("").value().tiers.drop_after);
+  EXPECT_EQ(18h, read("clickhouse: {hot_ttl: 2d}\n").value().tiers.drop_after);
+  EXPECT_THAT(read("clickhouse: {hot_ttl: 1d}\n").error().text(), HasSubstr("Raise hot_ttl"));
+  EXPECT_TRUE(read("clickhouse: {hot_ttl: 1d}\ntiers: {enabled: false}\n"));
+  EXPECT_THAT(read("tiers: {drop_after: 3d}\n").error().text(), AllOf(HasSubstr("storage.yaml:1"), HasSubstr("expire 2d after its end")));
+  EXPECT_THAT(read("tiers: {drop_after: 1h}\n").error().text(), HasSubstr("settle"));
+  EXPECT_TRUE(read("tiers: {drop_after: 0}\n"));
 }
 
 }  // namespace

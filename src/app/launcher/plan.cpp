@@ -34,6 +34,11 @@ std::string database_of(const LaunchOptions& o) {
   return "";
 }
 
+// marketprism_hot -> marketprism_cold, mine -> mine_cold: as the storage service does it.
+std::string cold_database_of(const std::string& hot) {
+  return (hot.ends_with("_hot") ? hot.substr(0, hot.size() - 4) : hot) + "_cold";
+}
+
 PartPlan nats_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"nats", 120s};  // it reads its whole store first
@@ -65,6 +70,9 @@ PartPlan storage_part(const LaunchOptions& o, const Tools& tools) {
                "--data-source", to_string(o.mode),
                "--health",     local(o.ports.storage_health),
                "--metrics",    local(o.ports.storage_metrics)};
+  if (!o.storage_config.empty()) part.argv.insert(part.argv.end(), {"--config", o.storage_config});
+  // The file names the cold database of marketprism_hot; another hot one has its own.
+  if (!o.storage_config.empty() && !o.database.empty()) part.environment["MARKETPRISM_CLICKHOUSE_COLD_DATABASE"] = cold_database_of(o.database);
   part.health_url = "http://" + local(o.ports.storage_health) + "/health";
   part.metrics_url = "http://" + local(o.ports.storage_metrics) + "/metrics";
   return part;

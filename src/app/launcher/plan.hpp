@@ -40,7 +40,8 @@ struct LaunchOptions {
   std::string data;      // absolute
   std::string database;  // "": by mode
   std::string stream = "MARKET_DATA";
-  std::string config;    // of the collector; live only
+  std::string config;    // of the collector, a file or a folder; live only
+  std::string storage_config;  // of the storage service; live only; "": its defaults
   std::vector<std::string> captures;  // absolute
   double speed = 1;
   std::string final_books;

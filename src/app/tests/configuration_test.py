@@ -3,6 +3,8 @@
 
 usage: configuration_test.py PATH_OF_MARKETPRISM
 """
+import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -18,12 +20,15 @@ BAD = {
     "a bad value": (GOOD + "journal: {fsync_interval: soon}\n", "fsync_interval"),
     "a market that it does not have": (GOOD.replace("spot", "sput"), "spot"),
     "no YAML": (GOOD + "nats: [\n", "not YAML"),
-    "nothing to collect": ("log: {level: info}\n", "nothing to collect"),
+    "nothing to collect": ("logging: {level: info}\n", "nothing to collect"),
 }
 
 
-def run(*args):
-    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=30)
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def run(*args, **environment):
+    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
 
 
 def free_ports(count):
@@ -93,6 +98,42 @@ class Configuration(unittest.TestCase):
                 self.assertIn(told, done.stderr)
                 self.assertEqual(done.stdout, "")
                 self.assertFalse((self.path / "data/logs/nats.log").exists())
+
+    def test_show_tells_every_value_with_its_origin_and_no_secret(self):
+        path = self.written(GOOD + "nats: {password: geheim, url: 'nats://me:geheim@bus:4222'}\n")
+        done = run("config", "show", "collector", "--config", path, "--json", LOG_LEVEL="debug", NATS_STREAM="")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertNotIn("geheim", done.stdout)
+        keys = {each["key"]: each for each in json.loads(done.stdout)["collector"]}
+        self.assertEqual((keys["logging.level"]["value"], keys["logging.level"]["from"]), ("debug", "LOG_LEVEL"))
+        self.assertEqual((keys["nats.stream"]["value"], keys["nats.stream"]["from"]), ("MARKET_DATA", "default"))
+        self.assertEqual((keys["nats.password"]["value"], keys["nats.password"]["from"]), ("***", f"{path}:5"))
+        self.assertEqual(keys["nats.url"]["value"], "nats://***@bus:4222")
+        self.assertEqual(keys["exchanges[0].symbols"]["value"], "BTC-USDT")
+
+    def test_show_without_names_shows_the_shipped_files_of_all_parts(self):
+        done = run("config", "show")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for line in ("# collector: ", "# storage: ", "batches.trades.batch_size", "tiers.drop_after", "exchanges[0].name"):
+            self.assertIn(line, done.stdout)
+        changed = run("config", "show", "storage", "--changed", "--config", self.written("trim: {replay_window: 24h}\n"), LOG_LEVEL="")
+        self.assertEqual(len(changed.stdout.splitlines()), 2, changed.stdout)
+        self.assertRegex(changed.stdout, r"trim.replay_window +24h +.*collector.yaml:1")
+
+    def test_check_names_file_line_and_the_nearest_key(self):
+        done = run("config", "check", ROOT / "services/data-collector/config", ROOT / "services/data-storage-service/config/unified_storage_service.yaml")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual([line.split(": ")[-1] for line in done.stdout.splitlines()], ["good (collector)", "good (storage)"])
+        self.assertEqual(run("config", "check").returncode, 0)
+        done = run("config", "check", self.written("clickhouse:\n  databse: x\n"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("collector.yaml:2: unknown key 'databse' in 'clickhouse'; did you mean 'database'?", done.stderr)
+        self.assertEqual(run("config", "check", "/nowhere.yaml").returncode, 2)
+
+    def test_reload_says_when_nothing_runs(self):
+        done = run("config", "reload", "--data", self.path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--data names the folder", done.stderr)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,12 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "config/files.hpp"
 
 #include <fstream>
 
@@ -279,6 +285,50 @@ TEST(Values, AddressesHaveHostAndPort) {
   EXPECT_EQ(parse_address("::1:80"), std::nullopt);
   EXPECT_EQ(parse_address("localhost"), std::nullopt);
   EXPECT_EQ(parse_address("h:99999"), std::nullopt);
+}
+
+TEST(Files, AreJoinedSectionBySection) {
+  const auto whole = joined({*parse_yaml("nats: {url: a}\nexchanges: [{name: binance}]\n", "one.yaml"), *parse_yaml("nats:\n  stream: S\nlogging: {}\n", "two.yaml")});
+  ASSERT_TRUE(whole) << whole.error().text();
+  EXPECT_EQ(whole->find("nats")->value.find("url")->value.scalar, "a");
+  EXPECT_EQ(whole->find("nats")->value.find("stream")->place.text(), "two.yaml:2");
+  EXPECT_NE(whole->find("exchanges"), nullptr);
+}
+
+TEST(Files, DoNotOverwriteEachOther) {
+  const auto twice = joined({*parse_yaml("nats:\n  url: a\n", "one.yaml"), *parse_yaml("\nnats: {url: b}\n", "two.yaml")});
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().code, Errc::usage);
+  EXPECT_THAT(twice.error().text(), testing::AllOf(HasSubstr("two.yaml:2"), HasSubstr("'nats.url'"), HasSubstr("one.yaml:2")));
+}
+
+TEST(Files, OfAFolderAreReadWithWhatIsBelowIt) {
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("config-files-{}", ::getpid());
+  std::filesystem::create_directories(folder / "nats");
+  std::filesystem::create_directories(folder / ".hidden");
+  EXPECT_THAT(load_files({folder.string()}).error().text(), HasSubstr("holds no *.yaml file"));
+  std::ofstream(folder / "a.yaml") << "data_source: live\n";
+  std::ofstream(folder / "nats/nats.yml") << "nats: {url: x}\n";
+  std::ofstream(folder / ".hidden/b.yaml") << "data_source: other\n";
+  std::ofstream(folder / "notes.txt") << "not: yaml: at all\n";
+  const auto whole = load_files({folder.string()});
+  ASSERT_TRUE(whole) << whole.error().text();
+  EXPECT_EQ(whole->entries.size(), 2u);
+  EXPECT_EQ(load_files({(folder / "none.yaml").string()}).error().code, Errc::unavailable);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Config, SecretsInsideAddressesAreNotShown) {
+  EXPECT_EQ(without_secrets("nats://me:pa@ss@host:4222,nats://other:1"), "nats://***@host:4222,nats://other:1");
+  EXPECT_EQ(without_secrets("https://ch:8443/?user=a&password=b%20c&x=1"), "https://ch:8443/?user=a&password=***&x=1");
+  EXPECT_EQ(without_secrets("http://host/a@b"), "http://host/a@b");
+  Config config(yaml("nats: {url: 'nats://me:geheim@h:1'}\nproxy: {url: [x]}\n"), environment({{"OTHER", "http://u:geheim@h"}}));
+  auto nats = config.root().section("nats");
+  EXPECT_EQ(nats.text("url", ""), "nats://me:geheim@h:1") << "the service gets it whole";
+  nats.address("listen", "127.0.0.1:1", {.env = "OTHER"});
+  config.root().section("proxy").text("url", "", {.secret = true});
+  EXPECT_EQ(config.settings().at(0).value, "nats://***@h:1");
+  EXPECT_THAT(problems_of(config), testing::Not(HasSubstr("geheim")));
 }
 
 }  // namespace
