@@ -11,6 +11,7 @@
 #include "app/launcher/preflight.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
+#include "config/config.hpp"
 #include "exchanges/exchange.hpp"
 #include "nats/names.hpp"
 #include "net/clock.hpp"
@@ -41,6 +42,8 @@ struct Options {
   std::string symbols;
   std::vector<std::string> exchanges;
   std::string run_for;
+  std::string log_max_bytes = "32MB";
+  int log_files = 4;
   int port_offset = 0;
 };
 
@@ -63,6 +66,8 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--seed", o.launch.seed, "with --sim: the same seed makes the same market");
   cli.add_option("--ledger", o.launch.ledger, "with --sim: what the simulated exchange did, as JSON lines, appended to this file");
   cli.add_option("--final-books", o.launch.final_books, "at the end every book that the collector held, as JSON lines, in this file");
+  cli.add_option("--log-max-bytes", o.log_max_bytes, "of the log of each part, before it is renamed to .1, that to .2 and so on");
+  cli.add_option("--log-files", o.log_files, "renamed logs of each part that are kept")->check(CLI::Range(1, 1000));
   auto& p = o.launch.ports;
   cli.add_option("--nats-port", p.nats, "NATS clients");
   cli.add_option("--nats-http-port", p.nats_http, "NATS monitoring");
@@ -237,7 +242,9 @@ int check_collector(const launcher::Plan& plan) {
   return run_collector(count, argv.data());
 }
 
-Result<int> start(const LaunchOptions& launch) {
+Result<int> start(const LaunchOptions& launch, const Options& o) {
+  const auto log_max_bytes = config::parse_size(o.log_max_bytes);
+  if (!log_max_bytes || *log_max_bytes < (64u << 10)) return usage("--log-max-bytes", fmt::format("a size like 32MB, at least 64KB, saw '{}'", o.log_max_bytes));
   const auto tools = launcher::find_tools();
   if (!tools) return tools.error();
   const auto plan = launcher::make_plan(launch, *tools);
@@ -253,7 +260,9 @@ Result<int> start(const LaunchOptions& launch) {
                               .data = launch.data,
                               .run_for = launch.run_for,
                               .exit_when_done = launch.exit_when_done,
-                              .stream = launch.stream});
+                              .stream = launch.stream,
+                              .log_max_bytes = *log_max_bytes,
+                              .log_files = o.log_files});
 }
 
 }  // namespace
@@ -275,8 +284,10 @@ int run_up(int argc, char** argv) {
     return launch.error().code == Errc::usage ? 2 : 1;
   }
   launcher::block_signals();
-  const auto status = start(*launch);
-  return status ? *status : fail("up", status.error().text());
+  const auto status = start(*launch, options);
+  if (status) return *status;
+  fail("up", status.error().text());
+  return status.error().where == "--log-max-bytes" ? 2 : 1;
 }
 
 }  // namespace mp::app

@@ -11,6 +11,7 @@
 
 #include "base/text.hpp"
 #include "net/clock.hpp"
+#include "telemetry/advice.hpp"
 
 namespace mp::telemetry {
 namespace {
@@ -44,6 +45,11 @@ void write_line(log::Level level, std::string_view message, log::Fields fields) 
                        spdlog::string_view_t(line(net::now().wall, level, logging->options.part, message, fields)));
 }
 
+// Every warning says what to do.
+std::string_view advice_for(log::Level level, std::string_view message) {
+  return level < log::Level::warn ? std::string_view{} : what_to_do(message);
+}
+
 void append_safe_json(std::string& out, std::string_view text) {
   append_json_string(out, is_valid_utf8(text) ? text : std::string_view("(not UTF-8)"));
 }
@@ -60,6 +66,10 @@ std::string text_line(WallTime at, log::Level level, std::string_view part, std:
   line += part;
   line += ": ";
   log::append_text(line, message, fields);
+  if (const auto what = advice_for(level, message); !what.empty()) {
+    line += " do=";
+    append_json_string(line, what);
+  }
   return line;
 }
 
@@ -82,6 +92,10 @@ std::string json_line(WallTime at, log::Level level, std::string_view part, std:
     } else {
       line += field.value;
     }
+  }
+  if (const auto what = advice_for(level, message); !what.empty()) {
+    line += ",\"do\":";
+    append_json_string(line, what);
   }
   line += '}';
   return line;
@@ -106,6 +120,15 @@ Result<void> start_logging(const LoggingOptions& options) {
   std::atomic_store(&current(), std::shared_ptr<const Logging>(new Logging{options, std::move(logger)}));
   log::set_sink(&write_line);
   return {};
+}
+
+void set_log_level(log::Level level) {
+  const auto logging = std::atomic_load(&current());
+  if (!logging || logging->options.level == level) return;
+  auto changed = std::make_shared<Logging>(*logging);
+  changed->options.level = level;
+  changed->logger->set_level(spdlog_level(level));
+  std::atomic_store(&current(), std::shared_ptr<const Logging>(std::move(changed)));
 }
 
 void stop_logging() {

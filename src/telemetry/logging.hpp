@@ -22,10 +22,12 @@ struct LoggingOptions {
 
 // Errc::io when the file cannot be opened. A second call replaces the first.
 Result<void> start_logging(const LoggingOptions& options);
+// Another least level from now on. Any thread.
+void set_log_level(log::Level level);
 // Writes out what is buffered; afterwards warnings and errors go to standard error.
 void stop_logging();
 
-// One line as it is written, without the line end; both are pure.
+// One line as it is written, without the line end; both are pure. Warnings and errors end with what to do (advice.hpp).
 std::string text_line(WallTime at, log::Level level, std::string_view part, std::string_view message, log::Fields fields);
 std::string json_line(WallTime at, log::Level level, std::string_view part, std::string_view message, log::Fields fields);
 

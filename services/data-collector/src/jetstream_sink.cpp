@@ -19,8 +19,8 @@ std::string state_text(const jetstream::Sink& sink) {
 void tell(jetstream::Level level, const std::string& text) {
   switch (level) {
     case jetstream::Level::info: return log::info(text);
-    case jetstream::Level::warning: return log::warn(text);
-    case jetstream::Level::error: return log::error(text);
+    case jetstream::Level::warning: return log::warn("publishing: " + std::string(text));
+    case jetstream::Level::error: return log::error("publishing: " + std::string(text));
   }
 }
 

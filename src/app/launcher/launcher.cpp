@@ -123,7 +123,7 @@ class Launcher {
         begun_(net::now()),
         prober_(plan.parts, plan.nats_http_url, options.stream, wake_.get()) {
     for (std::size_t i = 0; i < children_.size(); ++i) {
-      children_[i].log = std::make_unique<LogFile>(fmt::format("{}/logs/{}.log", options.data, name(i)));
+      children_[i].log = std::make_unique<LogFile>(fmt::format("{}/logs/{}.log", options.data, name(i)), options.log_max_bytes, options.log_files);
     }
   }
 

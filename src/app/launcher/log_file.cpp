@@ -12,7 +12,8 @@ constexpr std::size_t kLongestLine = 16 * 1024;
 constexpr std::size_t kLastLines = 8;
 }  // namespace
 
-LogFile::LogFile(std::string path, std::uint64_t limit_bytes) : path_(std::move(path)), limit_(limit_bytes) {}
+LogFile::LogFile(std::string path, std::uint64_t limit_bytes, int older_files)
+    : path_(std::move(path)), limit_(limit_bytes), older_files_(older_files) {}
 
 LogFile::~LogFile() {
   if (file_ >= 0) ::close(file_);
@@ -22,7 +23,9 @@ void LogFile::write(std::string_view bytes) {
   if (file_ >= 0 && size_ + bytes.size() > limit_) {
     ::close(file_);
     file_ = -1;
-    ::rename(path_.c_str(), (path_ + ".1").c_str());
+    const auto older = [this](int number) { return path_ + "." + std::to_string(number); };
+    for (int number = older_files_ - 1; number > 0; --number) ::rename(older(number).c_str(), older(number + 1).c_str());
+    ::rename(path_.c_str(), older(1).c_str());
   }
   if (file_ < 0) {
     file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

@@ -1,5 +1,5 @@
 #pragma once
-// A part's output as a file: DIR/logs/<part>.log, with one older one beside it (.1) when it grows over its limit.
+// A part's output as a file: DIR/logs/<part>.log, renamed to .1, that to .2 … when it grows over its limit.
 
 #include <cstdint>
 #include <functional>
@@ -11,7 +11,7 @@ namespace mp::launcher {
 
 class LogFile {
  public:
-  explicit LogFile(std::string path, std::uint64_t limit_bytes = 32u << 20);
+  explicit LogFile(std::string path, std::uint64_t limit_bytes = 32u << 20, int older_files = 4);
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
   ~LogFile();
@@ -27,6 +27,7 @@ class LogFile {
   void remember(const std::string& line);
   std::string path_;
   std::uint64_t limit_;
+  int older_files_;
   int file_ = -1;
   std::uint64_t size_ = 0;
   std::string partial_;

@@ -26,6 +26,46 @@ TEST(LogLine, JsonKeepsNumbersAndEscapes) {
             R"({"time":"1970-01-01T00:00:00.000000000Z","level":"info","part":"sim","message":"a \"b\"","n":5,"text":"x\n"})");
 }
 
+TEST(LogLine, OfAWarningSaysWhatToDo) {
+  EXPECT_THAT(text_line(wall_from_nanos(0), log::Level::warn, "storage", "stream setting changed", {{"stream", "S"}}),
+              testing::EndsWith(" WARN storage: stream setting changed stream=S do=\"nothing: nats.change_stream asked for it\""));
+  EXPECT_THAT(json_line(wall_from_nanos(0), log::Level::error, "collector", "publishing: stream MARKET_DATA is nearly full (5 bytes); waiting", {}),
+              testing::EndsWith(R"(,"do":"let storage catch up (its /health), or raise nats.max_bytes with nats.change_stream"})"));
+  EXPECT_THAT(text_line(wall_from_nanos(0), log::Level::info, "storage", "stream setting changed", {}), Not(HasSubstr("do=")));
+}
+
+TEST(Logging, AnotherLevelHoldsFromThenOn) {
+  const auto path = std::filesystem::path(testing::TempDir()) / "mp_logging_level_test.log";
+  std::filesystem::remove(path);
+  ASSERT_TRUE(start_logging({.part = "test", .level = log::Level::warn, .standard_output = false, .file = path}));
+  log::debug("too early");
+  set_log_level(log::Level::debug);
+  log::debug("heard");
+  set_log_level(log::Level::error);
+  log::warn("too late");
+  stop_logging();
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  EXPECT_THAT(text.str(), AllOf(HasSubstr("heard"), Not(HasSubstr("too early")), Not(HasSubstr("too late"))));
+  std::filesystem::remove(path);
+}
+
+TEST(Logging, AFullFileIsRenamedAndSoManyAreKept) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "mp_logging_rotated";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  ASSERT_TRUE(start_logging({.part = "test", .standard_output = false, .file = folder / "x.log", .file_max_bytes = 2000, .file_count = 2}));
+  for (int i = 0; i < 200; ++i) log::info("a line of the log that is not very long", {{"number", i}});
+  stop_logging();
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    ++files;
+    EXPECT_LE(entry.file_size(), 2000u);
+  }
+  EXPECT_EQ(files, 3u) << "the present one and two older ones";
+  std::filesystem::remove_all(folder);
+}
+
 std::string content(const std::filesystem::path& path) {
   std::stringstream text;
   text << std::ifstream(path).rdbuf();

@@ -245,7 +245,7 @@ TEST(Logs, AreCutIntoLinesAndKeptSmall) {
   std::filesystem::remove(path);
   std::vector<std::string> lines;
   {
-    LogFile log(path, 100);
+    LogFile log(path, 100, 2);
     const auto keep = [&](const std::string& line) { lines.push_back(line); };
     log.append("one\ntw", keep);
     log.append("o\n", keep);
@@ -256,6 +256,9 @@ TEST(Logs, AreCutIntoLinesAndKeptSmall) {
   EXPECT_EQ(lines[1], "two");
   EXPECT_LE(std::filesystem::file_size(path), 100u);
   EXPECT_LE(std::filesystem::file_size(path + ".1"), 100u);
+  EXPECT_LE(std::filesystem::file_size(path + ".2"), 100u);
+  EXPECT_FALSE(std::filesystem::exists(path + ".3")) << "only so many are kept";
+  std::filesystem::remove(path + ".2");
   std::filesystem::remove(path);
   std::filesystem::remove(path + ".1");
 }
