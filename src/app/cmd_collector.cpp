@@ -1,6 +1,8 @@
 // marketprism collector: from the venues, or from recordings, to the bus.
 #include <fmt/format.h>
 
+#include <signal.h>
+
 #include <filesystem>
 
 #include "app/cli.hpp"
@@ -115,6 +117,23 @@ telemetry::LoggingOptions logging_of(const config::LogSettings& settings) {
   return logging;
 }
 
+// On SIGHUP: the configuration as it stands now; what cannot be taken over is told and stays as it is.
+Result<collector::CollectorOptions> read_again(const CLI::App& cli, const Options& options, collector::Settings& present) {
+  auto now = settings_of(cli, options);
+  if (now)
+    if (const auto ok = check(now->options); !ok) now = ok.error();
+  if (!now) {
+    log::error("the configuration cannot be taken over; what runs goes on as before", {{"error", now.error()}});
+    return now.error();
+  }
+  for (const auto& key : keys_that_need_a_restart(present, *now))
+    log::warn("a changed key needs a restart of the collector; it goes on with the old value", {{"key", key}});
+  telemetry::set_log_level(now->logging.level);
+  // What needs a restart is told again as long as it differs from what runs.
+  present.logging.level = now->logging.level;
+  return now->options;
+}
+
 }  // namespace
 
 int run_collector(int argc, char** argv) {
@@ -123,7 +142,7 @@ int run_collector(int argc, char** argv) {
                       kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
-  const auto settings = settings_of(*cli, options);
+  auto settings = settings_of(*cli, options);
   if (!settings) {
     fail("collector", settings.error().text());
     return 2;  // also a file that cannot be read: what was named is wrong
@@ -135,7 +154,9 @@ int run_collector(int argc, char** argv) {
   if (options.check) return 0;
   if (const auto started = telemetry::start_logging(logging_of(settings->logging)); !started)
     return fail("collector", started.error().text());
-  const auto done = collector::run_collector(settings->options);
+  ::signal(SIGHUP, SIG_IGN);  // until it can be taken
+  const auto options_at_start = settings->options;
+  const auto done = collector::run_collector(options_at_start, [&] { return read_again(*cli, options, *settings); });
   if (!done) log::error("the collector cannot run", {{"error", done.error()}});
   const bool refused = done && done->why == collector::Ended::Why::refused;
   if (refused) log::error("the configuration names what cannot be collected", {{"error", done->refusal}});

@@ -34,6 +34,7 @@ enum class RecordKind : std::uint8_t {
   sent = 8,       // a frame was sent (subscriptions)
   flush = 9,      // time passed without records while conflated events were due
   rest_failed = 10,  // a REST request got no answer: url, payload is the reason in words
+  configured = 11,   // from here on the source is collected as the payload says (feed/published_options.hpp)
 };
 
 // Views are valid during the call they are passed to. A text payload has at least

@@ -38,7 +38,10 @@ class Router {
   void route(const RawRecord& record, RecordPosition position, MonoTime mono, const Sink& sink);
   void tick(const Source& source, Instant now, const Sink& sink);
 
-  // All sessions' state, for the checkpoint at a segment's start; restore() into a fresh router.
+  // What the source's session publishes by, as it stands in the journal; "" when it has no session.
+  std::string published_options_of(const Source& source) const;
+
+  // All sessions' state, and what they publish by, for the checkpoint at a segment's start; restore() into a fresh router.
   void save(std::string& out) const;
   [[nodiscard]] Result<void> restore(std::string_view saved);
 
@@ -48,14 +51,21 @@ class Router {
   std::uint64_t unroutable() const { return unroutable_; }
 
  private:
+  struct Known {
+    std::unique_ptr<Session> session;
+    SessionOptions options;
+  };
+  Result<Known*> make(SessionOptions options);
   Session* session_for(const Source& source);
+  void configure(const RawRecord& record, RecordPosition position, Instant now, const Sink& sink);
   void hand_over(const Source& source, RecordPosition position, const Sink& sink);
   void number(RecordPosition position);
   void name(Gap& gap, const EventPosition& position) const;
 
   OptionsFor options_for_;
   std::string journal_id_;
-  std::map<Source, std::unique_ptr<Session>> sessions_;
+  std::map<Source, Known> sessions_;
+  bool started_ = false;  // a record `start` has come: sessions made later have to begin by themselves
   std::uint64_t unroutable_ = 0;
   Outbox out_;
   std::vector<EventPosition> positions_;

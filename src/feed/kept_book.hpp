@@ -25,6 +25,7 @@ struct BookRules {
   bool publish_deltas = true;
   std::vector<BookSeries> series{};  // empty: no conflated pictures
   BookAudits* audits = nullptr;      // told what audits have shown
+  friend bool operator==(const BookRules&, const BookRules&) = default;
 };
 BookRules book_rules(const SessionOptions& options);
 

@@ -130,7 +130,7 @@ bool Chooser::would_choose(const Instrument& definition) const {
   });
 }
 
-void Chooser::begin(const Catalogue& catalogue) {
+void Chooser::prune(const Catalogue& catalogue) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < chosen_.size(); ++i) {
     if (!would_choose(catalogue.definition(chosen_[i]))) continue;
@@ -139,7 +139,32 @@ void Chooser::begin(const Catalogue& catalogue) {
   }
   chosen_.resize(kept);
   chosen_of_.resize(kept);
+  mark_chosen();
+}
+
+void Chooser::mark_chosen() {
+  is_chosen_.clear();
+  for (const auto index : chosen_) {
+    if (is_chosen_.size() <= index) is_chosen_.resize(index + 1, false);
+    is_chosen_[index] = true;
+  }
+}
+
+void Chooser::begin(const Catalogue& catalogue) {
+  prune(catalogue);
   begun_.clear();
+  resolved_.assign(selection_.rules.size(), false);
+  names_.clear();
+}
+
+void Chooser::reselect(Selection selection, const Catalogue& catalogue) {
+  const bool ranked_anew = std::ranges::any_of(selection.rules, [&](const SelectionRule& rule) {
+    return rule.top > 0 && std::ranges::find(selection_.rules, rule) == selection_.rules.end();
+  });
+  selection_ = std::move(selection);
+  prune(catalogue);
+  if (ranked_anew) begun_.clear();
+  if (!selection_.by_volume()) volumes_.clear();
   resolved_.assign(selection_.rules.size(), false);
   names_.clear();
 }
@@ -251,6 +276,7 @@ void Chooser::take(std::string_view name, std::vector<ListedInstrument>& list, C
   for (const auto& symbol : picked_symbols) choose(*catalogue.find(symbol), of);
   chosen_ = std::move(chosen);
   chosen_of_ = std::move(chosen_of);
+  mark_chosen();
 }
 
 std::vector<Unresolved> Chooser::unresolved(const Catalogue& catalogue) const {
@@ -301,6 +327,7 @@ void Chooser::restore(StateReader& in, const Catalogue& catalogue) {
     chosen_of_.push_back(in.text());
     if (in.ok() && chosen_.back() >= catalogue.size()) in.fail("an instrument that is not in the catalogue");
   }
+  if (in.ok()) mark_chosen();
   begun_.clear();
   for (auto n = in.count(); n > 0 && in.ok(); --n) begun_.push_back(in.text());
 }

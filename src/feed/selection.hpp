@@ -90,6 +90,9 @@ class Chooser {
   // A collector begins, with what an earlier one chose (restored), as far as the rules would still choose it. It
   // holds until the lists have come again.
   void begin(const Catalogue& catalogue);
+  // Other rules: what they do not choose any more is let go, what they still choose stays. Where a rule by volume is
+  // new, the next lists decide anew.
+  void reselect(Selection selection, const Catalogue& catalogue);
   // The venue's answer about volumes; instruments that it does not name keep theirs. Without volumes, rules with `top`
   // choose nothing: ask for them before the lists.
   void volumes(const std::vector<InstrumentVolume>& answer);
@@ -102,6 +105,8 @@ class Chooser {
 
   // To be subscribed: in the order of the rules, and of the lists in them. Empty when everything is decoded.
   const std::vector<Index>& chosen() const { return chosen_; }
+  // Is it to be published? What was let go may still be in the catalogue, and come for a moment.
+  bool collects(Index index) const { return selection_.empty() || (index < is_chosen_.size() && is_chosen_[index]); }
 
   // Once every list has come: the rules that chose nothing.
   std::vector<Unresolved> unresolved(const Catalogue& catalogue) const;
@@ -119,11 +124,14 @@ class Chooser {
   void keep_top(const SelectionRule& rule, const std::vector<ListedInstrument>& list,
                 std::vector<Position>& matching) const;
   bool would_choose(const Instrument& definition) const;
+  void prune(const Catalogue& catalogue);
+  void mark_chosen();
 
   Selection selection_;
   std::map<std::string, Decimal, std::less<>> volumes_;  // only when a rule needs them
   std::vector<Index> chosen_;
   std::vector<std::string> chosen_of_;  // the list of each
+  std::vector<bool> is_chosen_;         // by catalogue index, as chosen_
   std::vector<std::string> begun_;      // lists that have come since begin()
   // Since begin(), for messages only; not saved.
   std::vector<bool> resolved_;                                       // by rule

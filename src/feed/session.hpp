@@ -19,6 +19,8 @@
 
 namespace mp {
 
+struct SessionOptions;
+
 // Why a connection is to end, or has ended. reconnect.hpp says what follows from it.
 enum class CloseReason {
   network,      // the peer or the path closed it
@@ -155,6 +157,10 @@ class Session {
   virtual void rest_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) = 0;
   virtual void flush(Instant now, Outbox& out) = 0;
   virtual void tick(Instant now, Outbox& out) = 0;
+  // Other instruments, data types or books from now on (the rest of the options is as before). What goes on is not
+  // touched; what is not collected any more ends with a gap of cause `end` and is not published from here on, even
+  // while frames of it still come; what is new is subscribed over the connections that there are.
+  virtual void reconfigure(const SessionOptions& options, Instant now, Outbox& out) = 0;
 
   // The whole state that decides what is published, for the checkpoint at a segment's start.
   // restore() on a fresh session gives one that publishes the same from there on.

@@ -16,6 +16,7 @@ namespace mp {
 struct BookSeries {
   std::uint32_t depth = 20;
   std::chrono::milliseconds interval{100};
+  friend bool operator==(const BookSeries&, const BookSeries&) = default;
 };
 
 // What a collector can be asked for; the other types come as reports about these.

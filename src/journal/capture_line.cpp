@@ -24,7 +24,7 @@ struct KindName {
   std::string_view transport;
 };
 // text comes before binary: a received frame is text unless the line says otherwise.
-constexpr std::array<KindName, 10> kKindNames{{
+constexpr std::array<KindName, 11> kKindNames{{
     {RecordKind::text, "recv", "ws"},
     {RecordKind::binary, "recv", "ws"},
     {RecordKind::sent, "send", "ws"},
@@ -35,6 +35,7 @@ constexpr std::array<KindName, 10> kKindNames{{
     {RecordKind::start, "start", "control"},
     {RecordKind::stop, "stop", "control"},
     {RecordKind::flush, "flush", "control"},
+    {RecordKind::configured, "configure", "control"},
 }};
 
 const KindName& names_of(RecordKind kind) {
@@ -56,6 +57,7 @@ bool carries_payload(RecordKind kind) {
     case RecordKind::binary:
     case RecordKind::rest:
     case RecordKind::sent:
+    case RecordKind::configured:
       return true;
     case RecordKind::start:
     case RecordKind::stop:

@@ -265,12 +265,13 @@ void CaptureSet::State::take_line(Track& track) {
       return take_frame(track, line);
     case RecordKind::rest:
     case RecordKind::rest_failed:
+    case RecordKind::configured:
     case RecordKind::flush: {
       auto answer = plain(line.kind, line.received_at);
       answer.source = source_of(line);
       if (answer.source == nullptr) return skip(line);
       answer.payload = line.payload;
-      if (line.kind != RecordKind::flush) answer.url = line.url;
+      if (line.kind != RecordKind::flush && line.kind != RecordKind::configured) answer.url = line.url;
       answer.status = line.status;
       ready.push_back(answer);
       return;

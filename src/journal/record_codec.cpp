@@ -17,7 +17,7 @@ constexpr unsigned kDefineConnection = 15;
 
 bool is_record_kind(unsigned kind) {
   return kind >= static_cast<unsigned>(RecordKind::start) &&
-         kind <= static_cast<unsigned>(RecordKind::rest_failed);
+         kind <= static_cast<unsigned>(RecordKind::configured);
 }
 
 bool carries_url(RecordKind kind) {

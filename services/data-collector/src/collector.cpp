@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "collector_metrics.hpp"
+#include "feed/published_options.hpp"
 #include "health.hpp"
 #include "lanes.hpp"
 #include "net/clock.hpp"
@@ -38,13 +39,14 @@ SessionOptions for_catch_up(SessionOptions options) {
 
 class Collector {
  public:
-  explicit Collector(const CollectorOptions& options)
-      : options_(options),
+  Collector(CollectorOptions options, Reread reread)
+      : options_(std::move(options)),
+        reread_(std::move(reread)),
         housekeeping_(loop_),
         flush_check_(loop_),
         drain_timer_(loop_),
         metrics_view_(metrics_),
-        lanes_(options, loop_, lane_makers()) {}
+        lanes_(options_, loop_, lane_makers()) {}
 
   Result<void> start();
   Result<Ended> run();
@@ -52,7 +54,10 @@ class Collector {
  private:
   Lanes::Makers lane_makers();
   SessionOptions options_for(const Source& source) const;
-  void add_drivers();
+  void add_driver(const Source& source);
+  void configure_sources();
+  void reload();
+  void leave(const Source& source);
   void take_outbox(const Source& source, const RawRecord* record, Outbox& out);
   void tell(const Source& source, const Notice& notice);
   void flush_due_sources();
@@ -67,7 +72,8 @@ class Collector {
   void write_end_report();
   RawRecord control_record(RecordKind kind) const;
 
-  const CollectorOptions& options_;
+  CollectorOptions options_;
+  const Reread reread_;
   net::Loop loop_;
   net::Timer housekeeping_, flush_check_, drain_timer_;
   telemetry::Metrics metrics_;
@@ -76,6 +82,7 @@ class Collector {
   RestBudgets budgets_;
   Lanes lanes_;
   std::map<Source, std::unique_ptr<SocketDriver>> drivers_;
+  std::vector<std::unique_ptr<SocketDriver>> leaving_;  // of sources that are not collected any more; closing
   std::map<Source, WallTime> flush_due_;
   EventCounts counts_;
   log::Sampler notices_;
@@ -111,7 +118,8 @@ Result<void> Collector::start() {
   } else {
     if (auto opened = lanes_.open_live(); !opened) return opened.error();
     last_connection_ = lanes_.live_journal().highest_connection();
-    add_drivers();
+    for (const auto& source : options_.sources) add_driver(source.source);
+    configure_sources();
     for (const auto& source : options_.sources)
       if (auto added = lanes_.live().router().add(source.source); !added) return added.error();
     lanes_.live().add(control_record(RecordKind::start));
@@ -119,6 +127,7 @@ Result<void> Collector::start() {
   keep_house();
   flush_due_sources();
   loop_.on_signals({SIGINT, SIGTERM}, [this](int) { request_stop(); });
+  loop_.on_signals({SIGHUP}, [this](int) { reload(); });
   return {};
 }
 
@@ -148,21 +157,83 @@ SessionOptions Collector::options_for(const Source& source) const {
   return all;
 }
 
-void Collector::add_drivers() {
+void Collector::add_driver(const Source& source) {
   DriverOptions driver;
   driver.ca_file = options_.ca_file;
   driver.compression = options_.compression;
-  for (const auto& configured : options_.sources) {
-    const auto& source = configured.source;
-    const auto proxy = options_.proxies.find(source);
-    driver.proxy = proxy == options_.proxies.end() ? "" : proxy->second;
-    SocketDriver::Callbacks callbacks;
-    callbacks.record = [this](const RawRecord& record) { lanes_.live().add(record); };
-    callbacks.tick = [this, source](Instant now) { lanes_.live().tick(source, now); };
-    callbacks.next_connection = [this] { return ++last_connection_; };
-    drivers_[source] =
-        std::make_unique<SocketDriver>(source, driver, loop_, http_, budgets_, std::move(callbacks));
+  const auto proxy = options_.proxies.find(source);
+  driver.proxy = proxy == options_.proxies.end() ? "" : proxy->second;
+  SocketDriver::Callbacks callbacks;
+  callbacks.record = [this](const RawRecord& record) { lanes_.live().add(record); };
+  callbacks.tick = [this, source](Instant now) { lanes_.live().tick(source, now); };
+  callbacks.next_connection = [this] { return ++last_connection_; };
+  drivers_[source] = std::make_unique<SocketDriver>(source, driver, loop_, http_, budgets_, std::move(callbacks));
+}
+
+// What is collected of each source is part of the journal: a record wherever it differs from what the journal says so far.
+void Collector::configure_sources() {
+  auto record = control_record(RecordKind::configured);
+  const auto tell = [&](const SessionOptions& wanted) {
+    const auto text = published_options(wanted);
+    if (lanes_.live().router().published_options_of(wanted.source) == text) return false;
+    record.source = &wanted.source;
+    record.payload = text;
+    lanes_.live().add(record);
+    lanes_.live().commit();  // before what the record refers to is gone
+    return true;
+  };
+  for (const auto& wanted : options_.sources) tell(wanted);
+  for (const auto& source : lanes_.live().router().sources()) {
+    if (std::ranges::any_of(options_.sources, [&](const auto& each) { return each.source == source; })) continue;
+    SessionOptions nothing;
+    nothing.source = source;
+    if (!take_published_options(lanes_.live().router().published_options_of(source), nothing)) continue;
+    nothing.data_types.clear();
+    if (tell(nothing)) log::info("a source is not collected any more", {{"source", source.text()}});
   }
+}
+
+void Collector::reload() {
+  if (stopping_ || !reread_) return;
+  if (!options_.playback.files.empty()) return log::info("a recording is played as it is: the configuration is not read again");
+  auto options = reread_();
+  if (!options) return;
+  const auto before = options_.sources;
+  // Only what a running collector can take over; `reread_` has told the rest.
+  options_.sources = std::move(options->sources);
+  options_.proxies = std::move(options->proxies);
+  options_.drain_timeout = options->drain_timeout;
+  for (auto& source : options_.sources) {
+    const auto old = std::ranges::find(before, source.source, &SessionOptions::source);
+    if (old == before.end()) {
+      add_driver(source.source);
+      continue;
+    }
+    // How the venue is spoken to stays as it is while the session lives.
+    source.ws_base = old->ws_base;
+    source.rest_base = old->rest_base;
+    source.credentials = old->credentials;
+    source.extra = old->extra;
+    if (published_options(*old) != published_options(source))
+      log::info("what is collected of a source changes", {{"source", source.source.text()}});
+  }
+  configure_sources();
+  for (const auto& old : before) {
+    const bool stays = std::ranges::any_of(options_.sources, [&](const auto& each) { return each.source == old.source; });
+    if (!stays) leave(old.source);
+  }
+  log::info("the configuration has been taken over", {{"sources", options_.sources.size()}});
+}
+
+// Its series have ended with the record; what still comes until its sockets are closed is journalled and not published.
+void Collector::leave(const Source& source) {
+  const auto driver = drivers_.extract(source);
+  if (driver.empty()) return;
+  flush_due_.erase(source);
+  auto* leaving = leaving_.emplace_back(std::move(driver.mapped())).get();
+  leaving->stop([this, leaving] {
+    std::erase_if(leaving_, [&](const auto& each) { return each.get() == leaving; });
+  });
 }
 
 void Collector::take_outbox(const Source& source, const RawRecord* record, Outbox& out) {
@@ -354,6 +425,7 @@ Result<Ended> Collector::run() {
   loop_.run();
   endpoints_->stop();
   drivers_.clear();
+  leaving_.clear();
   if (failure_) return *failure_;
   if (refusal_) return Ended{Ended::Why::refused, *refusal_};
   return Ended{};
@@ -361,8 +433,8 @@ Result<Ended> Collector::run() {
 
 }  // namespace
 
-Result<Ended> run_collector(const CollectorOptions& options) {
-  Collector collector(options);
+Result<Ended> run_collector(const CollectorOptions& options, Reread reread) {
+  Collector collector(options, std::move(reread));
   if (auto started = collector.start(); !started) return started.error();
   return collector.run();
 }

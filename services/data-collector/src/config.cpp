@@ -160,7 +160,39 @@ Result<Settings> read_settings(config::Config& config) {
     options.proxies[options.sources.back().source] = read_proxy(item, proxy, "of this venue alone");
   }
   if (auto ok = config.finish(); !ok) return ok.error();
+  settings.effective = config.settings();
   return settings;
+}
+
+std::vector<std::string> keys_that_need_a_restart(const Settings& before, const Settings& now) {
+  std::vector<std::string> keys;
+  const auto value_of = [](const Settings& settings, const std::string& path) -> const std::string* {
+    const auto found = std::ranges::find(settings.effective, path, &config::Setting::path);
+    return found == settings.effective.end() ? nullptr : &found->value;
+  };
+  for (const auto& setting : now.effective) {
+    if (setting.path.starts_with("exchanges[") || setting.path == "logging.level" || setting.path == "drain_timeout") continue;
+    const auto* old = value_of(before, setting.path);
+    if (old == nullptr || *old != setting.value) keys.push_back(setting.path);
+  }
+  // Secrets are compared as they are, and exchanges by what they are, not by where they stand in the list.
+  for (const auto& [key, changed] : {std::pair{"nats.password", before.options.bus.password != now.options.bus.password},
+                                     std::pair{"nats.token", before.options.bus.token != now.options.bus.token}})
+    if (changed && std::ranges::find(keys, key) == keys.end()) keys.emplace_back(key);
+  for (std::size_t i = 0; i < now.options.sources.size(); ++i) {
+    const auto& source = now.options.sources[i];
+    const auto old = std::ranges::find(before.options.sources, source.source, &SessionOptions::source);
+    if (old == before.options.sources.end()) continue;
+    const auto add = [&](const char* key, bool changed) {
+      if (changed) keys.push_back("exchanges[" + std::to_string(i) + "]." + key);
+    };
+    add("ws_base", old->ws_base != source.ws_base);
+    add("rest_base", old->rest_base != source.rest_base);
+    add("extra", old->extra != source.extra);
+    add("credentials", old->credentials != source.credentials);
+    add("proxy", before.options.proxies.at(source.source) != now.options.proxies.at(source.source));
+  }
+  return keys;
 }
 
 }  // namespace mp::collector

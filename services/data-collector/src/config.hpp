@@ -14,9 +14,13 @@ namespace mp::collector {
 struct Settings {
   CollectorOptions options;
   config::LogSettings logging;
+  std::vector<config::Setting> effective;  // every key, as it was read
 };
 
 // Every problem at once, one per line, with file and line.
 Result<Settings> read_settings(config::Config& config);
+
+// Keys that differ and that a running collector cannot take over, for the log: "journal.directory", "exchanges[1].proxy".
+std::vector<std::string> keys_that_need_a_restart(const Settings& before, const Settings& now);
 
 }  // namespace mp::collector

@@ -10,6 +10,7 @@
 
 #include <unistd.h>
 
+#include "feed/published_options.hpp"
 #include "net/clock.hpp"
 
 namespace mp::collector {
@@ -88,7 +89,7 @@ class IngestTest : public testing::Test {
   static SessionOptions options(const Source& source) {
     SessionOptions options;
     options.source = source;
-    options.data_source = DataSource::replay;
+    options.data_source = DataSource::simulated;
     options.max_clock_distance = std::chrono::hours(0);
     options.conversing = false;
     return options;
@@ -413,6 +414,59 @@ TEST_F(IngestTest, ACrashThatCostsTradesLeavesAGap) {
     if (!key.first.starts_with("gap-data.")) continue;
     EXPECT_NE(line.find(R"("cause":"collector_down")"), std::string::npos) << line;
     EXPECT_NE(line.find(R"("last_id":"1","next_id":"5")"), std::string::npos) << line;
+  }
+}
+
+// The configuration is part of the journal: whenever the bus takes the events, and whatever is configured by then, what
+// was received under one configuration is published under it.
+TEST_F(IngestTest, AConfigurationHoldsFromItsRecordOnHoweverLateItIsPublished) {
+  const auto configure = [&](std::vector<DataType> types) {
+    SessionOptions wanted = options(source_);
+    wanted.symbols = Selection{"BTC-USDT"};
+    wanted.data_types = std::move(types);
+    record(RecordKind::configured, {}, published_options(wanted));
+    run();
+  };
+  const auto play = [&](std::size_t room, bool dies) {
+    TearDown();
+    stored_.clear();
+    now_ = wall_from_nanos(1'790'000'000'200'000'000);
+    SetUp();
+    configure({DataType::trade});
+    sink_->room = room;
+    instruments();
+    for (int id = 1; id <= 3; ++id) trade(id);
+    run();
+    configure({});
+    for (int id = 4; id <= 6; ++id) trade(id);
+    run();
+    configure({DataType::trade});
+    for (int id = 8; id <= 9; ++id) trade(id);
+    run();
+    if (dies) {
+      const auto acked = sink_->acked_through();
+      die();
+      start(acked);
+    } else {
+      sink_->make_room(SIZE_MAX);
+    }
+    run();
+    EXPECT_TRUE(ingest_->is_caught_up());
+    std::vector<std::string> lines;
+    for (const auto& [key, line] : stored_) {
+      // The journal's id is another one each time.
+      const auto id = line.find(R"("gap_id":")");
+      lines.push_back(id == std::string::npos ? line : line.substr(0, id) + line.substr(id + 10 + 32));
+    }
+    return lines;
+  };
+  const auto whole = play(SIZE_MAX, false);
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 2, 3, 8, 9}));
+  EXPECT_EQ(stored_gaps(), 1u) << "the end; going on later is no loss";
+  for (std::size_t room = 0; room <= 6; ++room) {
+    SCOPED_TRACE(room);
+    EXPECT_EQ(play(room, false), whole);
+    EXPECT_EQ(play(room, true), whole);
   }
 }
 

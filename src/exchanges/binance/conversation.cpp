@@ -109,6 +109,7 @@ Conversation::Conversation(const SessionOptions& options, Market market, const P
 
 void Conversation::begin(Instant now, Outbox& out) {
   if (!checked_) out.refusal = checked_.error();
+  begun_ = true;
   wake_.begin();
   sockets_.begin();
   streams_.clear();
@@ -139,6 +140,48 @@ void Conversation::begin(Instant now, Outbox& out) {
   open_chosen(now, out);
   polls_.tick(now, out);
   wake_.wish(now.mono + kHousekeeping, out);
+}
+
+void Conversation::reconfigure(Instant now, Outbox& out) {
+  if (!begun_) return;
+  for (Index index = 0; index < streams_.size(); ++index) {
+    for (const auto channel : {kDepth, kTrade, kMarkPrice, kForceOrder}) {
+      auto& stream = streams_[index].ids[channel];
+      if (stream == kNoStream || wants(index, channel)) continue;
+      sockets_.drop(stream, now, out);
+      stream = kNoStream;
+    }
+    const auto& name = publisher_.catalogue().ref(index)->instrument;
+    for (const auto type : {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position,
+                            DataType::lsr_all_account})
+      if (!publisher_.publishes(index, type)) polls_.remove(poll_key(type, name));
+  }
+  // A mistaken name is told; it is no reason to end what is running.
+  at_start_ = false;
+  const bool by_volume = publisher_.chooser().selection().by_volume();
+  if (by_volume && !polls_.has(kVolumesPoll))
+    add_poll(kVolumesPoll, Endpoint::day_ticker, nullptr, kInfoEvery, kInfoPriority, now, out);  // the list follows
+  else if (polls_.has(kInfoPoll))
+    polls_.hurry(kInfoPoll, now, out);
+  if (!by_volume) polls_.remove(kVolumesPoll);
+  if (!by_volume && !polls_.has(kInfoPoll)) poll_list(now, out);
+  const bool wants_funding = market_ == Market::derivatives && publisher_.wants(DataType::funding_rate);
+  if (wants_funding && !polls_.has(kFundingInfoPoll))
+    add_poll(kFundingInfoPoll, Endpoint::funding_info, nullptr, kFundingInfoEvery, kFundingInfoPriority, now, out);
+  else if (!wants_funding)
+    polls_.remove(kFundingInfoPoll);
+  // What is known already need not wait for the list.
+  open_chosen(now, out);
+  polls_.tick(now, out);
+  wake_.wish(now.mono + kHousekeeping, out);
+}
+
+bool Conversation::wants(Index index, Channel channel) const {
+  if (channel == kDepth) return publisher_.wants_books();
+  const auto type = channel == kTrade       ? DataType::trade
+                    : channel == kMarkPrice ? DataType::funding_rate
+                                            : DataType::liquidation;
+  return publisher_.publishes(index, type);
 }
 
 // `query` without the question mark, or nullptr. A poll that is there keeps its times and takes the new period.
@@ -370,13 +413,6 @@ void Conversation::open_chosen(Instant now, Outbox& out) {
   streams_.resize(catalogue.size());
   for (Index index = 0; index < streams_.size(); ++index)
     if (!is_wanted[index]) drop(index, now, out);
-  const auto wants = [&](Index index, Channel channel) {
-    if (channel == kDepth) return publisher_.wants_books();
-    const auto type = channel == kTrade       ? DataType::trade
-                      : channel == kMarkPrice ? DataType::funding_rate
-                                              : DataType::liquidation;
-    return publisher_.publishes(index, type);
-  };
   for (const auto channel : {kDepth, kTrade, kMarkPrice, kForceOrder})
     for (const auto index : chosen)
       if (is_wanted[index] && !stream_of(index, channel) && wants(index, channel))

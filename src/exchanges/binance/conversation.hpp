@@ -50,6 +50,8 @@ class Conversation {
   void snapshot_done(std::string_view venue_symbol, Publisher::SnapshotResult result, Instant now, Outbox& out);
   void snapshot_failed(std::string_view venue_symbol, std::string_view reason, Instant now, Outbox& out);
   void tick(Instant now, Outbox& out);
+  // The publisher collects something else now.
+  void reconfigure(Instant now, Outbox& out);
 
   // A book that is being asked for to hold ours against it; once, after a tick.
   std::optional<Index> take_audit() { return std::exchange(audit_, std::nullopt); }
@@ -96,6 +98,7 @@ class Conversation {
   void want_stream(Index index, Channel channel, Instant now, Outbox& out);
   void drop(Index index, Instant now, Outbox& out);
   void drop_polls(Index index);
+  bool wants(Index index, Channel channel) const;
   void want_snapshot(Index index, Instant now, Outbox& out);
   void ask_snapshots(Instant now, Outbox& out);
   void retry_snapshot(Index index, Instant now, Outbox& out);
@@ -131,6 +134,7 @@ class Conversation {
   std::map<std::string, WallTime, std::less<>> ratios_passed_;  // by poll: until where there is nothing to ask for
   std::map<Index, std::string> told_status_;                    // of what is not trading
   std::optional<WallTime> next_expiry_;                         // of what has streams
+  bool begun_ = false;
   bool told_no_symbols_ = false;
   bool at_start_ = true;  // no list has come since the collector began
   std::vector<Unresolved> unresolved_;

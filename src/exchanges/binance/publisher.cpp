@@ -113,6 +113,7 @@ std::optional<Publisher::Index> Publisher::find(std::string_view venue_symbol, D
                                                 Events& out) {
   const auto index = catalogue_.find(venue_symbol);
   if (!index) reports_.unknown_instrument(venue_symbol, type, from.raw, from.at, out);
+  if (index && !chooser_.collects(*index)) return std::nullopt;
   return index;
 }
 
@@ -268,6 +269,7 @@ std::optional<Publisher::Index> Publisher::mark_price(const MarkPriceRow& row, c
       reports_.unmapped("instruments that are not chosen");
     return std::nullopt;
   }
+  if (!chooser_.collects(*index)) return std::nullopt;
   // A contract that is delivered has a mark price and no funding: nothing to say.
   if (!publishes(*index, DataType::funding_rate) || !row.rate || !row.funding_time) return index;
   const auto time = row.time.value_or(from.at);
@@ -367,6 +369,7 @@ std::optional<Publisher::Index> Publisher::liquidation(const Frame& frame, const
       reports_.unmapped("instruments that are not chosen");
     return std::nullopt;
   }
+  if (!chooser_.collects(*index)) return std::nullopt;
   if (!publishes(*index, DataType::liquidation)) return index;
   const auto& order = frame.liquidation;
   const auto text = [](const auto& value) { return value ? value->value.text() : std::string(); };
@@ -442,8 +445,10 @@ bool Publisher::exchange_info(const Result<ExchangeInfo>& reply, const Received&
     list.back().definition.status = "unknown";
   }
   std::vector<Index> changed;
+  const auto before = collected();
   chooser_.take("", list, catalogue_, changed);
   grow();
+  end_others(before, from.at, out);
   for (const auto index : changed) {
     auto& event = std::get<Instrument>(out.emplace_back(catalogue_.definition(index)));
     event.meta.data_source = data_source_;
@@ -457,6 +462,59 @@ bool Publisher::volumes(const Result<std::vector<InstrumentVolume>>& reply, cons
   if (!readable(reply, DataType::instrument, from, out)) return false;
   chooser_.volumes(*reply);
   return true;
+}
+
+// ---- another configuration ------------------------------------------------------------------------------------
+
+Collected Publisher::collected() const {
+  Collected out;
+  for (const auto index : chooser_.chosen())
+    for (const auto type : collectable_types())
+      if (publishes(index, type)) out.emplace_back(index, type);
+  return out;
+}
+
+// What is not collected any more ends here; should it come back one day, it begins anew.
+void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
+  for (const auto& [index, type] : ended_since(before, collected())) {
+    append_end(catalogue_.ref(index), type, data_source_, now, out);
+    auto& entry = entries_[index];
+    last_of(index, type).reset();
+    if (type == DataType::trade) {
+      entry.aggregated = {};
+      entry.single = {};
+    } else if (type == DataType::funding_rate || type == DataType::open_interest) {
+      entry.thinning = Thinning(min_interval_);
+    } else if ((type == DataType::orderbook || type == DataType::orderbook_delta) &&
+               (!wants_books() || !chooser_.collects(index))) {
+      entry.depth.reset();
+      entry.depth_connection = entry.book_connection = 0;
+    }
+  }
+  recompute_due();
+}
+
+void Publisher::reconfigure(const SessionOptions& options, WallTime now, Events& out) {
+  const auto before = collected();
+  wanted_types_ = {};
+  for (const auto type : options.data_types) wanted_types_[static_cast<std::size_t>(type)] = true;
+  auto rules = book_rules(options);
+  rules.audits = rules_.audits;
+  if (rules != rules_ || options.min_interval != min_interval_) {
+    // Books are what their rules make of them: they are brought over as they are for a restart.
+    std::string state;
+    {
+      StateWriter writer(state, "books", 1);
+      save(writer);
+    }
+    rules_ = std::move(rules);
+    min_interval_ = options.min_interval;
+    StateReader reader(state, "books", 1);
+    restore(reader);
+  }
+  data_source_ = options.data_source;
+  chooser_.reselect(options.symbols, catalogue_);
+  end_others(before, now, out);
 }
 
 // ---- what is refused ------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 
 #include "exchanges/binance/depth_feed.hpp"
 #include "feed/catalogue.hpp"
+#include "feed/collected.hpp"
 #include "feed/connections.hpp"
 #include "feed/reports.hpp"
 #include "feed/seen_rows.hpp"
@@ -71,6 +72,9 @@ class Publisher {
 
   BookAudits& audits() { return audits_; }
   const BookAudits& audits() const { return audits_; }
+  // Other instruments, data types or books from now on.
+  void reconfigure(const SessionOptions& options, WallTime now, Events& out);
+
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   std::optional<WallTime> next_due() const { return next_due_; }
@@ -114,6 +118,8 @@ class Publisher {
   };
 
   DepthFeed& depth_feed(Index index);
+  Collected collected() const;
+  void end_others(const Collected& before, WallTime now, Events& out);
   void grow();
   TapeOwner owner(Index index) const { return {catalogue_.ref(index), data_source_}; }
   bool foreign(std::optional<std::int64_t> st);

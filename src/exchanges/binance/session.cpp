@@ -104,6 +104,13 @@ class BinanceSession final : public Session {
     finish(out);
   }
 
+  void reconfigure(const SessionOptions& options, Instant now, Outbox& out) override {
+    publisher_.show_due(now.wall, out.events);
+    publisher_.reconfigure(options, now.wall, out.events);
+    if (conversation_) conversation_->reconfigure(now, out);
+    finish(out);
+  }
+
   void save(std::string& out) const override {
     StateWriter writer(out, state_kind_, kStateVersion);
     publisher_.save(writer);

@@ -117,6 +117,7 @@ Conversation::Conversation(const SessionOptions& options, Publisher& publisher)
 
 void Conversation::begin(Instant now, Outbox& out) {
   wake_.begin();
+  begun_ = true;
   sockets_.begin();
   polls_.begin();
   streams_.clear();
@@ -149,6 +150,42 @@ void Conversation::open_platform_channels(Instant now, Outbox& out) {
   if (!publisher_.wants(DataType::volatility_index)) return;
   for (const auto& currency : volatility_currencies_)
     want("deribit_volatility_index." + lower(currency) + "_usd", kVolatility, now, out);
+}
+
+void Conversation::reconfigure(Instant now, Outbox& out) {
+  if (!begun_) return;
+  const auto& chooser = publisher_.chooser();
+  for (Index index = 0; index < streams_.size(); ++index) {
+    for (const auto channel : {kBook, kTrades, kTicker}) {
+      auto& stream = streams_[index].of[channel];
+      if (!stream || (chooser.collects(index) && wants_stream(index, channel))) continue;
+      sockets_.drop(*stream, now, out);
+      stream.reset();
+    }
+    if (!chooser.collects(index) || !publisher_.wants(DataType::funding_rate))
+      polls_.remove("funding " + publisher_.catalogue().ref(index)->instrument);
+  }
+  if (!publisher_.wants(DataType::volatility_index)) {
+    for (const auto& currency : volatility_currencies_) {
+      const auto stream = sockets_.find("deribit_volatility_index." + lower(currency) + "_usd");
+      if (stream) sockets_.drop(*stream, now, out);
+      polls_.remove("volatility " + currency);
+    }
+  }
+  // A mistaken name is told; it is no reason to end what is running.
+  at_start_ = false;
+  if (!chooser.selection().by_volume()) {
+    for (const auto* currency : kSummaryCurrencies) polls_.remove(fmt::format("{}{}", kVolumesPrefix, currency));
+    volumes_awaited_.clear();
+  }
+  if (polls_.has(kInstrumentsPoll) && !chooser.selection().by_volume())
+    polls_.hurry(kInstrumentsPoll, now, out);
+  add_polls(now, out);
+  open_platform_channels(now, out);
+  // What is known already need not wait for the list.
+  open_chosen(now, out);
+  polls_.tick(now, out);
+  wake_.wish(now.mono, out);
 }
 
 bool Conversation::wants_stream(Index index, Channel channel) const {
@@ -328,13 +365,17 @@ void Conversation::poll_volumes(Instant now, Outbox& out) {
 
 void Conversation::volumes_settled(std::string_view key, Instant now, Outbox& out) {
   if (!key.starts_with(kVolumesPrefix) || std::erase(volumes_awaited_, key) == 0) return;
-  if (volumes_awaited_.empty()) poll_instruments(now, out);
+  if (!volumes_awaited_.empty()) return;
+  if (polls_.has(kInstrumentsPoll))
+    polls_.hurry(kInstrumentsPoll, now, out);
+  else
+    poll_instruments(now, out);
 }
 
 void Conversation::add_polls(Instant now, Outbox& out) {
   if (publisher_.chooser().selection().by_volume())
     poll_volumes(now, out);
-  else
+  else if (!polls_.has(kInstrumentsPoll))
     poll_instruments(now, out);
   if (!publisher_.wants(DataType::volatility_index)) return;
   for (const auto& currency : volatility_currencies_) {

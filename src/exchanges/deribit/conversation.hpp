@@ -48,6 +48,8 @@ class Conversation {
   void tick(Instant now, Outbox& out);
   // A book that is being asked for to hold ours against it; once, after a tick.
   std::optional<Index> take_audit() { return std::exchange(audit_, std::nullopt); }
+  // The publisher collects something else now.
+  void reconfigure(Instant now, Outbox& out);
 
   StreamState state(Index index, DataType type) const;
   StreamState volatility_state(std::string_view index_name) const;
@@ -103,6 +105,7 @@ class Conversation {
   std::vector<Login> logins_;
   std::vector<std::string> volumes_awaited_;  // keys of the polls that the first list waits for
   std::vector<Unresolved> unresolved_;
+  bool begun_ = false;
   bool at_start_ = true;
   std::optional<MonoTime> read_list_at_;  // an instrument may be new
   std::uint64_t resyncs_ = 0;

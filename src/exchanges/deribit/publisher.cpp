@@ -104,7 +104,7 @@ void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
 
 std::optional<Publisher::Index> Publisher::find(std::string_view venue_symbol, DataType type,
                                                 const char* combo_channel, const Received& from, Events& out) {
-  if (const auto index = catalogue_.find(venue_symbol)) return index;
+  if (const auto index = catalogue_.find(venue_symbol)) return chooser_.collects(*index) ? index : std::nullopt;
   if (is_combo_name(venue_symbol))
     reports_.unmapped(combo_channel);
   else
@@ -322,7 +322,7 @@ bool Publisher::funding_history(std::string_view instrument, const Result<std::v
     reports_.reject(catalogue_.ref(*index), DataType::funding_rate, reply.error().text(), from.raw, from.at, out);
     return false;
   }
-  if (!wants(DataType::funding_rate)) return true;
+  if (!wants(DataType::funding_rate) || !chooser_.collects(*index)) return true;
   auto rows = *reply;
   std::ranges::sort(rows, {}, &FundingRow::time);
   for (const auto& row : rows) {
@@ -455,12 +455,65 @@ bool Publisher::instruments(std::string_view list, const Result<InstrumentList>&
       reports_.unmapped("instruments that are combos");
   }
   std::vector<Index> changed;
+  const auto before = collected();
   chooser_.take(list, entries, catalogue_, changed);
   grow();
+  end_others(before, from.at, out);
   for (const auto index : changed) tell_definition(index, out);
   for (const auto& [why, text] : reply->unreadable)
     reports_.reject(nullptr, DataType::instrument, why.text(), text, from.at, out);
   return true;
+}
+
+// ---- another configuration ------------------------------------------------------------------------------------
+
+Collected Publisher::collected() const {
+  Collected out;
+  for (const auto index : chooser_.chosen())
+    for (const auto type : collectable_types())
+      if (wants(type) && has(index, type)) out.emplace_back(index, type);
+  return out;
+}
+
+// What is not collected any more ends here; should it come back one day, it begins anew.
+void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
+  for (const auto& [index, type] : ended_since(before, collected())) {
+    append_end(catalogue_.ref(index), type, data_source_, now, out);
+    auto& entry = entries_[index];
+    const bool let_go = !chooser_.collects(index);
+    if ((type == DataType::trade || type == DataType::liquidation) && (let_go || !wants_tape())) entry.tape = {};
+    if (type == DataType::funding_rate || type == DataType::open_interest) entry.thinning = Thinning(min_interval_);
+    const bool of_book = type == DataType::orderbook || type == DataType::orderbook_delta;
+    if (of_book && (let_go || !wants_books())) entry.book.reset();
+  }
+  recompute_due();
+}
+
+void Publisher::reconfigure(const SessionOptions& options, WallTime now, Events& out) {
+  const auto before = collected();
+  const bool had_volatility = wants(DataType::volatility_index);
+  wanted_ = {options.data_types.begin(), options.data_types.end()};
+  auto rules = book_rules(options);
+  rules.audits = book_rules_.audits;
+  if (rules != book_rules_ || options.min_interval != min_interval_) {
+    // Books are what their rules make of them: they are brought over as they are for a restart.
+    std::string state;
+    {
+      StateWriter writer(state, "books", 1);
+      save(writer);
+    }
+    book_rules_ = std::move(rules);
+    min_interval_ = options.min_interval;
+    StateReader reader(state, "books", 1);
+    restore(reader);
+  }
+  data_source_ = options.data_source;
+  chooser_.reselect(options.symbols, catalogue_);
+  end_others(before, now, out);
+  if (!had_volatility || wants(DataType::volatility_index)) return;
+  for (const auto& [name, entry] : volatility_)
+    append_end(entry.ref, DataType::volatility_index, data_source_, now, out);
+  volatility_.clear();
 }
 
 bool Publisher::volumes(const Result<std::vector<SummaryRow>>& reply, const Received& from, Events& out) {

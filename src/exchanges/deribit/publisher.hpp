@@ -16,6 +16,7 @@
 #include "exchanges/deribit/seen_bars.hpp"
 #include "feed/catalogue.hpp"
 #include "feed/chained_book.hpp"
+#include "feed/collected.hpp"
 #include "feed/connections.hpp"
 #include "feed/reports.hpp"
 #include "feed/seen_rows.hpp"
@@ -76,6 +77,9 @@ class Publisher {
 
   BookAudits& audits() { return audits_; }
   const BookAudits& audits() const { return audits_; }
+  // Other instruments, data types or books from now on.
+  void reconfigure(const SessionOptions& options, WallTime now, Events& out);
+
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   const Catalogue& catalogue() const { return catalogue_; }
@@ -140,6 +144,8 @@ class Publisher {
   void tell_definition(Index index, Events& out);
   VolatilityIndexEntry* volatility_index_of(std::string_view index_name);
   ChainedBook& book_of_mine(Index index);
+  Collected collected() const;
+  void end_others(const Collected& before, WallTime now, Events& out);
   void note_due(const ChainedBook& book);
   void recompute_due();
   TapeOwner owner(Index index) const { return {catalogue_.ref(index), data_source_}; }

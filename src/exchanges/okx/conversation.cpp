@@ -123,6 +123,7 @@ Conversation::Conversation(const SessionOptions& options, const Publisher& publi
 
 void Conversation::begin(Instant now, Outbox& out) {
   wake_.begin();
+  begun_ = true;
   sockets_.begin();
   polls_.begin();
   audit_round_.begin(now.mono);
@@ -221,6 +222,50 @@ std::string Conversation::socket_url(std::string_view channel) const {
   return ws_base_ + (channel == "trades-all" ? "/ws/v5/business" : "/ws/v5/public");
 }
 
+bool Conversation::wants(Channel channel) const {
+  switch (channel) {
+    case kBook: return publisher_.wants_books();
+    case kTrade: return publisher_.wants(DataType::trade);
+    case kFunding: return publisher_.wants(DataType::funding_rate);
+    case kOpenInterest: return publisher_.wants(DataType::open_interest);
+    case kChannels: break;
+  }
+  return false;
+}
+
+void Conversation::reconfigure(const SessionOptions& options, Instant now, Outbox& out) {
+  option_families_ = families(options);
+  if (!begun_) return;
+  for (Index index = 0; index < streams_.size(); ++index) {
+    for (std::size_t channel = 0; channel < kChannels; ++channel) {
+      auto& stream = streams_[index].ids[channel];
+      if (stream == kNoStream || wants(static_cast<Channel>(channel))) continue;
+      sockets_.drop(stream, now, out);
+      stream = kNoStream;
+    }
+    const auto& name = publisher_.catalogue().ref(index)->instrument;
+    if (!publisher_.wants(DataType::lsr_all_account)) polls_.remove("all-account " + name);
+    if (!publisher_.wants(DataType::lsr_top_position)) polls_.remove("top-position " + name);
+    if (!publisher_.wants(DataType::funding_rate)) polls_.remove("settled-funding " + name);
+  }
+  if (!publisher_.wants(DataType::liquidation)) {
+    std::erase_if(kind_streams_, [&](const auto& each) {
+      if (!each.first.starts_with("liquidation-orders")) return false;
+      sockets_.drop(each.second, now, out);
+      return true;
+    });
+  }
+  // A mistaken name is told; it is no reason to end what is running.
+  at_start_ = false;
+  choice_is_new_ = true;
+  lists_missing_.clear();
+  // What is known already need not wait for the lists.
+  want_chosen(now, out);
+  poll_lists(now, out);
+  polls_.tick(now, out);
+  wake_.wish(now.mono + SubscribedSockets::kHousekeeping, out);
+}
+
 // ---- polls ----------------------------------------------------------------------------------------------------
 
 void Conversation::add_poll(std::string key, Endpoint endpoint, std::function<std::string(Instant)> query,
@@ -243,11 +288,15 @@ void Conversation::poll_lists(Instant now, Outbox& out) {
   const bool by_volume = publisher_.chooser().selection().by_volume();
   for (const std::string kind : kListedKinds) {
     lists_missing_.push_back("instruments " + kind);
-    if (by_volume)
+    if (!by_volume) {
+      polls_.remove("tickers " + kind);
+      poll_list(kind, "", now, out);
+    } else if (polls_.has("tickers " + kind)) {
+      polls_.hurry("tickers " + kind, now, out);  // the list follows
+    } else {
       add_poll("tickers " + kind, Endpoint::tickers, [kind](Instant) { return "instType=" + kind; }, kTickersEvery,
                kTickersPriority, now, out);
-    else
-      poll_list(kind, "", now, out);
+    }
   }
   // Options are listed by family.
   for (const auto& family : option_families_) {
@@ -270,7 +319,8 @@ void Conversation::look_at_choice(Instant now, Outbox& out) {
   if (!lists_missing_.empty()) return;
   const auto& chooser = publisher_.chooser();
   unresolved_ = chooser.unresolved(publisher_.catalogue());
-  if (std::exchange(at_start_, false)) tell_unresolved(unresolved_, source_, true, out);
+  const bool is_first = std::exchange(at_start_, false);
+  if (is_first || std::exchange(choice_is_new_, false)) tell_unresolved(unresolved_, source_, is_first, out);
   for (const std::string kind : kListedKinds)
     polls_.set_period("instruments " + kind, unresolved_.empty() ? kInstrumentsEvery : kInstrumentsEveryWhileUnknown,
                       now, out);

@@ -30,6 +30,8 @@ class Conversation {
   void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out);
   void closed(ConnectionId connection, Instant now, Outbox& out);
   void tick(Instant now, Outbox& out);
+  // The publisher collects something else now.
+  void reconfigure(const SessionOptions& options, Instant now, Outbox& out);
 
   // Any frame came over a connection; then what it was. `frame`: of a kind that carries data.
   void heard(ConnectionId connection, Instant now) { sockets_.heard(connection, now); }
@@ -74,6 +76,7 @@ class Conversation {
   void want_kind(std::string_view kind, Instant now, Outbox& out);
   std::optional<StreamId> kind_stream(std::string_view name) const;
   void drop_instrument(Index index, Instant now, Outbox& out);
+  bool wants(Channel channel) const;
   StreamId want(std::string_view channel, std::string_view of, const SubscribedSockets::Patience& patience,
                 std::uint32_t group, Instant now, Outbox& out);
   void poll_lists(Instant now, Outbox& out);
@@ -110,6 +113,8 @@ class Conversation {
   std::optional<Index> audit_;
   std::vector<std::pair<std::string, StreamId>> kind_streams_;
   std::vector<std::string> lists_missing_;  // keys of lists that have not come since begin()
+  bool begun_ = false;
+  bool choice_is_new_ = false;  // reconfigured, and no look at the choice since
   bool at_start_ = true;  // no look at the choice since begin()
   std::vector<Unresolved> unresolved_;
   // Learnt: subscribing brings no snapshot any more (announced in 2026-02), so it is asked for by REST at once.

@@ -140,7 +140,7 @@ std::optional<Publisher::Measured> Publisher::measured(Index index, const Decima
 std::optional<Publisher::Index> Publisher::wanted(std::string_view inst_id, DataType type, const Received& from,
                                                   Events& out) {
   const auto index = catalogue_.find(inst_id);
-  if (index) return wants(type) ? index : std::nullopt;
+  if (index) return wants(type) && chooser_.collects(*index) ? index : std::nullopt;
   // Only what is chosen is in the catalogue; channels of a whole kind bring the others too.
   if (chooser_.selection().empty())
     reports_.unknown_instrument(inst_id, type, from.raw, from.at, out);
@@ -464,7 +464,10 @@ bool Publisher::instruments(std::string_view list_name, const Result<InstrumentL
   std::vector<ListedInstrument> entries;
   listed(*reply, from, entries, out);
   std::vector<Index> changed;
+  const auto before = collected();
   chooser_.take(list_name, entries, catalogue_, changed);
+  grow();
+  end_others(before, from.at, out);
   for (const auto index : changed) tell_instrument(index, out);
   return true;
 }
@@ -499,6 +502,65 @@ bool Publisher::tickers(const Result<std::vector<TickerRow>>& reply, const Recei
 
 void Publisher::grow() {
   while (entries_.size() < catalogue_.size()) entries_.emplace_back(min_interval_);
+}
+
+// ---- another configuration ------------------------------------------------------------------------------------
+
+Collected Publisher::collected() const {
+  Collected out;
+  for (const auto index : chooser_.chosen()) {
+    const auto market = catalogue_.ref(index)->market_type;
+    const bool has_ratios = market == MarketType::perpetual || market == MarketType::futures;
+    for (const auto type : collectable_types()) {
+      const bool has = type == DataType::funding_rate ? market == MarketType::perpetual
+                       : type == DataType::open_interest || type == DataType::liquidation ? market != MarketType::spot
+                       : type == DataType::lsr_top_position || type == DataType::lsr_all_account ? has_ratios
+                                                                                               : type != DataType::volatility_index;
+      if (has && wants(type)) out.emplace_back(index, type);
+    }
+  }
+  return out;
+}
+
+// What is not collected any more ends here; should it come back one day, it begins anew.
+void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
+  for (const auto& [index, type] : ended_since(before, collected())) {
+    append_end(catalogue_.ref(index), type, data_source_, now, out);
+    auto& entry = entries_[index];
+    entry.last[static_cast<std::size_t>(type)].reset();
+    if (type == DataType::trade) {
+      entry.aggregated = {};
+      entry.single = {};
+    } else if (type == DataType::funding_rate || type == DataType::open_interest) {
+      entry.thinning = Thinning(min_interval_);
+    } else if ((type == DataType::orderbook || type == DataType::orderbook_delta) && (!wants_books() || !chooser_.collects(index))) {
+      entry.book.reset();
+    }
+  }
+  recompute_due();
+}
+
+void Publisher::reconfigure(const SessionOptions& options, WallTime now, Events& out) {
+  const auto before = collected();
+  wanted_types_ = {};
+  for (const auto type : options.data_types) wanted_types_[static_cast<std::size_t>(type)] = true;
+  auto rules = book_rules(options);
+  rules.audits = book_rules_.audits;
+  if (rules != book_rules_ || options.min_interval != min_interval_) {
+    // Books are what their rules make of them: they are brought over as they are for a restart.
+    std::string state;
+    {
+      StateWriter writer(state, "books", 1);
+      save(writer);
+    }
+    book_rules_ = std::move(rules);
+    min_interval_ = options.min_interval;
+    StateReader reader(state, "books", 1);
+    restore(reader);
+  }
+  data_source_ = options.data_source;
+  chooser_.reselect(options.symbols, catalogue_);
+  end_others(before, now, out);
 }
 
 // ---- for /health ----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include "exchanges/okx/decode.hpp"
 #include "exchanges/okx/instruments.hpp"
 #include "feed/catalogue.hpp"
+#include "feed/collected.hpp"
 #include "feed/connections.hpp"
 #include "feed/reports.hpp"
 #include "feed/seen_rows.hpp"
@@ -67,6 +68,9 @@ class Publisher {
 
   BookAudits& audits() { return audits_; }
   const BookAudits& audits() const { return audits_; }
+  // Other instruments, data types or books from now on.
+  void reconfigure(const SessionOptions& options, WallTime now, Events& out);
+
   Reports& reports() { return reports_; }
   const Reports& reports() const { return reports_; }
   const Catalogue& catalogue() const { return catalogue_; }
@@ -137,6 +141,8 @@ class Publisher {
   template <class Rows>
   bool readable(const Result<Rows>& reply, DataType type, const Received& from, Events& out);
   BookFeed& book_feed(Index index);
+  Collected collected() const;
+  void end_others(const Collected& before, WallTime now, Events& out);
   void grow();
   void note_due(const BookFeed& feed);
   void recompute_due();

@@ -107,6 +107,13 @@ class OkxSession final : public Session {
     finish(out);
   }
 
+  void reconfigure(const SessionOptions& options, Instant now, Outbox& out) override {
+    publisher_.show_due(now.wall, out.events);
+    publisher_.reconfigure(options, now.wall, out.events);
+    if (conversation_) conversation_->reconfigure(options, now, out);
+    finish(out);
+  }
+
   void save(std::string& out) const override {
     StateWriter writer(out, kStateKind, kStateVersion);
     publisher_.save(writer);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "exchanges/binance/tests/support.hpp"
+#include "feed/checkpoint.hpp"
+#include "feed/published_options.hpp"
 
 namespace mp {
 namespace {
@@ -129,6 +131,70 @@ TEST(Router, SavedStateIsWholeOrRefused) {
   std::string again;
   fresh.router.save(again);
   EXPECT_EQ(again, saved);
+}
+
+SessionOptions publishing(const std::string& symbol) {
+  auto options = binance::options_for("spot", {symbol});
+  options.conversing = false;
+  return options;
+}
+
+TEST(Router, AConfigurationInTheJournalHoldsForWhatComesAfterIt) {
+  Routed r("ab12");
+  r.feed(RecordKind::configured, &kSpot, "", published_options(publishing("BTC-USDT")), 0);
+  r.feed(RecordKind::start, nullptr, "", "", 0);
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 1);
+  EXPECT_EQ(binance::only<Instrument>(r.events).size(), 1u);
+  r.feed(RecordKind::text, &kSpot, "", binance::agg_trade(1, 2), 2);
+  r.events.clear();
+  r.positions.clear();
+  r.feed(RecordKind::configured, &kSpot, "", published_options(publishing("ETH-USDT")), 3);
+  const auto gaps = binance::only<Gap>(r.events);
+  ASSERT_EQ(gaps.size(), 2u);
+  for (const auto& gap : gaps) EXPECT_EQ(gap.cause, GapCause::end);
+  EXPECT_NE(gaps[0].gap_id, gaps[1].gap_id);
+  EXPECT_TRUE(gaps[0].gap_id.starts_with("ab12-7-5-")) << gaps[0].gap_id << ": the place of the record";
+  EXPECT_EQ(r.router.published_options_of(kSpot), published_options(publishing("ETH-USDT")));
+
+  std::string saved;
+  r.router.save(saved);
+  Routed other("ab12");
+  ASSERT_TRUE(other.router.restore(saved));
+  EXPECT_EQ(other.router.published_options_of(kSpot), published_options(publishing("ETH-USDT"))) << "not what is configured now";
+}
+
+TEST(Router, OfflineEverythingIsDecodedWhateverACollectorPublished) {
+  Routed r;
+  r.feed(RecordKind::configured, &kSpot, "", published_options(publishing("BTC-USDT")), 0);
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 1);
+  EXPECT_EQ(binance::only<Instrument>(r.events).size(), 3u);
+}
+
+TEST(Router, AConfigurationThatCannotBeReadChangesNothing) {
+  Routed r("ab12");
+  r.feed(RecordKind::configured, &kSpot, "", published_options(publishing("BTC-USDT")), 0);
+  const auto before = r.router.published_options_of(kSpot);
+  r.feed(RecordKind::configured, &kSpot, "", "data nonsense\n", 1);
+  EXPECT_EQ(r.router.published_options_of(kSpot), before);
+  EXPECT_EQ(r.router.unroutable(), 1u);
+}
+
+TEST(Router, StateOfAnEarlierVersionIsTaken) {
+  Routed r;
+  r.feed(RecordKind::rest, &kSpot, binance::kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 0);
+  std::string of_session, saved;
+  r.router.session(kSpot)->save(of_session);
+  {
+    StateWriter writer(saved, "router", 1);
+    writer.put(std::uint64_t{1});
+    writer.put(std::string_view{"binance"});
+    writer.put(std::string_view{"spot"});
+    writer.put(std::string_view{of_session});
+  }
+  Routed fresh;
+  const auto restored = fresh.router.restore(saved);
+  ASSERT_TRUE(restored) << restored.error().text();
+  ASSERT_NE(fresh.router.session(kSpot), nullptr);
 }
 
 TEST(Registry, UrlsTellTheirSource) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "feed/checkpoint.hpp"
+
 namespace mp {
 namespace {
 
@@ -246,6 +248,52 @@ TEST(Selection, AnExpiredInstrumentIsToldAsExpired) {
 TEST(Selection, RulesAsText) {
   EXPECT_EQ((SelectionRule{.symbol = "BTC-USDT"}).text(), "BTC-USDT");
   EXPECT_EQ((SelectionRule{.kind = kPerpetual, .quote = "USDT", .top = 50}).text(), "kind=perpetual quote=USDT top=50");
+}
+
+TEST(Chooser, OtherRulesLetGoOfWhatTheyDoNotChooseAndKeepTheRest) {
+  Venue venue({"BTC-USDT", "ETH-USDT"});
+  venue.take("SPOT", kSpot);
+  venue.chooser.reselect({"ETH-USDT", "SOL-USDT"}, venue.catalogue);
+  EXPECT_THAT(venue.chosen(), ElementsAre("ETH-USDT")) << "what is new waits for the list";
+  const auto bitcoin = *venue.catalogue.find("BTC-USDT");
+  EXPECT_FALSE(venue.chooser.collects(bitcoin)) << "it is in the catalogue, and may still come for a moment";
+  EXPECT_TRUE(venue.chooser.collects(*venue.catalogue.find("ETH-USDT")));
+  EXPECT_THAT(venue.take("SPOT", kSpot), ElementsAre("SOL-USDT"));
+  EXPECT_THAT(venue.chosen(), ElementsAre("ETH-USDT", "SOL-USDT"));
+}
+
+TEST(Chooser, ARuleByVolumeThatStaysIsNotRankedAnewAndOneThatIsNewIs) {
+  const SelectionRule top{.quote = "USDT", .top = 1};
+  Venue venue(Selection(std::vector<SelectionRule>{top}));
+  venue.volumes({{"BTC-USDT", "9"}, {"ETH-USDT", "8"}, {"SOL-USDT", "7"}});
+  venue.take("SPOT", kSpot);
+  EXPECT_THAT(venue.chosen(), ElementsAre("BTC-USDT"));
+  venue.chooser.reselect(Selection(std::vector<SelectionRule>{top, {.symbol = "SOL-USDT"}}), venue.catalogue);
+  venue.volumes({{"BTC-USDT", "1"}});
+  venue.take("SPOT", kSpot);
+  EXPECT_THAT(venue.chosen(), testing::UnorderedElementsAre("BTC-USDT", "ETH-USDT", "SOL-USDT"));
+  venue.chooser.reselect(Selection(std::vector<SelectionRule>{{.quote = "USDT", .top = 2}}), venue.catalogue);
+  venue.take("SPOT", kSpot);
+  EXPECT_THAT(venue.chosen(), testing::UnorderedElementsAre("ETH-USDT", "SOL-USDT"));
+}
+
+TEST(Chooser, WhatIsCollectedIsPartOfTheState) {
+  Venue venue({"BTC-USDT", "ETH-USDT"});
+  venue.take("SPOT", kSpot);
+  venue.chooser.reselect({"ETH-USDT"}, venue.catalogue);
+  std::string state;
+  {
+    StateWriter out(state, "test", 1);
+    venue.catalogue.save(out);
+    venue.chooser.save(out);
+  }
+  Venue other({"ETH-USDT"});
+  StateReader in(state, "test", 1);
+  other.catalogue.restore(in);
+  other.chooser.restore(in, other.catalogue);
+  ASSERT_TRUE(in.finish());
+  EXPECT_FALSE(other.chooser.collects(*other.catalogue.find("BTC-USDT")));
+  EXPECT_TRUE(other.chooser.collects(*other.catalogue.find("ETH-USDT")));
 }
 
 }  // namespace

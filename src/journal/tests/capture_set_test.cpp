@@ -34,7 +34,7 @@ struct CaptureSetTest : testing::Test {
     static const std::map<RecordKind, std::string> names{
         {RecordKind::start, "start"}, {RecordKind::stop, "stop"}, {RecordKind::opened, "opened"}, {RecordKind::closed, "closed"},
         {RecordKind::text, "text"},   {RecordKind::binary, "binary"}, {RecordKind::rest, "rest"}, {RecordKind::sent, "sent"},
-        {RecordKind::flush, "flush"}, {RecordKind::rest_failed, "rest_failed"}};
+        {RecordKind::flush, "flush"}, {RecordKind::rest_failed, "rest_failed"}, {RecordKind::configured, "configured"}};
     std::vector<std::string> out;
     while (const auto* record = set.next()) {
       std::string text = names.at(record->kind);

@@ -55,7 +55,7 @@ TEST_F(ConvertTest, AJournalPrintedAndReadAgainPrintsTheSameBytes) {
     ASSERT_TRUE(journal->append(views({records.begin() + 5, records.end()})).has_value());
   }
   const auto capture = printed(at("first"));
-  EXPECT_EQ(std::count(capture.begin(), capture.end(), '\n'), 14);
+  EXPECT_EQ(std::count(capture.begin(), capture.end(), '\n'), 15);
   write_file(at("capture.jsonl"), capture);
   EXPECT_EQ(converted_and_printed(at("capture.jsonl"), "second"), capture);
   EXPECT_THAT(capture, HasSubstr(R"({"t":1700000000.000000006,"dir":"send","transport":"ws","url":"wss://stream.example/stream?streams=a@b/c@d","raw":"{\"method\":\"SUBSCRIBE\"}","conn":"1","exchange":"binance","market":"spot"})"));
@@ -114,7 +114,7 @@ TEST_F(ConvertTest, SelectsByTimeExchangeAndMarket) {
     const auto text = printed(at("journal"), selection);
     return std::count(text.begin(), text.end(), '\n');
   };
-  EXPECT_EQ(count({}), 15);
+  EXPECT_EQ(count({}), 16);
   RecordSelection selection;
   selection.from = wall_from_nanos(kStartTime + 8);
   selection.to = wall_from_nanos(kStartTime + 11);

@@ -42,6 +42,13 @@ TEST(Plan, EachKindOfDataHasItsOwnBusJournalAndDatabase) {
   EXPECT_EQ(replay.database, "marketprism_replay_hot");
   EXPECT_THAT(live.folders, Contains("/d/nats/live"));
   EXPECT_THAT(sim.folders, Contains("/d/nats/simulated"));
+  auto with_files = options_for(Mode::live);
+  with_files.storage_config = "/s.yaml";
+  with_files.database = "mine_hot";
+  const auto configured = make_plan(with_files, kTools);
+  EXPECT_THAT(command_of(configured, "storage"), HasSubstr("--config /s.yaml"));
+  EXPECT_EQ(configured.parts[configured.storage].environment.at("MARKETPRISM_CLICKHOUSE_COLD_DATABASE"), "mine_cold") << "not the one that the file names";
+  EXPECT_THAT(command_of(live, "storage"), Not(HasSubstr("--config")));
   EXPECT_THAT(command_of(live, "collector"), AllOf(HasSubstr("--journal /d/journal/live "), HasSubstr("--config /c.yaml")));
   EXPECT_THAT(command_of(sim, "collector"), HasSubstr("--journal /d/journal/simulated "));
   EXPECT_THAT(command_of(replay, "collector"), AllOf(HasSubstr("--journal /d/journal "), HasSubstr("--capture /a.jsonl --capture /b.jsonl")));

@@ -831,5 +831,126 @@ TEST(Session, ARunOverManyCheckpointsIsTheSameRun) {
   }
 }
 
+// ---- another configuration while it runs ----------------------------------------------------------------------
+
+std::vector<std::pair<std::string, std::string>> ends(const std::vector<MarketEvent>& events) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& gap : only<Gap>(events)) {
+    EXPECT_EQ(gap.cause, GapCause::end) << json(MarketEvent(gap));
+    out.emplace_back(gap.meta.instrument->symbol, to_string(gap.data_type));
+  }
+  return out;
+}
+
+TEST(Reconfigure, SubscribesAndUnsubscribesOverTheSameConnectionAndTouchesNothingElse) {
+  Talking s({"BTC-USDT", "ETH-BTC"});
+  s.opened(5, kSpotSocket, 200ms);
+  s.text(5, answer(1), 300ms);
+  s.text(5, agg_trade(1, 400), 400ms);
+  s.text(5, agg_trade(1, 401, "ETHBTC"), 401ms);
+  const auto before = s.all.size();
+
+  auto other = options_for("spot", {"BTC-USDT"});
+  s.out.clear();
+  s.session->reconfigure(other, s.at(500ms), s.out);
+  EXPECT_THAT(ends(s.out.events), testing::UnorderedElementsAre(testing::Pair("ETH-BTC", "trade"), testing::Pair("ETH-BTC", "orderbook_delta")));
+  EXPECT_TRUE(s.out.opens.empty());
+  EXPECT_TRUE(s.out.closes.empty());
+  std::string frames;
+  for (const auto& frame : s.out.frames) frames += frame.text;
+  auto& later = s.tick(2s);
+  for (const auto& frame : later.frames) frames += frame.text;
+  EXPECT_THAT(frames, HasSubstr(R"("method":"UNSUBSCRIBE")"));
+  EXPECT_THAT(frames, HasSubstr("ethbtc@depth@100ms"));
+  EXPECT_THAT(frames, testing::Not(HasSubstr("btcusdt")));
+
+  s.text(5, agg_trade(2, 2100, "ETHBTC"), 2100ms);
+  EXPECT_TRUE(s.out.events.empty()) << "its series has ended";
+  s.text(5, agg_trade(2, 2200), 2200ms);
+  EXPECT_EQ(only<Trade>(s.out.events).size(), 1u);
+  EXPECT_TRUE(only<Gap>(s.out.events).empty());
+
+  // Back again: from anew, without a hole where nobody was listening.
+  s.out.clear();
+  s.session->reconfigure(options_for("spot", {"BTC-USDT", "ETH-BTC"}), s.at(3s), s.out);
+  EXPECT_TRUE(s.out.events.empty());
+  s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 3100ms);
+  s.text(5, agg_trade(90, 4000, "ETHBTC"), 4000ms);
+  EXPECT_EQ(only<Trade>(s.out.events).size(), 1u);
+  EXPECT_TRUE(only<Gap>(s.out.events).empty());
+  EXPECT_GT(s.all.size(), before);
+}
+
+TEST(Reconfigure, ANameThatTheVenueDoesNotHaveIsToldAndEndsNothing) {
+  Talking s({"BTC-USDT"});
+  s.opened(5, kSpotSocket, 200ms);
+  s.out.clear();
+  s.session->reconfigure(options_for("spot", {"BTC-USDT", "BTC-USDX"}), s.at(1s), s.out);
+  auto asked = s.out.requests;
+  s.rest(kSpotInfoUrl, fixture("spot_rest_exchange_info.json"), 2s);
+  EXPECT_FALSE(s.out.refusal);
+  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr("BTC-USDX")));
+  EXPECT_EQ(asked.size(), 1u) << "the list is read again at once";
+}
+
+TEST(Reconfigure, ADataTypeThatIsLeftOutEndsForAllSymbols) {
+  Talking s({"BTC-USDT", "ETH-BTC"});
+  s.opened(5, kSpotSocket, 200ms);
+  auto other = options_for("spot", {"BTC-USDT", "ETH-BTC"});
+  other.data_types = {DataType::trade};
+  s.out.clear();
+  s.session->reconfigure(other, s.at(1s), s.out);
+  EXPECT_THAT(ends(s.out.events), testing::UnorderedElementsAre(testing::Pair("BTC-USDT", "orderbook_delta"), testing::Pair("ETH-BTC", "orderbook_delta")));
+  s.text(5, spot_update(101, 105, 1100), 1100ms);
+  EXPECT_TRUE(s.out.events.empty());
+  EXPECT_TRUE(s.out.requests.empty()) << "no snapshot for a book that nobody wants";
+}
+
+// What it publishes afterwards follows from its state alone: continued from a checkpoint anywhere it is the same.
+TEST(Reconfigure, GoesOnTheSameFromACheckpoint) {
+  const auto play = [](int restart_after) {
+    auto options = options_for("spot", {"BTC-USDT", "ETH-BTC"});
+    options.conversing = false;
+    auto one = options;
+    one.symbols = Selection{"ETH-BTC"};
+    one.book_series = {{5, 100ms}};
+    auto session = make_binance().make_session(options);
+    std::string events;
+    int number = 0;
+    const auto step = [&](auto call) {
+      if (number++ == restart_after) {
+        std::string state;
+        session->save(state);
+        session = make_binance().make_session(options);
+        EXPECT_TRUE(session->restore(state));
+      }
+      Outbox out;
+      call(out);
+      events += json(out.events);
+    };
+    const auto text = [&](const std::string& frame, int ms) {
+      step([&](Outbox& out) { session->text(5, Padded(frame).view(), {kStart + ms * 1ms, {}}, out); });
+    };
+    step([&](Outbox& out) { session->rest({kSpotInfoUrl, 200, Padded(fixture("spot_rest_exchange_info.json")).view()}, {kStart, {}}, out); });
+    text(agg_trade(1, 1), 1);
+    text(agg_trade(1, 2, "ETHBTC"), 2);
+    text(spot_update(101, 105, 3, "ETHBTC"), 3);
+    step([&](Outbox& out) {
+      options = one;
+      session->reconfigure(one, {kStart + 10ms, {}}, out);
+    });
+    text(agg_trade(2, 11), 11);
+    text(agg_trade(2, 12, "ETHBTC"), 12);
+    step([&](Outbox& out) { session->rest({"https://api.binance.com/api/v3/depth?symbol=ETHBTC&limit=1000", 200, Padded(depth_reply(104)).view()}, {kStart + 13ms, {}}, out); });
+    text(spot_update(106, 107, 14, "ETHBTC"), 14);
+    step([&](Outbox& out) { session->flush({kStart + 500ms, {}}, out); });
+    return events;
+  };
+  const auto whole = play(-1);
+  EXPECT_THAT(whole, HasSubstr(R"("cause":"end")"));
+  EXPECT_THAT(whole, HasSubstr(R"("type":"orderbook",)"));
+  for (int at = 0; at <= 9; ++at) EXPECT_EQ(play(at), whole) << at;
+}
+
 }  // namespace
 }  // namespace mp::binance
