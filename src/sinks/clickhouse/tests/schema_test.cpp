@@ -47,7 +47,7 @@ TEST(SchemaStatements, OfSimulatedDataHaveNeitherTtlNorColdDatabase) {
   EXPECT_THAT(*statements, Each(Not(HasSubstr("marketprism_cold"))));
   const auto tables = schema_tables(*statements);
   ASSERT_TRUE(tables);
-  EXPECT_EQ(12u, tables->size());
+  EXPECT_EQ(13u, tables->size());
   for (const auto& statement : *statements) {
     if (!statement.starts_with("CREATE TABLE")) continue;
     EXPECT_THAT(statement, HasSubstr("fsync_after_insert = 1"));
@@ -67,7 +67,7 @@ TEST(SchemaStatements, OfLiveDataExpireInHotDataTablesOnly) {
     EXPECT_THAT(statement, ::testing::StartsWith("CREATE TABLE IF NOT EXISTS hot."));
   }
   EXPECT_EQ(9, expiring);
-  EXPECT_EQ(21u, schema_tables(*statements).value().size());
+  EXPECT_EQ(22u, schema_tables(*statements).value().size());
 }
 
 TEST(SchemaStatements, RefuseADatabaseNameThatIsNoIdentifier) {
