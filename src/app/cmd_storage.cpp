@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -40,33 +41,69 @@ constexpr std::array kFlags{
     FlagOption{"--log-file", "logging.file", "a rotating file beside standard output"},
 };
 
-Result<storage::StorageOptions> read(const std::vector<std::string>& files, std::vector<config::Flag> flags) {
+struct Read {
+  storage::StorageOptions options;
+  std::vector<config::Setting> settings;
+};
+
+Result<Read> read(const std::vector<std::string>& files, const std::vector<config::Flag>& flags) {
   auto root = storage::load_configuration(files, config::process_environment(), flags);
   if (!root) return root.error();
-  config::Config config{std::move(*root), config::process_environment(), std::move(flags)};
-  auto options = storage::read_options(config);
+  config::Config config{std::move(*root), config::process_environment(), flags};
+  Read out{storage::read_options(config), {}};
   if (auto finished = config.finish(); !finished) return finished.error();
-  return options;
+  out.settings = config.settings();
+  return out;
 }
 
 // Blocks them in this thread and all that it starts, so that they are waited for here and interrupt nobody.
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   return signals;
 }
 
-int serve(storage::StorageOptions options) {
+// The files and flags that the service was started with.
+struct Origins {
+  std::vector<std::string> files;
+  std::vector<config::Flag> flags;
+};
+
+// What a running service does not take over, by the names of its keys.
+void tell_what_needs_a_restart(const Read& present, const Read& now) {
+  for (const auto& setting : now.settings) {
+    if (setting.path.starts_with("batches.") || setting.path == "logging.level") continue;
+    const auto old = std::ranges::find(present.settings, setting.path, &config::Setting::path);
+    if (old == present.settings.end() || old->value == setting.value) continue;
+    log::warn("a changed key needs a restart of storage; it goes on with the old value", {{"key", setting.path}});
+  }
+}
+
+void reload(storage::Storage& service, const Origins& origins, const Read& present) {
+  const auto now = read(origins.files, origins.flags);
+  if (!now) {
+    log::error("the configuration cannot be taken over; what runs goes on as before", {{"error", now.error()}});
+    return;
+  }
+  tell_what_needs_a_restart(present, *now);
+  telemetry::set_log_level(now->options.logging.level);
+  service.set_batches(now->options.batches);
+  log::info("the configuration has been taken over", {{"log_level", log::to_string(now->options.logging.level)}});
+}
+
+int serve(const Read& start, const Origins& origins) {
   const auto signals = block_signals();
-  auto service = storage::Storage::start(std::move(options));
+  auto service = storage::Storage::start(start.options);
   if (!service) return fail("storage", service.error().text());
   log::info("storage started", {{"health", (*service)->health_address()}, {"metrics", (*service)->metrics_address()}});
   int signal = 0;
-  ::sigwait(&signals, &signal);
+  do {
+    ::sigwait(&signals, &signal);
+    if (signal == SIGHUP) reload(**service, origins, start);
+  } while (signal == SIGHUP);
   log::info("stopping: storing what has been taken", {{"signal", signal}});
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends at once
   (*service)->stop();
@@ -87,13 +124,14 @@ int run_storage(int argc, char** argv) {
   for (std::size_t i = 0; i < kFlags.size(); ++i) {
     if (cli->count(kFlags[i].option) > 0) flags.push_back({kFlags[i].path, values[i], kFlags[i].option});
   }
-  auto options = read(files, std::move(flags));
-  if (!options) {
-    fmt::print(stderr, "marketprism storage: {} (see --help)\n", options.error().text());
+  const Origins origins{files, std::move(flags)};
+  const auto start = read(origins.files, origins.flags);
+  if (!start) {
+    fmt::print(stderr, "marketprism storage: {} (see --help)\n", start.error().text());
     return 2;
   }
-  if (auto logging = telemetry::start_logging(options->logging); !logging) return fail("storage", logging.error().text());
-  const int status = serve(std::move(*options));
+  if (auto logging = telemetry::start_logging(start->options.logging); !logging) return fail("storage", logging.error().text());
+  const int status = serve(*start, origins);
   telemetry::stop_logging();
   return status;
 }

@@ -16,6 +16,7 @@ int run_query(int argc, char** argv);
 int run_sim(int argc, char** argv);
 int run_status(int argc, char** argv);
 int run_storage(int argc, char** argv);
+int run_tier(int argc, char** argv);
 int run_up(int argc, char** argv);
 
 }  // namespace mp::app

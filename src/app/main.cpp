@@ -33,6 +33,7 @@ constexpr Command kCommands[] = {
     {"sim", "simulated exchanges that speak the real protocols", mp::app::run_sim},
     {"status", "what flows now: sources, storage, delays, disks, on one screen", mp::app::run_status},
     {"storage", "the storage service: from the stream into ClickHouse, exactly once", mp::app::run_storage},
+    {"tier", "days that move from the hot to the cold database: run once, status", mp::app::run_tier},
     {"up", "everything on this machine: start, watch, stop in order", mp::app::run_up},
 };
 

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "data-storage-service/src/keeper.hpp"
+#include "data-storage-service/src/tiers.hpp"
 #include "data-storage-service/src/worker.hpp"
 #include "net/clock.hpp"
 #include "telemetry/endpoints.hpp"
@@ -32,14 +33,6 @@ Result<std::string> schema_text(const std::string& file) {
   return text.str();
 }
 
-Result<std::vector<std::string>> statements_for(const StorageOptions& o) {
-  const auto text = schema_text(o.schema_file);
-  if (!text) return text.error();
-  std::optional<int> days;
-  if (o.hot_ttl) days = static_cast<int>(std::chrono::duration_cast<std::chrono::days>(*o.hot_ttl).count());
-  return sinks::clickhouse::schema_statements(*text, {o.database, o.cold_database, days});
-}
-
 std::string quoted(std::string_view text) {
   std::string out;
   append_json_string(out, text);
@@ -59,8 +52,8 @@ std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, 
 
 class Service final : public Storage {
  public:
-  Service(StorageOptions options, std::vector<std::string> statements)
-      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(statements)), keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }) {
+  Service(StorageOptions options, sinks::clickhouse::Schema schema)
+      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(schema)), keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }), tiers_(options_, bus_, schema_, metrics_) {
     telemetry::add_process_metrics(metrics_, "storage");
     for (const auto& [type, limits] : options_.batches) workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, metrics_));
   }
@@ -76,6 +69,7 @@ class Service final : public Storage {
     endpoints_ = std::move(*endpoints);
     for (auto& worker : workers_) threads_.emplace_back([w = worker.get()](std::stop_token stop) { w->run(stop); });
     threads_.emplace_back([this](std::stop_token stop) { keeper_.run(stop); });
+    if (tiers_are_on(options_)) threads_.emplace_back([this](std::stop_token stop) { tiers_.run(stop); });
     return {};
   }
 
@@ -83,6 +77,10 @@ class Service final : public Storage {
     for (auto& thread : threads_) thread.request_stop();
     threads_.clear();  // joins
     if (endpoints_) endpoints_->stop();
+  }
+
+  void set_batches(const std::map<DataType, sinks::clickhouse::BatchLimits>& batches) override {
+    for (auto& worker : workers_) worker->set_limits(batches.at(worker->type()));
   }
 
   Health health() override {
@@ -105,14 +103,19 @@ class Service final : public Storage {
       is_idle = is_idle && status.rows_held == 0;
       types += fmt::format(R"({}"{}":{})", types.empty() ? "" : ",", to_string(worker->type()), json_of(status, consumer, now));
     }
+    std::string problem;
+    if (tiers_are_on(options_)) problem = tiers_.problem();
+    out.healthy = out.healthy && problem.empty();
     out.drained = backlog && backlog->drained() && is_idle;
     out.json = fmt::format(R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
                            out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
                            to_string(options_.data_source), pending, unacknowledged);
+    if (!problem.empty()) out.json += R"(,"problem":)" + quoted(problem);
     if (backlog) {
       out.json += fmt::format(R"(,"stream_messages":{},"stream_first_sequence":{},"stream_last_sequence":{},"stream_full_percent":{})",
                               backlog->stream.messages, backlog->stream.first_sequence, backlog->stream.last_sequence, fill_percent(backlog->stream));
     }
+    if (tiers_are_on(options_)) out.json += R"(,"tiers":)" + tier_json(tiers_.status());
     out.json += R"(,"data_types":{)" + types + "}}";
     return out;
   }
@@ -130,6 +133,7 @@ class Service final : public Storage {
   Bus bus_;
   Schema schema_;
   Keeper keeper_;
+  TierMover tiers_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<telemetry::Endpoints> endpoints_;
   // Declared last: the threads end before what they use.
@@ -138,11 +142,19 @@ class Service final : public Storage {
 
 }  // namespace
 
+Result<sinks::clickhouse::Schema> schema_of(const StorageOptions& o) {
+  const auto text = schema_text(o.schema_file);
+  if (!text) return text.error();
+  std::optional<int> days;
+  if (o.hot_ttl) days = static_cast<int>(std::chrono::duration_cast<std::chrono::days>(*o.hot_ttl).count());
+  return sinks::clickhouse::schema_for(*text, {o.database, o.cold_database, days});
+}
+
 Result<std::unique_ptr<Storage>> Storage::start(StorageOptions options) {
-  auto statements = statements_for(options);
-  if (!statements) return statements.error();
-  if (const auto tables = sinks::clickhouse::schema_tables(*statements); !tables) return tables.error();
-  auto service = std::make_unique<Service>(std::move(options), std::move(*statements));
+  auto schema = schema_of(options);
+  if (!schema) return schema.error();
+  if (const auto tables = sinks::clickhouse::schema_tables(schema->statements); !tables) return tables.error();
+  auto service = std::make_unique<Service>(std::move(options), std::move(*schema));
   if (auto started = service->start_all(); !started) return started.error();
   return std::unique_ptr<Storage>(std::move(service));
 }

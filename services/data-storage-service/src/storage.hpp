@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data-storage-service/src/options.hpp"
+#include "sinks/clickhouse/sink.hpp"
 
 namespace mp::storage {
 
@@ -24,9 +25,14 @@ class Storage {
 
   // Stores and acknowledges what has been taken, gives the leases back; returns when all threads have ended.
   virtual void stop() = 0;
+  // Other limits of the batches from now on.
+  virtual void set_batches(const std::map<DataType, sinks::clickhouse::BatchLimits>& batches) = 0;
   virtual Health health() = 0;
   virtual std::string health_address() const = 0;
   virtual std::string metrics_address() const = 0;
 };
+
+// The schema of these databases, from the file that the options name.
+Result<sinks::clickhouse::Schema> schema_of(const StorageOptions& options);
 
 }  // namespace mp::storage

@@ -32,27 +32,12 @@ constexpr WorkerState kWorkerStates[]{WorkerState::waiting_for_nats, WorkerState
 constexpr Verdict kFailures[]{Verdict::unreachable,         Verdict::retry,           Verdict::back_pressure, Verdict::session_locked, Verdict::session_gone,
                               Verdict::too_many_partitions, Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data};
 
-// How this process calls itself in a lease.
-std::string owner() {
-  if (const auto own = own_identity()) return own->text();
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  return fmt::format("{}/{}", host.data(), ::getpid());
-}
-
-bool is_dead(std::string_view owner) {
-  const auto own = own_identity();
-  const auto other = ProcessIdentity::parse(owner);
-  if (!own || !other || !is_known_dead(*own, *other)) return false;
-  log::info("the lease's holder does not run any more: not waiting for it", {{"holder", owner}});
-  return true;
-}
-
 sinks::clickhouse::SinkOptions sink_options(const StorageOptions& o, DataType type) {
   return {.client = o.clickhouse,
           .type = type,
           .database = o.database,
-          .cold_database = o.cold_database};
+          .cold_database = o.cold_database,
+          .cold_client = o.tiers.cold};
 }
 
 // Up to where the loss of a part of the stream has been written down for this data type.
@@ -74,6 +59,28 @@ bool subject_matches(std::string_view filter, std::string_view subject) {
 }
 
 }  // namespace
+
+std::string lease_owner() {
+  if (const auto own = own_identity()) return own->text();
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return fmt::format("{}/{}", host.data(), ::getpid());
+}
+
+bool holder_is_dead(std::string_view owner) {
+  const auto own = own_identity();
+  const auto other = ProcessIdentity::parse(owner);
+  if (!own || !other || !is_known_dead(*own, *other)) return false;
+  log::info("the lease's holder does not run any more: not waiting for it", {{"holder", owner}});
+  return true;
+}
+
+// A day that may leave the hot tables gets no rows any more.
+std::optional<Nanos> hot_for(const StorageOptions& options) {
+  if (options.cold_database.empty() || !options.hot_ttl) return std::nullopt;
+  const bool drops = options.tiers.enabled && options.tiers.drop_after > 0ms;
+  return std::min<Nanos>(*options.hot_ttl, drops ? Nanos{options.tiers.drop_after} : Nanos{*options.hot_ttl});
+}
 
 std::string consumer_name(const std::string& database, DataType type) { return fmt::format("storage-{}-{}", database, to_string(type)); }
 
@@ -139,8 +146,15 @@ Result<void> Schema::ensure(std::stop_token stop) {
   if (fits_) return {};
   clickhouse::Client client{options_.clickhouse};
   if (auto there = client.ping(stop); !there) return there;
-  if (auto applied = sinks::clickhouse::apply_schema(client, statements_, stop); !applied) return applied;
+  if (auto applied = sinks::clickhouse::apply_schema(client, schema_, stop); !applied) return applied;
   log::info("tables are in place", {{"database", options_.database}, {"clickhouse", client.address()}});
+  // A cold server of its own gets the whole schema; its hot tables stay empty.
+  if (options_.tiers.cold && !options_.cold_database.empty()) {
+    clickhouse::Client cold{*options_.tiers.cold};
+    if (auto there = cold.ping(stop); !there) return there;
+    if (auto applied = sinks::clickhouse::apply_schema(cold, schema_, stop); !applied) return applied;
+    log::info("tables are in place", {{"database", options_.cold_database}, {"clickhouse", cold.address()}});
+  }
   fits_ = true;
   return {};
 }
@@ -207,7 +221,14 @@ Worker::Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& s
       schema_(schema),
       meters_(std::make_shared<Meters>(metrics, to_string(type))),
       sink_(sink_options(options, type)),
-      random_(std::random_device{}()) {}
+      random_(std::random_device{}()),
+      limits_(options.batches.at(type)) {}
+
+void Worker::set_limits(const sinks::clickhouse::BatchLimits& limits) {
+  const std::lock_guard lock{mutex_};
+  limits_ = limits;
+  ++limits_version_;
+}
 
 WorkerStatus Worker::status() const {
   const std::lock_guard lock{mutex_};
@@ -280,7 +301,7 @@ void Worker::serve_connection(nats::Connection& connection, std::stop_token stop
   nats::Lease::Callbacks callbacks;
   callbacks.waiting = [this](const std::string& holder) { set_state(WorkerState::waiting_for_lease, "held by " + holder); };
   nats::Lease lease{*bucket,
-                    {.key = "lease." + name_, .owner = owner(), .ttl = options_.lease_ttl, .is_dead = is_dead},
+                    {.key = "lease." + name_, .owner = lease_owner(), .ttl = options_.lease_ttl, .is_dead = holder_is_dead},
                     callbacks};
   while (!stop.stop_requested() && !connection.closed()) {
     if (!lease.wait_held(kLookForStop)) {
@@ -333,6 +354,7 @@ class Worker::Session {
     std::optional<MonoTime> give_up_at;
     while (true) {
       const auto now = net::now().mono;
+      take_over_limits();
       if (stop.stop_requested() && !give_up_at) {
         batcher_.stop();
         give_up_at = now + worker_.options_.drain_timeout;
@@ -519,6 +541,13 @@ class Worker::Session {
     std::optional<Error> trouble;
   };
 
+  void take_over_limits() {
+    const std::lock_guard lock{worker_.mutex_};
+    if (limits_version_ == worker_.limits_version_) return;
+    limits_version_ = worker_.limits_version_;
+    batcher_.set_limits(worker_.limits_);
+  }
+
   void failed(const sinks::clickhouse::Outcome& outcome) {
     worker_.meters_->failure(outcome.verdict);
     session_is_gone_ = outcome.verdict == Verdict::session_gone;
@@ -584,6 +613,7 @@ class Worker::Session {
   bool session_is_gone_ = false;
   int fetch_failures_ = 0;
   int ack_failures_ = 0;
+  std::uint64_t limits_version_ = 0;
   std::uint64_t skipped_ = 0;
   std::uint64_t batches_ = 0;
 };
@@ -592,7 +622,7 @@ sinks::clickhouse::EncodingOptions Worker::encoding(WallTime stream) const {
   return {.type = type_,
           .stream = stream,
           .sources = sinks::clickhouse::sources_beside(options_.data_source),
-          .hot_for = options_.cold_database.empty() ? std::optional<Nanos>{} : std::optional<Nanos>{*options_.hot_ttl}};
+          .hot_for = hot_for(options_)};
 }
 
 // A process may be frozen between its look at the lease and its insert, for longer than the lease, and insert what its

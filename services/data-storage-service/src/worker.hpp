@@ -53,16 +53,22 @@ class Bus {
 // Applies and checks the schema, once for all workers, again after forget().
 class Schema {
  public:
-  Schema(const StorageOptions& options, std::vector<std::string> statements) : options_(options), statements_(std::move(statements)) {}
+  Schema(const StorageOptions& options, sinks::clickhouse::Schema schema) : options_(options), schema_(std::move(schema)) {}
   Result<void> ensure(std::stop_token stop);
   void forget();
 
  private:
   const StorageOptions& options_;
-  const std::vector<std::string> statements_;
+  const sinks::clickhouse::Schema schema_;
   std::mutex mutex_;
   bool fits_ = false;
 };
+
+// How this process calls itself in a lease, and whether the one that calls itself so is known to be dead.
+std::string lease_owner();
+bool holder_is_dead(std::string_view owner);
+// Rows that are older than this when they arrive go to the cold tables at once; nothing: none do.
+std::optional<Nanos> hot_for(const StorageOptions& options);
 
 // The names under which storage is known on the bus.
 std::string consumer_name(const std::string& database, DataType type);
@@ -83,6 +89,9 @@ class Worker {
 
   // Until `stop`; then stores and acknowledges what it has taken (at most options.drain_timeout) and gives the lease back.
   void run(std::stop_token stop);
+
+  // For the open batch and all after it. Any thread.
+  void set_limits(const sinks::clickhouse::BatchLimits& limits);
 
   DataType type() const { return type_; }
   WorkerStatus status() const;
@@ -124,6 +133,8 @@ class Worker {
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   WorkerStatus status_;
+  sinks::clickhouse::BatchLimits limits_;
+  std::uint64_t limits_version_ = 1;
   StateLog state_log_;
 };
 

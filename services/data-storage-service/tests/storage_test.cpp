@@ -254,14 +254,14 @@ TEST_F(StorageService, PutsWhatCannotBeARowIntoRejectedMessagesAndGoesOn) {
 }
 
 TEST_F(StorageService, RefusesTablesThatAreNotThoseOfTheSchemaAndSaysWhatDiffers) {
-  const auto statements = sinks::clickhouse::schema_statements(built_in_schema(), {"d_hot", "d_cold", 3}).value();
-  ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, statements));
-  ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, statements)) << "applied twice";
+  const auto schema = sinks::clickhouse::schema_for(built_in_schema(), {"d_hot", "d_cold", 3}).value();
+  ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, schema));
+  ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, schema)) << "applied twice";
   for (const auto* sql : {"ALTER TABLE d_hot.trades DROP COLUMN is_maker", "DROP TABLE d_hot.liquidations",
                           "CREATE TABLE d_hot.liquidations (timestamp DateTime64(9, 'UTC')) ENGINE = MergeTree ORDER BY timestamp"}) {
     ASSERT_TRUE(client_->query({sql})->ok()) << sql;
   }
-  const auto refused = sinks::clickhouse::apply_schema(*client_, statements);
+  const auto refused = sinks::clickhouse::apply_schema(*client_, schema);
   ASSERT_FALSE(refused);
   EXPECT_EQ(Errc::conflict, refused.error().code);
   EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.trades: column is_maker Bool is missing"));

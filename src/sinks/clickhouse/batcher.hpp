@@ -87,6 +87,8 @@ class Batcher {
   void read_back_failed(Verdict verdict, MonoTime now, double jitter);
   void acknowledged(bool confirmed, MonoTime now, double jitter);
 
+  // Other limits, for the batch that is open and all after it.
+  void set_limits(const BatchLimits& limits) { limits_ = limits; }
   // Store what has been taken, take no more.
   void stop() { stopping_ = true; }
 
@@ -109,7 +111,7 @@ class Batcher {
   void cut();
   void failed(Verdict verdict, MonoTime now, double jitter);
 
-  const BatchLimits limits_;
+  BatchLimits limits_;
   const std::uint64_t doubt_through_;
 
   State state_ = State::collecting;

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/version.hpp"
 #include "sinks/clickhouse/rows/table.hpp"
 
 namespace mp::sinks::clickhouse {
@@ -79,26 +80,44 @@ const std::vector<mp::clickhouse::Setting>& insert_settings() {
   return settings;
 }
 
-ClickHouseSink::ClickHouseSink(SinkOptions options) : options_(std::move(options)), client_(options_.client) {}
+ClickHouseSink::ClickHouseSink(SinkOptions options) : options_(std::move(options)), client_(options_.client) {
+  if (options_.cold_client) cold_.emplace(*options_.cold_client);
+}
 
 mp::clickhouse::Statement ClickHouseSink::statement(std::string sql) const {
   if (session_.empty()) return {std::move(sql), "", {}};
   return {std::move(sql), session_, {{"session_timeout", kSessionTimeout}, {"session_check", "1"}}};
 }
 
+std::vector<Client*> ClickHouseSink::servers() {
+  std::vector<Client*> all{&client_};
+  if (cold_) all.push_back(&*cold_);
+  return all;
+}
+
 Outcome ClickHouseSink::shut(const std::string& session, std::stop_token stop) {
-  const auto answer = client_.query({"SET readonly = 1", session, {{"session_timeout", kSessionTimeout}}}, stop);
-  if (answer && answer->code == kReadOnly) return {};  // it is shut already
-  return outcome_of(answer);
+  for (auto* server : servers()) {
+    const auto answer = server->query({"SET readonly = 1", session, {{"session_timeout", kSessionTimeout}}}, stop);
+    if (answer && answer->code == kReadOnly) continue;  // it is shut already
+    if (auto outcome = outcome_of(answer); outcome.verdict != Verdict::ok) return outcome;
+  }
+  return {};
 }
 
 Outcome ClickHouseSink::begin(std::string session, std::stop_token stop) {
-  const auto outcome = outcome_of(client_.query({"SELECT 1", session, {{"session_timeout", kSessionTimeout}}}, stop));
-  if (outcome.verdict == Verdict::ok) session_ = std::move(session);
-  return outcome;
+  for (auto* server : servers()) {
+    auto outcome = outcome_of(server->query({"SELECT 1", session, {{"session_timeout", kSessionTimeout}}}, stop));
+    if (outcome.verdict != Verdict::ok) return outcome;
+  }
+  session_ = std::move(session);
+  return {};
 }
 
-Outcome ClickHouseSink::touch(std::stop_token stop) { return outcome_of(client_.query(statement("SELECT 1"), stop)); }
+Outcome ClickHouseSink::touch(std::stop_token stop) {
+  for (auto* server : servers())
+    if (auto outcome = outcome_of(server->query(statement("SELECT 1"), stop)); outcome.verdict != Verdict::ok) return outcome;
+  return {};
+}
 
 std::string ClickHouseSink::insert_statement(Target target) const {
   const auto& table = table_of(target == Target::rejected ? DataType::rejected : options_.type);
@@ -109,36 +128,32 @@ std::string ClickHouseSink::insert_statement(Target target) const {
 Outcome ClickHouseSink::insert(const RowBatch& batch, const Piece& piece, std::stop_token stop) {
   auto insert = statement(insert_statement(piece.target));
   insert.settings.insert(insert.settings.end(), insert_settings().begin(), insert_settings().end());
-  return outcome_of(client_.insert(insert, body_of(batch, piece), stop));
+  auto& client = piece.target == Target::cold && cold_ ? *cold_ : client_;
+  return outcome_of(client.insert(insert, body_of(batch, piece), stop));
 }
 
-std::string ClickHouseSink::from_all_tables(const std::string& select) const {
+std::vector<ClickHouseSink::Place> ClickHouseSink::data_tables() {
   const auto& table = table_of(options_.type);
-  std::vector<std::string> names{options_.database + "." + table.name};
-  if (table.expires && !options_.cold_database.empty()) names.push_back(options_.cold_database + "." + table.name);
-  if (options_.type != DataType::rejected) names.push_back(options_.database + "." + table_of(DataType::rejected).name);
-  std::vector<std::string> selects;
-  for (const auto& name : names) selects.push_back(fmt::format(fmt::runtime(select), fmt::arg("table", name)));
-  return fmt::format("{}", fmt::join(selects, " UNION ALL "));
+  std::vector<Place> places{{&client_, options_.database + "." + table.name}};
+  if (table.expires && !options_.cold_database.empty())
+    places.push_back({cold_ ? &*cold_ : &client_, options_.cold_database + "." + table.name});
+  return places;
 }
 
-std::vector<std::string> ClickHouseSink::data_tables() const {
-  const auto& table = table_of(options_.type);
-  std::vector<std::string> names{options_.database + "." + table.name};
-  if (table.expires && !options_.cold_database.empty()) names.push_back(options_.cold_database + "." + table.name);
-  return names;
+ClickHouseSink::Place ClickHouseSink::rejected_table() {
+  return {&client_, options_.database + "." + table_of(DataType::rejected).name};
 }
 
-Outcome ClickHouseSink::select(const std::string& table, const Content& content, const std::string& where, std::vector<Content::Found>& found,
+Outcome ClickHouseSink::select(const Place& place, const Content& content, const std::string& where, std::vector<Content::Found>& found,
                                std::stop_token stop) {
-  const auto answer = client_.query(statement(fmt::format("SELECT bus_stream, bus_sequence, bus_index, {} FROM {} WHERE {} FORMAT RowBinary",
-                                                          fmt::join(content.names, ", "), table, where)),
-                                    stop);
+  const auto answer = place.client->query(statement(fmt::format("SELECT bus_stream, bus_sequence, bus_index, {} FROM {} WHERE {} FORMAT RowBinary",
+                                                                fmt::join(content.names, ", "), place.table, where)),
+                                          stop);
   auto outcome = outcome_of(answer);
   if (outcome.verdict != Verdict::ok) return outcome;
   std::string_view rest = answer->body;
   while (auto row = content.take(rest)) found.push_back(std::move(*row));
-  if (!rest.empty()) return {Verdict::bad_data, "the rows of " + table + " are not understood"};
+  if (!rest.empty()) return {Verdict::bad_data, "the rows of " + place.table + " are not understood"};
   return outcome;
 }
 
@@ -148,10 +163,10 @@ ClickHouseSink::Present ClickHouseSink::read_back(RowBatch& batch, WallTime stre
   const Content rejected{table_of(DataType::rejected), true};
   std::vector<Content::Found> data_rows, rejected_rows;
   Present present;
-  for (const auto& table : data_tables())
-    if (present.outcome = select(table, data, where, data_rows, stop); present.outcome.verdict != Verdict::ok) return present;
+  for (const auto& place : data_tables())
+    if (present.outcome = select(place, data, where, data_rows, stop); present.outcome.verdict != Verdict::ok) return present;
   if (options_.type != DataType::rejected) {
-    present.outcome = select(options_.database + "." + table_of(DataType::rejected).name, rejected, where, rejected_rows, stop);
+    present.outcome = select(rejected_table(), rejected, where, rejected_rows, stop);
     if (present.outcome.verdict != Verdict::ok) return present;
   }
   auto occupation = occupation_of(batch, data, rejected, std::move(data_rows), std::move(rejected_rows));
@@ -173,8 +188,8 @@ ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, const R
     const auto where = by_storage ? fmt::format("origin = 'storage' AND data_type = '{}'", to_string(options_.type)) : rows.where(content);
     std::vector<Content::Found> found;
     // What has grown old since goes to the other table now.
-    for (const auto& name : by_storage ? std::vector{options_.database + "." + table.name} : data_tables())
-      if (present.outcome = select(name, content, where, found, stop); present.outcome.verdict != Verdict::ok) return present;
+    for (const auto& place : by_storage ? std::vector{rejected_table()} : data_tables())
+      if (present.outcome = select(place, content, where, found, stop); present.outcome.verdict != Verdict::ok) return present;
     for (const auto& row : found) rows.found(row, is_current);
     present.keys.insert(present.keys.end(), rows.keys().begin(), rows.keys().end());
   }
@@ -185,8 +200,8 @@ Outcome ClickHouseSink::count_at(WallTime stream, std::uint64_t sequence, std::s
   const Content content{table_of(options_.type), false};
   std::vector<Content::Found> found;
   Outcome outcome;
-  for (const auto& table : data_tables()) {
-    outcome = select(table, content, fmt::format("{} AND bus_sequence = {}", where_stream(stream), sequence), found, stop);
+  for (const auto& place : data_tables()) {
+    outcome = select(place, content, fmt::format("{} AND bus_sequence = {}", where_stream(stream), sequence), found, stop);
     if (outcome.verdict != Verdict::ok) return outcome;
   }
   rows = found.size();
@@ -194,13 +209,17 @@ Outcome ClickHouseSink::count_at(WallTime stream, std::uint64_t sequence, std::s
 }
 
 ClickHouseSink::Highest ClickHouseSink::highest_stored(WallTime stream, std::uint64_t floor, std::stop_token stop) {
-  const auto inner = from_all_tables(
-      fmt::format("SELECT max(bus_sequence) AS highest FROM {{table}} WHERE {} AND bus_sequence > {}", where_stream(stream), floor));
-  const auto answer = client_.query(statement(fmt::format("SELECT max(highest) FROM ({}) FORMAT TabSeparated", inner)), stop);
-  Highest highest{outcome_of(answer), floor};
-  if (highest.outcome.verdict != Verdict::ok) return highest;
-  const auto rows = mp::clickhouse::parse_tab_separated(answer->body);
-  if (!rows.empty()) highest.sequence = std::max(floor, number(rows.front().front()));
+  auto places = data_tables();
+  if (options_.type != DataType::rejected) places.push_back(rejected_table());
+  Highest highest{{}, floor};
+  for (const auto& [client, table] : places) {
+    const auto answer = client->query(
+        statement(fmt::format("SELECT max(bus_sequence) FROM {} WHERE {} AND bus_sequence > {} FORMAT TabSeparated", table, where_stream(stream), floor)), stop);
+    highest.outcome = outcome_of(answer);
+    if (highest.outcome.verdict != Verdict::ok) return highest;
+    const auto rows = mp::clickhouse::parse_tab_separated(answer->body);
+    if (!rows.empty()) highest.sequence = std::max(highest.sequence, number(rows.front().front()));
+  }
   return highest;
 }
 
@@ -215,17 +234,102 @@ std::optional<WallTime> ClickHouseSink::last_received(std::stop_token stop) {
   return wall_from_nanos(static_cast<std::int64_t>(nanos));
 }
 
-Result<void> apply_schema(Client& client, const std::vector<std::string>& statements, std::stop_token stop) {
-  const auto wanted = schema_tables(statements);
-  if (!wanted) return wanted.error();
-  std::optional<Error> refused;
-  for (const auto& sql : statements) {
+namespace {
+
+// The migrations that the hot database has a record of; none when it has no such table.
+Result<std::vector<RecordedMigration>> recorded_migrations(Client& client, const std::string& table, std::stop_token stop) {
+  const auto rows = client.rows({"SELECT version, name FROM " + table + " FINAL ORDER BY version FORMAT TabSeparated"}, stop);
+  if (!rows) return rows.error();
+  std::vector<RecordedMigration> recorded;
+  for (const auto& row : *rows)
+    if (row.size() == 2) recorded.push_back({static_cast<int>(number(row[0])), row[1]});
+  return recorded;
+}
+
+bool is_there(const std::vector<SchemaTable>& have, const std::string& database, const std::string& name) {
+  return std::ranges::any_of(have, [&](const SchemaTable& table) { return table.database == database && table.name == name; });
+}
+
+// One migration: of tables that are not there yet nothing has to be changed.
+Result<void> run_migration(Client& client, const Migration& migration, const std::vector<SchemaTable>& have, std::stop_token stop) {
+  for (const auto& sql : migration.statements) {
+    const auto [database, table] = altered_table(sql);
+    if (!is_there(have, database, table)) continue;
     const auto answer = client.query({sql}, stop);
     if (!answer) return answer.error();
     const auto verdict = verdict_of(answer->status, answer->code, answer->text);
     if (verdict == Verdict::retry) return Error{Errc::unavailable, "ClickHouse at " + client.address(), answer->text};
-    if (verdict != Verdict::ok && !refused) refused = answer->error("applying the schema to ClickHouse at " + client.address());
+    if (verdict != Verdict::ok)
+      return Error{Errc::conflict, fmt::format("migration {} ({}) of {}.{}", migration.number, migration.name, database, table),
+                   answer->error("ClickHouse at " + client.address()).text() + "; nothing is written until it can be done: mend the table, or give the user the right to ALTER"};
   }
+  return {};
+}
+
+std::string record_of(const std::string& table, const Migration& migration) {
+  return fmt::format("INSERT INTO {} (version, name, software) VALUES ({}, {}, {})", table, migration.number,
+                     mp::clickhouse::sql_text(migration.name), mp::clickhouse::sql_text(std::string("marketprism ") + kVersion));
+}
+
+// `*first`: the first refusal that is not passing.
+Result<void> carry_out(Client& client, const std::string& sql, std::optional<Error>& first, std::stop_token stop) {
+  const auto answer = client.query({sql}, stop);
+  if (!answer) return answer.error();
+  const auto verdict = verdict_of(answer->status, answer->code, answer->text);
+  if (verdict == Verdict::retry) return Error{Errc::unavailable, "ClickHouse at " + client.address(), answer->text};
+  if (verdict != Verdict::ok && !first) first = answer->error("applying the schema to ClickHouse at " + client.address());
+  return {};
+}
+
+}  // namespace
+
+Result<Schema> schema_for(std::string_view sql, const SchemaOptions& options) {
+  Schema schema;
+  auto statements = schema_statements(sql, options);
+  if (!statements) return statements.error();
+  schema.statements = std::move(*statements);
+  for (const auto& migration : migrations()) {
+    Migration fitted{migration.number, migration.name, {}};
+    for (const auto& each : migration.statements) {
+      auto own = schema_statements(each, options);
+      if (!own) return own.error();
+      fitted.statements.insert(fitted.statements.end(), own->begin(), own->end());
+    }
+    schema.migrations.push_back(std::move(fitted));
+  }
+  return schema;
+}
+
+Result<void> apply_schema(Client& client, const Schema& schema, std::stop_token stop) {
+  const auto wanted = schema_tables(schema.statements);
+  if (!wanted) return wanted.error();
+  const auto records = std::ranges::find(*wanted, kMigrationsTable, &SchemaTable::name);
+  MigrationPlan plan;
+  std::string table_of_records;
+  std::optional<Error> refused;
+  if (records != wanted->end() && !schema.migrations.empty()) {
+    table_of_records = records->database + "." + records->name;
+    const auto before = read_schema(client, *wanted, stop);
+    if (!before) return before.error();
+    std::vector<RecordedMigration> recorded;
+    if (is_there(*before, records->database, records->name)) {
+      auto read = recorded_migrations(client, table_of_records, stop);
+      if (!read) return read.error();
+      recorded = std::move(*read);
+    }
+    const bool has_tables = std::ranges::any_of(*before, [&](const SchemaTable& have) {
+      return have.name != kMigrationsTable && is_there(*wanted, have.database, have.name);
+    });
+    auto planned = plan_migrations(schema.migrations, has_tables, recorded);
+    if (!planned) return Error{planned.error().code, planned.error().where + " of ClickHouse at " + client.address(), planned.error().seen};
+    plan = std::move(*planned);
+    for (const auto* migration : plan.run)
+      if (auto done = run_migration(client, *migration, *before, stop); !done) return done;
+  }
+  for (const auto& sql : schema.statements)
+    if (auto done = carry_out(client, sql, refused, stop); !done) return done;
+  for (const auto* migration : plan.record)
+    if (auto done = carry_out(client, record_of(table_of_records, *migration), refused, stop); !done) return done;
   const auto have = read_schema(client, *wanted, stop);
   if (!have) return refused ? *refused : have.error();
   const auto differences = schema_differences(*wanted, *have);

@@ -5,15 +5,17 @@
 // Each process that serves the consumer begins a session of its own, and every statement asks for it to exist
 // (session_check). Its successor first makes the predecessor's session read-only, which waits until a running statement of it has
 // ended. What the predecessor sends later, after a sleep of any length, is refused: by the read-only session, or because the session has
-// ended meanwhile.
+// ended meanwhile. Where the cold database is on a server of its own, all of this holds for both.
 
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "clickhouse/client.hpp"
 #include "model/event.hpp"
+#include "sinks/clickhouse/migrations.hpp"
 #include "sinks/clickhouse/row_batch.hpp"
 #include "sinks/clickhouse/row_content.hpp"
 #include "sinks/clickhouse/schema.hpp"
@@ -26,6 +28,7 @@ struct SinkOptions {
   DataType type{};
   std::string database;
   std::string cold_database;  // "": none
+  std::optional<mp::clickhouse::ClientOptions> cold_client{};  // of the cold database; nothing: on the same server
 };
 
 struct Outcome {
@@ -75,21 +78,38 @@ class ClickHouseSink {
 
  private:
   std::string insert_statement(Target target) const;
-  // `select` once for each table that may hold rows of this consumer, the name in the place of {table}.
-  std::vector<std::string> data_tables() const;
+  // A table, and the server that has it.
+  struct Place {
+    mp::clickhouse::Client* client;
+    std::string table;
+  };
+  // All that may hold rows of this consumer, rejected ones aside.
+  std::vector<Place> data_tables();
+  Place rejected_table();
+  // Each server that rows go to, once.
+  std::vector<mp::clickhouse::Client*> servers();
   // Rows of a table with their contents; `ok` with the rows in `found`.
-  Outcome select(const std::string& table, const Content& content, const std::string& where, std::vector<Content::Found>& found, std::stop_token stop);
-  std::string from_all_tables(const std::string& select) const;
+  Outcome select(const Place& place, const Content& content, const std::string& where, std::vector<Content::Found>& found, std::stop_token stop);
   mp::clickhouse::Statement statement(std::string sql) const;
 
   const SinkOptions options_;
   std::string session_;
   mp::clickhouse::Client client_;
+  std::optional<mp::clickhouse::Client> cold_;
 };
 
-// Creates what is missing, then compares. Errc::conflict lists the differences; Errc::unavailable: not now.
-// A user who may not create but finds everything in place is fine.
-Result<void> apply_schema(mp::clickhouse::Client& client, const std::vector<std::string>& statements, std::stop_token stop = {});
+// The schema of a pair of databases: what creates it, and what brings an older one there.
+struct Schema {
+  std::vector<std::string> statements;  // schema_statements()
+  std::vector<Migration> migrations{};  // theirs with the same database names; none: nothing is migrated or recorded
+};
+// Of the schema file's text and migrations().
+Result<Schema> schema_for(std::string_view sql, const SchemaOptions& options);
+
+// Migrates what is there, creates what is missing, records it, then compares. Errc::conflict lists the differences, or says
+// that a newer version has been here; Errc::unavailable: not now. A user who may not create but finds everything in place
+// is fine.
+Result<void> apply_schema(mp::clickhouse::Client& client, const Schema& schema, std::stop_token stop = {});
 
 // The tables that are there, of the databases of `wanted`: for schema_differences().
 Result<std::vector<SchemaTable>> read_schema(mp::clickhouse::Client& client, const std::vector<SchemaTable>& wanted, std::stop_token stop = {});

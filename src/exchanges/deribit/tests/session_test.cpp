@@ -534,5 +534,39 @@ TEST(Session, ASavedStateGoesOnAsTheSessionWould) {
   EXPECT_EQ(events, whole.events);
 }
 
+TEST(Session, AnotherConfigurationIsTakenOverTheSocketThatThereIs) {
+  auto options = options_for();
+  options.conversing = true;
+  options.symbols = Selection{"BTC-PERPETUAL", "ETH-PERPETUAL"};
+  Script s(options);
+  s.begin(0s);
+  s.rest(kInstrumentsUrl, fixture("rest_instruments.json"), 100ms);
+  s.opened(1, kSocketUrl, 200ms);
+  s.tick(2s);
+  s.text(1, trade(100, 2100), 2100ms);
+  s.text(1, book_snapshot(10, 2200), 2200ms);
+
+  auto other = options;
+  other.symbols = Selection{"ETH-PERPETUAL"};
+  s.out.clear();
+  s.session->reconfigure(other, s.at(3s), s.out);
+  const auto gaps = only<Gap>(s.out.events);
+  EXPECT_FALSE(gaps.empty());
+  for (const auto& gap : gaps) {
+    EXPECT_EQ(gap.cause, GapCause::end);
+    EXPECT_EQ(gap.meta.instrument->instrument, "BTC-PERPETUAL");
+  }
+  EXPECT_TRUE(s.out.opens.empty());
+  s.text(1, trade(101, 3100), 3100ms);
+  EXPECT_TRUE(s.out.events.empty()) << "its series has ended";
+
+  s.out.clear();
+  s.session->reconfigure(options, s.at(4s), s.out);
+  s.rest(kInstrumentsUrl, fixture("rest_instruments.json"), 4100ms);
+  s.text(1, trade(200, 4200), 4200ms);
+  EXPECT_EQ(only<Trade>(s.out.events).size(), 1u);
+  EXPECT_TRUE(only<Gap>(s.out.events).empty()) << "it begins anew, without a hole where nobody listened";
+}
+
 }  // namespace
 }  // namespace mp::deribit

@@ -388,5 +388,41 @@ TEST(Endpoints, ByTheirWholePath) {
   EXPECT_EQ(query_value("https://x/y", "instId"), "");
 }
 
+TEST(OkxConversation, AnotherConfigurationIsTakenOverTheSocketsThatThereAre) {
+  Live s({"BTC-USDT-SWAP", "BTC-USDT"});
+  s.start();
+  s.open_all(200ms);
+  s.run(300ms, 3s);
+  s.confirm_all(3s);
+  s.text(s.connection_of("trades-all"), trade_frame(1, 3100), 3100ms);
+  const auto sockets = s.sockets.size();
+  const auto frames = s.frames.size();
+
+  auto other = options_for({"BTC-USDT-SWAP"});
+  std::erase(other.data_types, DataType::open_interest);
+  s.out.clear();
+  s.session->reconfigure(other, s.at(4s), s.out);
+  s.note();
+  std::vector<std::string> ended;
+  for (const auto& gap : only<Gap>(s.out.events)) {
+    EXPECT_EQ(gap.cause, GapCause::end);
+    ended.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type));
+  }
+  EXPECT_THAT(ended, testing::UnorderedElementsAre("BTC-USDT orderbook_delta", "BTC-USDT trade", "BTC-USDT-SWAP open_interest", "BTC-USDT orderbook"));
+  s.run(4500ms, 8s);
+  EXPECT_EQ(s.sockets.size(), sockets) << "nothing is opened anew";
+  std::string unsubscribed;
+  for (auto i = frames; i < s.frames.size(); ++i) {
+    EXPECT_EQ(s.frames[i].second.find(R"("op":"subscribe")"), std::string::npos) << s.frames[i].second;
+    unsubscribed += s.frames[i].second;
+  }
+  EXPECT_THAT(unsubscribed, testing::AllOf(HasSubstr(R"("instId":"BTC-USDT"})"), HasSubstr("open-interest")));
+  EXPECT_THAT(unsubscribed, testing::Not(HasSubstr(R"("channel":"trades-all","instId":"BTC-USDT-SWAP")")));
+  EXPECT_GT(s.asked("public/instruments?instType=SWAP"), 1u) << "the lists are read again at once";
+  s.text(s.connection_of("trades-all"), trade_frame(2, 8100), 8100ms);
+  EXPECT_EQ(only<Trade>(s.out.events).size(), 1u);
+  EXPECT_TRUE(only<Gap>(s.out.events).empty()) << "what stays goes on without a hole";
+}
+
 }  // namespace
 }  // namespace mp::okx

@@ -1,0 +1,104 @@
+// marketprism tier: from the hot to the cold database, once; and how far it is.
+#include <fmt/format.h>
+
+#include "app/cli.hpp"
+#include "app/commands.hpp"
+#include "config/files.hpp"
+#include "data-storage-service/src/storage.hpp"
+#include "data-storage-service/src/tiers.hpp"
+#include "net/http_client.hpp"
+#include "telemetry/logging.hpp"
+
+namespace mp::app {
+namespace {
+
+const std::string kExamples =
+    "  marketprism tier status\n"
+    "      what the storage service that runs says: lag, last verified day of each table, what is about to expire\n"
+    "  marketprism tier run --config services/data-storage-service/config/unified_storage_service.yaml\n"
+    "      one round without the service: copies what is missing of every settled day, verifies it, drops what is due\n";
+
+struct Options {
+  std::vector<std::string> files;
+  std::string database;
+  std::string health;
+};
+
+Result<storage::StorageOptions> read(const Options& options) {
+  std::vector<config::Flag> flags;
+  if (!options.database.empty()) flags.push_back({"clickhouse.database", options.database, "--database"});
+  if (!options.health.empty()) flags.push_back({"health.listen", options.health, "--health"});
+  auto root = storage::load_configuration(options.files, config::process_environment(), flags);
+  if (!root) return root.error();
+  config::Config config{std::move(*root), config::process_environment(), flags};
+  auto read = storage::read_options(config);
+  if (auto finished = config.finish(); !finished) return finished.error();
+  return read;
+}
+
+int run_once(storage::StorageOptions options) {
+  if (!storage::tiers_are_on(options)) return fail("tier run", "nothing moves: it needs live data, clickhouse.hot_ttl, a cold database and tiers.enabled");
+  const auto schema = storage::schema_of(options);
+  if (!schema) return fail("tier run", schema.error().text());
+  telemetry::Metrics metrics;
+  storage::Bus bus{options};
+  storage::Schema tables{options, *schema};
+  storage::TierMover mover{options, bus, tables, metrics};
+  const auto done = mover.run_once({});
+  if (!done) return fail("tier run", done.error().text());
+  fmt::print("{}\n", storage::tier_json(*done));
+  return done->conflicts.empty() && done->expiring.empty() ? 0 : 1;
+}
+
+// The part of /health: balanced braces from `"tiers":` on.
+std::string tiers_in(const std::string& health) {
+  const auto at = health.find("\"tiers\":{");
+  if (at == std::string::npos) return "";
+  const auto begin = at + 8;
+  int depth = 0;
+  for (auto end = begin; end < health.size(); ++end) {
+    if (health[end] == '{') ++depth;
+    if (health[end] == '}' && --depth == 0) return health.substr(begin, end + 1 - begin);
+  }
+  return "";
+}
+
+int show(const storage::StorageOptions& options) {
+  const auto answer = net::HttpClient().request({.url = "http://" + options.health_listen + "/health"});
+  if (!answer) return fail("tier status", answer.error().text() + "; does storage run? --health names its address");
+  const auto tiers = tiers_in(answer->body);
+  if (tiers.empty()) return fail("tier status", "the storage service at " + options.health_listen + " moves nothing: tiers are off, or its data does not expire");
+  fmt::print("{}\n", tiers);
+  return tiers.find("\"expiring\":[]") == std::string::npos || tiers.find("\"conflicts\":[]") == std::string::npos ? 1 : 0;
+}
+
+}  // namespace
+
+int run_tier(int argc, char** argv) {
+  auto cli = make_cli("tier", "Days that move from the hot to the cold database. The storage service does it by itself.", kExamples);
+  cli->require_subcommand(1);
+  Options options;
+  auto* run_command = cli->add_subcommand("run", "one round; exit status 1 when a day could not be verified in time or differs");
+  auto* status_command = cli->add_subcommand("status", "what the storage service says, as JSON; exit status 1 when something is wrong");
+  for (auto* command : {run_command, status_command}) {
+    command->add_option("--config", options.files, "configuration of the storage service; repeatable");
+    command->add_option("--database", options.database, "the hot database (CLICKHOUSE_DB)");
+  }
+  status_command->add_option("--health", options.health, "ADDRESS:PORT of storage's /health");
+  if (const auto status = parse_cli(*cli, argc, argv)) return *status;
+  auto read_options = read(options);
+  if (!read_options) {
+    fail("tier", read_options.error().text());
+    return 2;
+  }
+  if (status_command->parsed()) return show(*read_options);
+  auto logging = read_options->logging;
+  logging.part = "tier";
+  logging.standard_output = false;
+  if (const auto started = telemetry::start_logging(logging); !started) return fail("tier", started.error().text());
+  const int status = run_once(std::move(*read_options));
+  telemetry::stop_logging();
+  return status;
+}
+
+}  // namespace mp::app
