@@ -118,8 +118,8 @@ Result<void> Collector::start() {
   } else {
     if (auto opened = lanes_.open_live(); !opened) return opened.error();
     last_connection_ = lanes_.live_journal().highest_connection();
+    configure_sources();  // before there are drivers: what sessions wish for is for their beginning to say
     for (const auto& source : options_.sources) add_driver(source.source);
-    configure_sources();
     for (const auto& source : options_.sources)
       if (auto added = lanes_.live().router().add(source.source); !added) return added.error();
     lanes_.live().add(control_record(RecordKind::start));
