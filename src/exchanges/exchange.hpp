@@ -20,6 +20,8 @@ struct Exchange {
   std::vector<std::vector<DataType>> data_types;
   // For each market what `marketprism probe` tries: together these symbols have every data type.
   std::vector<std::vector<std::string>> probe_symbols;
+  // For each market where it is talked to, without ws_base and rest_base: websocket, REST. "wss://host:port".
+  std::vector<std::vector<std::string>> addresses;
   std::function<std::unique_ptr<Session>(const SessionOptions&)> make_session;
   // Whose address is this? The market, or nothing when the url is not this venue's. Used for captures.
   std::function<std::optional<std::string>(std::string_view url)> market_of_url;

@@ -497,22 +497,19 @@ class Examination {
 
   // ---- venues ----
 
-  // The addresses that a source's session asks for first, one for each host.
-  static std::vector<std::string> addresses_of(const SessionOptions& session, Instant now) {
+  // The venue's own, or those that the configuration has in their place; one for each host.
+  static std::vector<std::string> addresses_of(const SessionOptions& session) {
     const auto exchange = find_exchange(session.source.exchange);
     if (!exchange) return {};
-    Outbox out;
-    (*exchange)->make_session(session)->begin(now, out);
+    const auto& markets = (*exchange)->markets;
+    const auto market = std::find(markets.begin(), markets.end(), session.source.market);
+    if (market == markets.end()) return {};
     std::set<std::string> bases;
-    const auto add = [&](const std::string& text) {
-      auto url = net::parse_url(text);
-      if (!url) return;
-      bases.insert(fmt::format("{}://{}:{}/", url->is_secure() ? "https" : "http", url->host, url->port));
-    };
-    for (const auto& open : out.opens) add(open.url);
-    for (const auto& request : out.requests) add(request.url);
-    for (const auto* base : {&session.ws_base, &session.rest_base})
-      if (!base->empty()) add(*base + "/");
+    for (const auto& address : (*exchange)->addresses[static_cast<std::size_t>(market - markets.begin())]) {
+      const auto& other = address.starts_with("ws") ? session.ws_base : session.rest_base;
+      const auto url = net::parse_url((other.empty() ? address : other) + "/");
+      if (url) bases.insert(fmt::format("{}://{}:{}/", url->is_secure() ? "https" : "http", url->host, url->port));
+    }
     return {bases.begin(), bases.end()};
   }
 
@@ -522,7 +519,7 @@ class Examination {
     std::set<std::string> done;
     for (const auto& session : t_.collector.sources) {
       const auto proxy = t_.collector.proxies.find(session.source);
-      for (const auto& address : addresses_of(session, o_.machine.now())) {
+      for (const auto& address : addresses_of(session)) {
         const auto host = net::parse_url(address)->host;
         const bool is_here = is_local(host);
         if (o_.offline && !is_here) {

@@ -313,6 +313,9 @@ Exchange make_binance() {
                          {std::begin(binance::kDerivativesTypes), std::end(binance::kDerivativesTypes)}},
           // The perpetual has all.
           .probe_symbols = {{"BTCUSDT"}, {"BTCUSDT"}},
+          .addresses = {{std::string(binance::facts(binance::Market::spot).ws_base), std::string(binance::facts(binance::Market::spot).rest_base)},
+                        {std::string(binance::facts(binance::Market::derivatives).ws_base),
+                         std::string(binance::facts(binance::Market::derivatives).rest_base)}},
           .make_session = [](const SessionOptions& options) -> std::unique_ptr<Session> {
             const auto market = binance::market_from(options.source.market);
             if (!market) return nullptr;

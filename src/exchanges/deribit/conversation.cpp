@@ -16,8 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 using Patience = SubscribedSockets::Patience;
 
-constexpr const char* kWebSocketBase = "wss://www.deribit.com";
-constexpr const char* kRestBase = "https://www.deribit.com";
 
 constexpr auto kInstrumentsEvery = 6h;
 constexpr auto kListAfterNews = 60s;

@@ -17,6 +17,10 @@
 
 namespace mp::deribit {
 
+// The venue's own addresses.
+inline constexpr const char* kWebSocketBase = "wss://www.deribit.com";
+inline constexpr const char* kRestBase = "https://www.deribit.com";
+
 class Conversation {
  public:
   using Index = Catalogue::Index;

@@ -273,6 +273,7 @@ Exchange make_deribit() {
           .data_types = {{DataType::orderbook, DataType::orderbook_delta, DataType::trade, DataType::funding_rate,
                           DataType::open_interest, DataType::liquidation, DataType::volatility_index}},
           .probe_symbols = {{"BTC-PERPETUAL", "ETH-PERPETUAL"}},
+          .addresses = {{deribit::kWebSocketBase, deribit::kRestBase}},
           .make_session = [](const SessionOptions& options) -> std::unique_ptr<Session> {
             if (!options.source.market.empty()) return nullptr;
             return std::make_unique<deribit::DeribitSession>(options);

@@ -16,8 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 using Patience = SubscribedSockets::Patience;
 
-constexpr std::string_view kWsBase = "wss://ws.okx.com:8443";
-constexpr std::string_view kRestBase = "https://openapi.okx.com";
 
 // Books have a keep-alive every 60 s; open interest comes every 3 s, funding every 30 to 90 s. Trades of an option may
 // not come for days, liquidations and changes of the instruments list neither. (A wrong name or path is refused by the

@@ -18,6 +18,10 @@
 
 namespace mp::okx {
 
+// The venue's own addresses.
+inline constexpr std::string_view kWsBase = "wss://ws.okx.com:8443";
+inline constexpr std::string_view kRestBase = "https://openapi.okx.com";
+
 class Conversation {
  public:
   using Index = Catalogue::Index;

@@ -291,6 +291,7 @@ Exchange make_okx() {
           .data_types = {{std::begin(okx::kDescribed), std::end(okx::kDescribed)}},
           // The perpetual has all but what only spot has.
           .probe_symbols = {{"BTC-USDT-SWAP"}},
+          .addresses = {{std::string(okx::kWsBase), std::string(okx::kRestBase)}},
           .make_session = [](const SessionOptions& options) -> std::unique_ptr<Session> {
             if (!options.source.market.empty()) return nullptr;
             return std::make_unique<okx::OkxSession>(options);

@@ -46,6 +46,35 @@ TEST(Registry, EverySessionWantsToBeWokenWhenItBeginsAgain) {
   }
 }
 
+// doctor tries what stands there; whether that is all shows in what a session asks for.
+TEST(Registry, TheAddressesAreTheVenuesOwn) {
+  const Instant now{wall_from_nanos(1'790'000'000'000'000'000), MonoTime{} + std::chrono::hours(1000)};
+  for (const auto& exchange : exchanges()) {
+    ASSERT_EQ(exchange.addresses.size(), exchange.markets.size()) << exchange.name;
+    for (std::size_t i = 0; i < exchange.markets.size(); ++i) {
+      for (const auto& address : exchange.addresses[i]) {
+        EXPECT_TRUE(address.starts_with("wss://") || address.starts_with("https://")) << address;
+        EXPECT_EQ(source_of_url(address + "/"), (Source{exchange.name, exchange.markets[i]})) << address;
+      }
+      SessionOptions options;
+      options.source = {exchange.name, exchange.markets[i]};
+      options.symbols = exchange.probe_symbols[i];
+      options.data_types = exchange.data_types[i];
+      Outbox out;
+      exchange.make_session(options)->begin(now, out);
+      std::vector<std::string> asked;
+      for (const auto& request : out.requests) asked.push_back(request.url);
+      for (const auto& open : out.opens) asked.push_back(open.url);
+      EXPECT_FALSE(asked.empty()) << options.source.text();
+      for (const auto& url : asked) {
+        const bool is_known =
+            std::ranges::any_of(exchange.addresses[i], [&](const auto& address) { return url.starts_with(address + "/"); });
+        EXPECT_TRUE(is_known) << url;
+      }
+    }
+  }
+}
+
 TEST(Registry, AVenueIsFoundByItsNameAndANearOneIsNamed) {
   ASSERT_TRUE(find_exchange("binance"));
   EXPECT_EQ((*find_exchange("binance"))->name, "binance");
