@@ -342,11 +342,9 @@ Result<LiquidationRow> read_liquidation(od::object& object, std::vector<UnknownF
   return out;
 }
 
-using Unreadable = std::vector<std::pair<Error, std::string_view>>;
-
-// A row's text, for the reject; what cannot be got at is no JSON.
-template <class Row>
-Result<void> keep(Result<Row> row, od::object& object, std::vector<Row>& out, Unreadable& unreadable) {
+// A row's text, for the reject; what cannot be got at is no JSON. `object`: what it was read from, an array or an object.
+template <class Row, class Json>
+Result<void> keep(Result<Row> row, Json& object, std::vector<Row>& out, Unreadable& unreadable) {
   if (row) {
     out.push_back(std::move(*row));
     return {};
@@ -406,6 +404,26 @@ Result<TickerRow> read_ticker(od::object& object, std::vector<UnknownField>& unk
   if (!done) return done.error();
   if (out.inst_id.empty()) return missing("tickers", "instId");
   return out;
+}
+
+// ["1790000000000","1.25"]
+Result<RatioRow> read_ratio(od::array& parts) {
+  std::optional<WallTime> time;
+  std::optional<Decimal> ratio;
+  std::size_t count = 0;
+  Fields fields("ratio");
+  for (auto part : parts) {
+    od::value value;
+    if (auto error = part.get(value)) return json_error(error, "ratio");
+    if (count == 0) time = fields.time(value, "ts");
+    if (count == 1) ratio = fields.not_negative(value, "ratio");
+    ++count;
+  }
+  if (fields.failure()) return *fields.failure();
+  if (count != 2) return Error{Errc::bad_value, "ratio", std::to_string(count) + " elements instead of 2"};
+  if (!time) return missing("ratio", "ts");
+  if (!ratio) return missing("ratio", "ratio");
+  return RatioRow{*time, Ratio{*ratio}};
 }
 
 Result<InstrumentRow> read_instrument(od::object& object, std::vector<UnknownField>& unknown) {
@@ -493,28 +511,14 @@ Result<void> read_instruments(od::array& list, InstrumentList& out, std::vector<
   return {};
 }
 
-// Every object of a list to `read`, whose row is kept.
+// Every object of a list to `read`. A row that cannot be read does not take those beside it with it.
 template <class Row>
-Result<void> read_rows(od::array& list, const char* where, std::vector<Row>& out, std::vector<UnknownField>& unknown,
-                       Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
+Result<void> read_rows(od::array& list, const char* where, std::vector<Row>& out, Unreadable& unreadable,
+                       std::vector<UnknownField>& unknown, Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
   for (auto item : list) {
     od::object object;
     if (auto error = item.get_object().get(object)) return json_error(error, where);
-    auto row = read(object, unknown);
-    if (!row) return row.error();
-    out.push_back(std::move(*row));
-  }
-  return {};
-}
-
-// The same, but a row that cannot be read does not take those beside it with it.
-template <class Row>
-Result<void> read_rows_apart(od::array& list, const char* where, Frame& frame, std::vector<Row>& out,
-                             Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
-  for (auto item : list) {
-    od::object object;
-    if (auto error = item.get_object().get(object)) return json_error(error, where);
-    if (auto done = keep(read(object, frame.unknown_fields), object, out, frame.unreadable); !done) return done;
+    if (auto done = keep(read(object, unknown), object, out, unreadable); !done) return done;
   }
   return {};
 }
@@ -602,10 +606,9 @@ class FramePass {
     if (auto error = value.get_array().get(list)) return json_error(error, "data");
     switch (kind) {
       case Frame::Kind::book: return book(list);
-      case Frame::Kind::trades: return read_rows_apart(list, "trades", frame_, frame_.trades, read_trade);
-      case Frame::Kind::funding: return read_rows_apart(list, "funding-rate", frame_, frame_.funding, read_funding);
-      case Frame::Kind::open_interest:
-        return read_rows_apart(list, "open-interest", frame_, frame_.open_interest, read_open_interest);
+      case Frame::Kind::trades: return rows(list, "trades", frame_.trades, read_trade);
+      case Frame::Kind::funding: return rows(list, "funding-rate", frame_.funding, read_funding);
+      case Frame::Kind::open_interest: return rows(list, "open-interest", frame_.open_interest, read_open_interest);
       case Frame::Kind::liquidations:
         for (auto item : list) {
           od::object object;
@@ -623,6 +626,12 @@ class FramePass {
       case Frame::Kind::unmapped: return {};
     }
     return {};
+  }
+
+  template <class Row>
+  Result<void> rows(od::array& list, const char* where, std::vector<Row>& out,
+                    Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
+    return read_rows(list, where, out, frame_.unreadable, frame_.unknown_fields, read);
   }
 
   // One book per frame: the ids of a second one could not be told from the first one's.
@@ -697,18 +706,19 @@ struct Decoder::Impl {
   od::parser parser;
   Frame frame;
   std::vector<UnknownField> unknown;
+  Unreadable unreadable;  // rows of the last REST answer
 
   // {"code":"0","msg":"","data":[…]}: the list to `read`. A refusal is told with the venue's words.
   template <class Read>
   Result<void> reply(std::string_view padded, const char* where, Read read) {
     unknown.clear();
+    unreadable.clear();
     od::document document;
     if (auto error = parser.iterate(padded_view(padded)).get(document)) return json_error(error, where);
     od::object object;
     if (auto error = document.get_object().get(object)) return json_error(error, where);
     std::string_view code, message;
     bool has_data = false;
-    std::optional<Error> unreadable;
     Fields fields(where);
     const auto done = fields.each(object, kUnusedOfReply, unknown, [&](std::string_view key, od::value& value) {
       if (key == "code") return code = fields.text(value, key), true;
@@ -736,9 +746,18 @@ struct Decoder::Impl {
                                 Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
     std::vector<Row> out;
     const auto done =
-        reply(padded, where, [&](od::array& list) { return read_rows(list, where, out, unknown, read); });
+        reply(padded, where, [&](od::array& list) { return read_rows(list, where, out, unreadable, unknown, read); });
     if (!done) return done.error();
-    return out;
+    return whole_or_refused(std::move(out));
+  }
+
+  // An answer none of whose rows can be read is refused whole.
+  template <class Row>
+  Result<std::vector<Row>> whole_or_refused(std::vector<Row> out) {
+    if (!out.empty() || unreadable.empty()) return out;
+    const auto why = unreadable.front().first;
+    unreadable.clear();
+    return why;
   }
 };
 
@@ -821,27 +840,14 @@ Result<std::vector<RatioRow>> Decoder::ratios(std::string_view padded) {
     for (auto item : list) {
       od::array parts;
       if (auto error = item.get_array().get(parts)) return json_error(error, "ratio");
-      std::optional<WallTime> time;
-      std::optional<Decimal> ratio;
-      std::size_t count = 0;
-      for (auto part : parts) {
-        od::value value;
-        if (auto error = part.get(value)) return json_error(error, "ratio");
-        Fields own("ratio");
-        if (count == 0) time = own.time(value, "ts");
-        if (count == 1) ratio = own.not_negative(value, "ratio");
-        if (own.failure()) return *own.failure();
-        ++count;
-      }
-      if (count != 2) return Error{Errc::bad_value, "ratio", std::to_string(count) + " elements instead of 2"};
-      if (!time) return missing("ratio", "ts");
-      if (!ratio) return missing("ratio", "ratio");
-      out.push_back({*time, Ratio{*ratio}});
+      if (auto kept = keep(read_ratio(parts), parts, out, impl_->unreadable); !kept) return kept;
     }
     return {};
   });
   if (!done) return done.error();
-  return out;
+  return impl_->whole_or_refused(std::move(out));
 }
+
+const Unreadable& Decoder::unreadable_rows() const { return impl_->unreadable; }
 
 }  // namespace mp::okx

@@ -119,6 +119,9 @@ struct UnknownField {
   std::string_view name;
 };
 
+// Rows that could not be read beside ones that could: why, and their text. Where none could, all is refused.
+using Unreadable = std::vector<std::pair<Error, std::string_view>>;
+
 struct Frame {
   enum class Kind {
     pong,          // the answer to our "ping": no JSON
@@ -149,8 +152,7 @@ struct Frame {
   std::vector<OpenInterestRow> open_interest;
   std::vector<LiquidationRow> liquidations;
   InstrumentList instruments;
-  // Rows that could not be read beside ones that could: why, and their text. (Where none could, the frame is refused.)
-  std::vector<std::pair<Error, std::string_view>> unreadable;
+  Unreadable unreadable;
   std::vector<UnknownField> unknown_fields;
 };
 
@@ -175,6 +177,8 @@ class Decoder {
   Result<std::vector<TickerRow>> tickers(std::string_view padded);
   // Fields that the last call met and does not know.
   const std::vector<UnknownField>& unknown_fields() const;
+  // Of the last REST answer that was read.
+  const Unreadable& unreadable_rows() const;
 
  private:
   struct Impl;

@@ -37,6 +37,20 @@ bool can_have(MarketType kind, DataType type) {
   return false;
 }
 
+DataType type_of(Endpoint endpoint) {
+  switch (endpoint) {
+    case Endpoint::instruments:
+    case Endpoint::tickers: return DataType::instrument;
+    case Endpoint::books: return DataType::orderbook_delta;
+    case Endpoint::funding_rate:
+    case Endpoint::funding_rate_history: return DataType::funding_rate;
+    case Endpoint::open_interest: return DataType::open_interest;
+    case Endpoint::all_account_ratio: return DataType::lsr_all_account;
+    case Endpoint::top_position_ratio: return DataType::lsr_top_position;
+  }
+  return DataType::instrument;
+}
+
 class OkxSession final : public Session {
  public:
   explicit OkxSession(const SessionOptions& options) : source_(options.source), publisher_(options) {
@@ -221,6 +235,9 @@ class OkxSession final : public Session {
       case Endpoint::all_account_ratio: usable = ratios(DataType::lsr_all_account, reply, from, events); break;
       case Endpoint::top_position_ratio: usable = ratios(DataType::lsr_top_position, reply, from, events); break;
     }
+    // An answer that is not usable has been refused whole.
+    for (const auto& [why, text] : usable ? decoder_.unreadable_rows() : Unreadable{})
+      publisher_.reports().reject(nullptr, type_of(endpoint), why.text(), text, now.wall, events);
     note_unknown(decoder_.unknown_fields());
     if (conversation_) conversation_->answered(reply.url, usable, "unreadable answer", now, out);
   }

@@ -335,6 +335,31 @@ TEST(Ratios, TheThreeEndpointsAreNotConfused) {
   EXPECT_TRUE(script.all.empty()) << "accounts of top traders, and accounts of a coin: not what we carry";
 }
 
+TEST(Ratios, ABadRowIsARejectAndThoseBesideItAreTold) {
+  Script script(options_for());
+  script.lists(0s);
+  script.rest(kAccountRatioUrl,
+              R"({"code":"0","msg":"","data":[["1790000600000","1.5"],["1790000300000",{"a":[1]}],["1790000000000","1.4"]]})",
+              1s);
+  const auto rows = only<LsrAllAccount>(script.all);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1].long_short_ratio.value.text(), "1.5");
+  auto rejects = only<Rejected>(script.all);
+  ASSERT_EQ(rejects.size(), 1u);
+  EXPECT_EQ(rejects[0].raw, R"(["1790000300000",{"a":[1]}])");
+  EXPECT_EQ(rejects[0].data_type, DataType::lsr_all_account);
+  script.rest(kRest + "public/funding-rate-history?instId=BTC-USDT-SWAP",
+              R"({"code":"0","msg":"","data":[{"instId":"BTC-USDT-SWAP","fundingTime":"soon","realizedRate":"0.1"},)"
+              R"({"instId":"BTC-USDT-SWAP","fundingTime":"1789999200000","realizedRate":"0.0001"}]})",
+              2s);
+  EXPECT_EQ(only<FundingRate>(script.all).size(), 1u);
+  EXPECT_EQ(only<Rejected>(script.all).size(), 2u);
+  script.rest(kAccountRatioUrl, R"({"code":"0","msg":"","data":[["soon","1.5"]]})", 3s);
+  rejects = only<Rejected>(script.all);
+  ASSERT_EQ(rejects.size(), 3u);
+  EXPECT_EQ(rejects[2].raw, R"({"code":"0","msg":"","data":[["soon","1.5"]]})") << "none can be read: told whole, once";
+}
+
 TEST(Ratios, RowsAreToldOldestFirstAndOnce) {
   Playing script;
   script.rest(kPositionRatioUrl, fixture("rest_ratio.json"), 1ms);
