@@ -162,16 +162,17 @@ void CollectorMetrics::update(const EventCounts& events, const IngestCounters& i
           counters.duplicates);
     raise("marketprism_collector_resyncs_total", "Book snapshots asked for again", labels, counters.resyncs);
     const auto& audits = counters.audits;
-    const auto by_verdict = [&](const char* name, const char* help, const char* verdict, std::uint64_t total) {
+    for (const auto& [verdict, total] : {std::pair{"agrees", audits.agreed}, {"differs", audits.differed},
+                                         {"undecided", audits.undecided}}) {
       auto with_verdict = labels;
       with_verdict["verdict"] = verdict;
-      raise(name, help, with_verdict, total);
-    };
-    for (const auto& [verdict, total] : {std::pair{"agrees", audits.agreed}, {"differs", audits.differed},
-                                         {"undecided", audits.undecided}})
-      by_verdict("marketprism_collector_book_audits_total", "Books held against the venue's REST answer", verdict, total);
-    for (const auto& [verdict, total] : {std::pair{"same", audits.levels_same}, {"different", audits.levels_different}})
-      by_verdict("marketprism_collector_book_audit_levels_total", "Levels compared in those audits", verdict, total);
+      raise("marketprism_collector_book_audits_total", "Books held against the venue's REST answer", with_verdict, total);
+    }
+    for (const auto& [verdict, total] : {std::pair{"same", audits.levels_same}, {"different", audits.levels_different}}) {
+      auto with_verdict = labels;
+      with_verdict["verdict"] = verdict;
+      raise("marketprism_collector_book_audit_levels_total", "Levels compared in those audits", with_verdict, total);
+    }
     for (const auto& [channel, count] : counters.unmapped) {
       auto with_channel = labels;
       with_channel["channel"] = channel;
