@@ -89,8 +89,10 @@ class Samples:
             quarter = len(values) // 4
             before = statistics.median(values[quarter:2 * quarter])
             after = statistics.median(values[-quarter:])
+            half = values[len(values) // 2:]
+            slope = statistics.linear_regression(range(len(half)), half).slope * 3600 / SAMPLE_SECONDS
             print(f"{part}: {before / 2**20:.1f} MB in the second quarter, {after / 2**20:.1f} MB in the last,"
-                  f" at most {max(values) / 2**20:.1f}")
+                  f" at most {max(values) / 2**20:.1f}; {slope / 2**20:+.0f} MB an hour over the last half")
             if after > before * GROWTH_FACTOR + GROWTH_BYTES:
                 found.append(f"the memory of {part} grows")
         return found
@@ -175,6 +177,9 @@ def main():
     for problem in problems:
         print("FAILED", problem)
     if problems:
+        # A machine that is too busy for the simulation makes it silent for seconds: connections end, and that is a loss.
+        with open(os.path.join(data, "logs", "sim.log")) as log:
+            print("sim.log ends:", *log.read().splitlines()[-3:], sep="\n  ")
         print("kept:", data)
     else:
         shutil.rmtree(folder)
