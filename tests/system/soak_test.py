@@ -89,10 +89,8 @@ class Samples:
             quarter = len(values) // 4
             before = statistics.median(values[quarter:2 * quarter])
             after = statistics.median(values[-quarter:])
-            half = values[len(values) // 2:]
-            slope = statistics.linear_regression(range(len(half)), half).slope * 3600 / SAMPLE_SECONDS
             print(f"{part}: {before / 2**20:.1f} MB in the second quarter, {after / 2**20:.1f} MB in the last,"
-                  f" at most {max(values) / 2**20:.1f}; {slope / 2**20:+.0f} MB an hour over the last half")
+                  f" at most {max(values) / 2**20:.1f}")
             if after > before * GROWTH_FACTOR + GROWTH_BYTES:
                 found.append(f"the memory of {part} grows")
         return found
