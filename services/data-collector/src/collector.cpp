@@ -214,6 +214,7 @@ void Collector::reload() {
     source.rest_base = old->rest_base;
     source.credentials = old->credentials;
     source.extra = old->extra;
+    source.book_audit = old->book_audit;
     if (published_options(*old) != published_options(source))
       log::info("what is collected of a source changes", {{"source", source.source.text()}});
   }

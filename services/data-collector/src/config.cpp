@@ -189,6 +189,7 @@ std::vector<std::string> keys_that_need_a_restart(const Settings& before, const 
     add("ws_base", old->ws_base != source.ws_base);
     add("rest_base", old->rest_base != source.rest_base);
     add("extra", old->extra != source.extra);
+    add("book_audit", old->book_audit != source.book_audit);
     add("credentials", old->credentials != source.credentials);
     add("proxy", before.options.proxies.at(source.source) != now.options.proxies.at(source.source));
   }
