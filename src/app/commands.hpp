@@ -9,6 +9,7 @@ int run_collector(int argc, char** argv);
 int run_config(int argc, char** argv);
 int run_doctor(int argc, char** argv);
 int run_export(int argc, char** argv);
+int run_exchanges(int argc, char** argv);
 int run_journal(int argc, char** argv);
 int run_normalize(int argc, char** argv);
 int run_probe(int argc, char** argv);

@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"collector", "journals what venues send, decodes it, publishes events", mp::app::run_collector},
     {"config", "what is in effect and where it comes from; check files; reload", mp::app::run_config},
     {"doctor", "what is wrong with an installation, and what mends it", mp::app::run_doctor},
+    {"exchanges", "what can be collected: exchanges, markets, data types", mp::app::run_exchanges},
     {"export", "rows of a time range to Parquet, CSV or JSON lines", mp::app::run_export},
     {"journal", "list, print, verify and convert raw captures", mp::app::run_journal},
     {"normalize", "captured raw messages in, normalised events out (JSON lines)", mp::app::run_normalize},
