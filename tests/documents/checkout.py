@@ -36,11 +36,29 @@ class Checkout:
         for path in self.root.glob("services/**/*"):
             if path.suffix in (".yaml", ".yml", ".conf") and path.is_file():
                 path.write_text(guide.with_ports(path.read_text(), self.ports))
+        self.tell_where_it_listens()
         self.collect_from_the_simulator(self.root / "services/data-collector/config/collector/collector.yaml")
         self.log = open(self.root / "sim.log", "w")
         self.sim = subprocess.Popen([program, "sim", "--listen", f"127.0.0.1:{self.sim_port}", "--exchange", "binance", "--rate", "500"],
                                     stdout=self.log, stderr=self.log)
         wait_for("the simulated exchange", lambda: http(f"http://127.0.0.1:{self.sim_port}/api/v3/ping")[0] == 200, 30)
+
+    def tell_where_it_listens(self):
+        """As `marketprism up` does for status, doctor and query."""
+        run = self.root / "data" / "run"
+        run.mkdir(parents=True)
+        text = """data_source: live
+database: marketprism_hot
+clickhouse: http://127.0.0.1:8123
+nats: nats://127.0.0.1:4222
+nats_http: http://127.0.0.1:8222
+storage_health: 127.0.0.1:8085
+storage_metrics: 127.0.0.1:9094
+collector_health: 127.0.0.1:8086
+collector_metrics: 127.0.0.1:9093
+"""
+        (run / "addresses.yaml").write_text(guide.with_ports(text, self.ports) +
+                                            f"collector_config: {self.root}/services/data-collector/config/collector/collector.yaml\n")
 
     def collect_from_the_simulator(self, path):
         at = f"127.0.0.1:{self.sim_port}"
