@@ -3,6 +3,19 @@
 
 CREATE DATABASE IF NOT EXISTS marketprism_hot;
 
+-- The numbered changes that this database has been through (src/sinks/clickhouse/migrations.cpp): the storage service
+-- brings the tables of an older version to this file's, forward only, and refuses what a newer version has made.
+CREATE TABLE IF NOT EXISTS marketprism_hot.schema_migrations
+(
+    version        UInt32,
+    name           String,
+    applied_at     DateTime64(3, 'UTC') DEFAULT now64(3),
+    software       String
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY version
+SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1;
+
 -- Conflated pictures of the top of a book.
 CREATE TABLE IF NOT EXISTS marketprism_hot.orderbooks
 (
