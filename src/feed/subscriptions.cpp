@@ -534,6 +534,10 @@ void SubscribedSockets::watch(Instant now, Outbox& out) {
   for (const auto& finding : findings_) {
     auto* socket = socket_of_stream(finding.stream);
     if (!socket || socket->connection == 0) continue;
+    // One reason is enough to end a connection, and one line to tell it.
+    const bool ended = std::ranges::any_of(
+        out.closes, [&](const CloseSocket& each) { return each.connection == socket->connection; });
+    if (ended) continue;
     const auto detail = fmt::format("stream={} seconds={}", streams_[finding.stream].name, finding.lasted.count());
     if (finding.trouble == Trouble::no_answer) {
       notice(out, Notice::Level::warning, "no answer to a subscription; reconnecting", detail);

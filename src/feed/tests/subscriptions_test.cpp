@@ -471,6 +471,15 @@ TEST(SubscribedSockets, AConnectionOfSuchStreamsThatBringsNothingAtAllIsMadeAnew
   EXPECT_EQ(ends_at(), 1202s) << "it had data, so the patience begins anew";
 }
 
+TEST(SubscribedSockets, AConnectionThatEndsIsToldOnceHoweverManyStreamsItCarried) {
+  Venue v;
+  for (const auto* name : {"a", "b", "c"}) v.want(name);
+  v.opened(1, 0s);
+  v.tick(10s);
+  EXPECT_EQ(v.out.closes.size(), 1u);
+  EXPECT_THAT(v.notices(), ElementsAre(HasSubstr("no answer to a subscription; reconnecting | stream=a seconds=10")));
+}
+
 TEST(SubscribedSockets, ASubscriptionWithoutAnswerEndsTheConnection) {
   Venue v;
   v.want("a");
