@@ -62,7 +62,7 @@ TEST(CollectorConfig, TheGuidesVariablesAreRead) {
   EXPECT_EQ(bus.stream, "MINE");
   EXPECT_EQ(bus.user, "me");
   EXPECT_EQ(bus.password, "pw");
-  EXPECT_EQ(settings->log.level, "WARNING");
+  EXPECT_EQ(settings->logging.level, log::Level::warn);
   const auto refused = with({{"COLLECTOR_MODE", "service"}});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().text(), HasSubstr("COLLECTOR_MODE: mode: expected one of launcher"));
