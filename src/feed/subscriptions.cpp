@@ -146,7 +146,8 @@ SubscribedSockets::Member* SubscribedSockets::member_of(Socket& socket, StreamId
 
 StreamState SubscribedSockets::state(StreamId stream) const {
   const auto state = ledger_.state(stream);
-  if (state != StreamState::live || !limits_.confirms_anything || ledger_.has_data(stream)) return state;
+  const bool has_a_rate = ledger_.patience(stream).only_by_rate;
+  if (state != StreamState::live || !limits_.confirms_anything || !has_a_rate || ledger_.has_data(stream)) return state;
   const auto* socket = socket_of_stream(stream);
   return socket && socket->data_at ? StreamState::live : StreamState::subscribing;
 }

@@ -46,7 +46,8 @@ class Dialect {
     // given up. 0: no pings of ours (websocket pings are answered by the driver).
     std::chrono::seconds idle_ping{};
     // The venue says yes to names that it does not know and to streams that it serves elsewhere. Then a stream that need
-    // not bring anything counts as live only once its connection has brought data of some stream.
+    // not bring anything for long (Patience::only_by_rate) counts as live only once its connection has brought data of
+    // some stream. One that may be silent for ever proves nothing either way.
     bool confirms_anything = false;
     // What each attempt to connect costs, where the venue limits them.
     std::vector<BudgetCharge> connecting{};
