@@ -54,7 +54,7 @@ metrics: {{listen: "127.0.0.1:{p['storage_metrics']}"}}
         (self.path / "collector.yaml").write_text(f"""
 network: {{{network}}}
 data_source: simulated
-nats: {{url: "nats://127.0.0.1:{p['nats']}", stream_max_bytes: {stream_bytes}}}
+nats: {{url: "nats://127.0.0.1:{p['nats']}", max_bytes: {stream_bytes}}}
 journal: {{directory: {self.path}/journal}}
 health: {{listen: "127.0.0.1:{p['collector_health']}"}}
 metrics: {{listen: "127.0.0.1:{p['collector_metrics']}"}}
