@@ -8,9 +8,11 @@ namespace {
 using namespace std::chrono_literals;
 using Trouble = SubscriptionLedger::Trouble;
 
+constexpr SubscriptionLedger::Patience kPatience{.ack = 10s, .first_data = 30s, .silence_at_least = 20s};
+
 struct Ledger {
   SubscriptionLedger ledger;
-  SubscriptionLedger::StreamId stream = ledger.add({.ack = 10s, .first_data = 30s, .silence_at_least = 20s});
+  SubscriptionLedger::StreamId stream = ledger.add(kPatience);
   MonoTime start = MonoTime{} + 1h;
   std::vector<SubscriptionLedger::Finding> overdue(std::chrono::milliseconds t) {
     std::vector<SubscriptionLedger::Finding> out;
