@@ -9,6 +9,8 @@
 #include "app/commands.hpp"
 #include "base/log.hpp"
 #include "config/files.hpp"
+#include "exchanges/exchange.hpp"
+#include "journal/capture_set.hpp"
 #include "services/data-collector/src/collector.hpp"
 #include "services/data-collector/src/config.hpp"
 #include "telemetry/logging.hpp"
@@ -151,7 +153,12 @@ int run_collector(int argc, char** argv) {
     fail("collector", ok.error().text());
     return 2;
   }
-  if (options.check) return 0;
+  if (options.check) {
+    const std::vector<std::filesystem::path> recordings(settings->options.playback.files.begin(), settings->options.playback.files.end());
+    const auto facts = journal::look_at_captures(recordings, source_of_url);
+    if (!facts) fail("collector", facts.error().text());
+    return facts ? 0 : 2;
+  }
   if (const auto started = telemetry::start_logging(logging_of(settings->logging)); !started)
     return fail("collector", started.error().text());
   ::signal(SIGHUP, SIG_IGN);  // until it can be taken

@@ -94,6 +94,7 @@ class Collector {
   std::optional<Error> refusal_;  // of the configuration, by a venue's own list
   std::optional<Error> failure_;  // a recording's journal could not be opened
   std::size_t drivers_to_stop_ = 0;
+  std::size_t unfinished_recordings_ = 0;  // when it was told to stop
 
   std::mutex health_mutex_;
   // Guarded by health_mutex_; read by the endpoint's threads.
@@ -366,6 +367,7 @@ void Collector::request_stop() {
 }
 
 void Collector::drain() {
+  unfinished_recordings_ = lanes_.unfinished_recordings();
   lanes_.stop_playing();
   if (!lanes_.is_playback()) lanes_.live().add(control_record(RecordKind::stop));
   lanes_.commit();
@@ -400,8 +402,12 @@ void Collector::write_end_report() {
   }
   if (options_.end_report_file.empty()) return;
   std::ofstream file(options_.end_report_file, std::ios::trunc);
-  file << fmt::format(R"({{"unpublished_events":{},"unpublished_gaps":{},"all_counted":{}}})", left.events, left.gaps,
-                      left.all_counted)
+  std::string failed;
+  append_json_string(failed, lanes_.failed_recording());
+  file << fmt::format(R"({{"unpublished_events":{},"unpublished_gaps":{},"all_counted":{},"records_dropped":{},)"
+                      R"("failed_recording":{},"unfinished_recordings":{}}})",
+                      left.events, left.gaps, left.all_counted, lanes_.counters().records_dropped, failed,
+                      unfinished_recordings_)
        << '\n';
   if (!file.flush()) log::warn("the report of the end could not be written", {{"file", options_.end_report_file}});
 }

@@ -134,6 +134,18 @@ bool Lanes::playback_is_done() const {
          std::ranges::all_of(lanes_, [](const auto& lane) { return lane->playback && lane->playback->is_done(); });
 }
 
+std::string Lanes::failed_recording() const {
+  const auto failed = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->has_failed(); });
+  return failed == lanes_.end() ? "" : (*failed)->name;
+}
+
+std::size_t Lanes::unfinished_recordings() const {
+  auto count = static_cast<std::size_t>(
+      std::ranges::count_if(lanes_, [](const auto& lane) { return lane->playback && !lane->playback->is_done(); }));
+  for (const auto& group : waiting_) count += group.size();
+  return count;
+}
+
 bool Lanes::is_drained() const {
   return std::ranges::all_of(waiting_, [](const auto& group) { return group.empty(); }) &&
          std::ranges::all_of(lanes_, [](const auto& lane) { return lane->is_drained(); });

@@ -50,6 +50,10 @@ class Lanes {
 
   bool is_playback() const { return is_playback_; }
   bool playback_is_done() const;  // nothing is left to be played
+  // The first recording that could not be read to its end; "" when all could.
+  std::string failed_recording() const;
+  // How many recordings have not been played to their end. To be asked before stop_playing().
+  std::size_t unfinished_recordings() const;
   // Nothing waits to be decoded or acknowledged, and no recording is left.
   bool is_drained() const;
   void stop_playing();  // what has not begun is not begun

@@ -48,7 +48,7 @@ struct CollectorOptions {
   std::map<Source, std::string> proxies;
   bool exit_when_done = false;      // play-back only: end when everything is acknowledged
   std::string final_books_file;     // at the end every book held is written here, all levels, as JSON lines
-  std::string end_report_file;      // at the end what the bus had not taken is written here, as JSON; "": nowhere
+  std::string end_report_file;      // at the end what was lost, left or not played is written here, as JSON; "": nowhere
   std::chrono::seconds drain_timeout{20};  // at the end: how long to wait for the bus
 };
 

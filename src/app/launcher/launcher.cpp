@@ -512,6 +512,8 @@ class Launcher {
     if (!gaps) return gaps.error();
     read_gaps(*gaps, findings);
     findings.unpublished = unpublished();
+    findings.must_report = !plan_.end_report.empty();
+    findings.must_play_to_end = options_.exit_when_done;
     return judge(findings, range, deaths_);
   }
 

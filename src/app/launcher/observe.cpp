@@ -103,7 +103,12 @@ std::optional<Unpublished> read_end_report(std::string_view json) {
   const auto events = number(report, "unpublished_events");
   const auto gaps = number(report, "unpublished_gaps");
   if (!events || !gaps) return std::nullopt;
-  return Unpublished{*events, *gaps, yes(report, "all_counted")};
+  return Unpublished{*events,
+                     *gaps,
+                     yes(report, "all_counted"),
+                     number(report, "records_dropped").value_or(0),
+                     text(report, "failed_recording"),
+                     number(report, "unfinished_recordings").value_or(0)};
 }
 
 std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream) {

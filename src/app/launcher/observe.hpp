@@ -28,11 +28,15 @@ struct Observation {
 // The body of a /health answer; what cannot be read stays empty.
 Observation read_health(std::string_view body, int http_status, MonoTime at);
 
-// What the collector left in its journal when it ended (its --end-report): the bus had not taken it.
+// What the collector says of itself when it ends (its --end-report): above all what it left in its journal because the bus
+// had not taken it.
 struct Unpublished {
   std::uint64_t events = 0;  // gaps included
   std::uint64_t gaps = 0;
   bool all_counted = true;   // otherwise there are more: counting took too long
+  std::uint64_t records_dropped = 0;  // the journal could not be written: what they held is lost, and no gap may tell it
+  std::string failed_recording{};     // the first that could not be read to its end
+  std::uint64_t unfinished_recordings = 0;
 };
 std::optional<Unpublished> read_end_report(std::string_view json);
 

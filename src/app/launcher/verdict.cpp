@@ -156,6 +156,8 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   // Noted by this run about the time before it: what was missed while nothing ran, or could not be told earlier.
   if (const auto noted = rows("data_gaps"); noted > findings.gap_count)
     verdict.lines.push_back(fmt::format("{} gaps from before this run were noted too (see the view gaps)", noted - findings.gap_count));
+  if (findings.unpublished && findings.unpublished->unfinished_recordings > 0 && !findings.must_play_to_end)
+    verdict.lines.push_back(fmt::format("{} recordings were not played to their end: start again, and it goes on from there", findings.unpublished->unfinished_recordings));
   std::string why;
   const auto because = [&](bool bad, const char* text) {
     if (bad) why += (why.empty() ? "" : "; ") + std::string(text);
@@ -167,6 +169,15 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   because(rejected > 0, "messages were rejected (see rejected_messages)");
   const auto left = findings.unpublished ? unpublished_text(*findings.unpublished) : "";
   because(!left.empty(), left.c_str());
+  because(findings.must_report && !findings.unpublished, "the collector did not end in order (see its log): what it has received and lost is not known");
+  if (const auto& told = findings.unpublished) {
+    const auto dropped = fmt::format("{} records could not be written into the journal: what they held is lost", told->records_dropped);
+    because(told->records_dropped > 0, dropped.c_str());
+    const auto failed = fmt::format("{} could not be read to its end (the collector's log names the line)", told->failed_recording);
+    because(!told->failed_recording.empty(), failed.c_str());
+    const auto unfinished = fmt::format("{} recordings were not played to their end", told->unfinished_recordings);
+    because(findings.must_play_to_end && told->unfinished_recordings > 0, unfinished.c_str());
+  }
   verdict.good = why.empty();
   verdict.lines.push_back(verdict.good ? "nothing of this run was lost" : "NOT GOOD: " + why);
   return verdict;

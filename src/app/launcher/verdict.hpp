@@ -34,6 +34,8 @@ struct Findings {
   std::vector<std::string> gaps;  // one line each, at most a handful
   std::uint64_t gap_count = 0;
   std::optional<Unpublished> unpublished;  // nothing: the collector did not say
+  bool must_report = false;        // a collector that ended in order has said it
+  bool must_play_to_end = false;   // recordings that were cut short are no success
 };
 
 // "12 events (3 of them gaps) are not published yet …"; "" when there are none.

@@ -59,6 +59,13 @@ TEST(EndReport, IsReadOrNotThere) {
   const auto left = read_end_report(R"({"unpublished_events":12,"unpublished_gaps":3,"all_counted":true})");
   ASSERT_TRUE(left);
   EXPECT_EQ(unpublished_text(*left), "12 events (3 of them gaps) are not published yet: they wait in the journal for the next start");
+  EXPECT_EQ(left->records_dropped, 0u);
+  const auto whole = read_end_report(
+      R"({"unpublished_events":0,"unpublished_gaps":0,"all_counted":true,"records_dropped":7,"failed_recording":"a.jsonl","unfinished_recordings":2})");
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->records_dropped, 7u);
+  EXPECT_EQ(whole->failed_recording, "a.jsonl");
+  EXPECT_EQ(whole->unfinished_recordings, 2u);
   EXPECT_EQ(unpublished_text({0, 0, true}), "");
   EXPECT_THAT(unpublished_text({0, 0, false}), HasSubstr("more than 0 events"));
   for (const auto* text : {"", "{}", R"({"unpublished_events":1})", R"({"unpublished_events":-1,"unpublished_gaps":0})"}) EXPECT_FALSE(read_end_report(text)) << text;
@@ -121,6 +128,14 @@ TEST(Verdict, GapsOfEarlierTimesAreSaidButDoNotCount) {
   EXPECT_THAT(verdict.lines, Contains(HasSubstr("3 gaps from before this run")));
 }
 
+TEST(Verdict, ARecordingThatTheUserCutShortIsSaidAndNoLoss) {
+  auto findings = good_findings();
+  findings.unpublished = Unpublished{.unfinished_recordings = 1};
+  const auto verdict = judge(findings, kRange, 0);
+  EXPECT_TRUE(verdict.good);
+  EXPECT_THAT(verdict.lines, Contains(HasSubstr("1 recordings were not played to their end")));
+}
+
 TEST(Verdict, EachLossIsNamed) {
   const auto why = [](const std::function<void(Findings&)>& spoil) {
     auto findings = good_findings();
@@ -130,6 +145,14 @@ TEST(Verdict, EachLossIsNamed) {
     return verdict.lines.back();
   };
   EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{5, 2, true}; }), HasSubstr("5 events (2 of them gaps) are not published yet"));
+  EXPECT_THAT(why([](Findings& f) { f.must_report = true; }), HasSubstr("the collector did not end in order"));
+  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.records_dropped = 7}; }), HasSubstr("7 records could not be written"));
+  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.failed_recording = "a.jsonl"}; }), HasSubstr("a.jsonl could not be read to its end"));
+  EXPECT_THAT(why([](Findings& f) {
+                f.unpublished = Unpublished{.unfinished_recordings = 2};
+                f.must_play_to_end = true;
+              }),
+              HasSubstr("2 recordings were not played to their end"));
   EXPECT_THAT(why([](Findings& f) { f.tables.clear(); }), HasSubstr("no market data"));
   EXPECT_THAT(why([](Findings& f) { read_missing("2\n", f); }), HasSubstr("not in ClickHouse"));
   EXPECT_THAT(why([](Findings& f) { read_counts("trades\t6\t5\n", f); }), HasSubstr("twice"));
