@@ -124,8 +124,9 @@ int run_query(int argc, char** argv) {
   cli->add_option("--file", o.file, "read the SQL from this file; several statements are run in order");
   cli->add_option("--format", o.format,
                   "any of ClickHouse's formats: Vertical, CSVWithNames, JSONEachRow, Parquet, … FORMAT in the SQL wins");
-  cli->add_option("--param", o.parameters, "NAME=VALUE for {NAME:Type} in the SQL; repeatable");
-  cli->add_option("--setting", o.settings, "NAME=VALUE: one of ClickHouse's settings; repeatable");
+  // One value each: what follows is the SQL.
+  cli->add_option("--param", o.parameters, "NAME=VALUE for {NAME:Type} in the SQL; repeatable")->allow_extra_args(false);
+  cli->add_option("--setting", o.settings, "NAME=VALUE: one of ClickHouse's settings; repeatable")->allow_extra_args(false);
   cli->add_option("--timeout", o.timeout, "give up after this time, e.g. 30s; 0: never");
   add_clickhouse_options(*cli, o.target);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;

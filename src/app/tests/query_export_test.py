@@ -95,6 +95,8 @@ class Query(WithEngine):
 
     def test_parameters_and_settings(self):
         self.assertEqual(self.good("query", "SELECT {s:String}, getSetting('max_threads')", "--param", "s=it's", "--setting", "max_threads=2"), "it\\'s\t2\n")
+        # Each takes one value: what follows is the SQL.
+        self.assertEqual(self.good("query", "--param", "s=a", "--setting", "max_threads=2", "SELECT {s:String}"), "a\n")
 
     def test_errors_have_the_code_and_the_text(self):
         said = self.refused(1, "query", "SELECT * FROM nowhere")
