@@ -12,6 +12,8 @@ TEST(Nearest, FindsTheMistypedWordAndNothingForAStrangeOne) {
   EXPECT_EQ(nearest("binnance", names), "binance");
   EXPECT_EQ(nearest("oxk", names), "okx");
   EXPECT_EQ(nearest("kraken-futures", names), "");
+  const std::vector<std::string> symbols{"ETHUSDT", "BTCUSDT"};
+  EXPECT_EQ(nearest("btcusdt", symbols), "BTCUSDT");
 }
 
 TEST(JsonString, EscapesWhatMustBe) {
