@@ -154,6 +154,7 @@ int run_collector(int argc, char** argv) {
     return 2;
   }
   if (options.check) {
+    if (settings->options.playback.files.empty()) return 0;
     const std::vector<std::filesystem::path> recordings(settings->options.playback.files.begin(), settings->options.playback.files.end());
     const auto facts = journal::look_at_captures(recordings, source_of_url);
     if (!facts) fail("collector", facts.error().text());
