@@ -187,8 +187,11 @@ class Syncer {
       if (fd_ >= 0 && (new_names || (written && (!synced_ || *synced_ < *written)))) fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
     }
     const OwnedFd owned(fd);
+    // Every file gets its try, whatever became of the one before: it is closed behind this.
+    std::optional<Error> failure;
     for (const auto& old : retired)
-      if (auto done = force(old.fd.get(), old.path, old.last); !done) return done;
+      if (auto done = force(old.fd.get(), old.path, old.last); !done) failure = done.error();
+    if (failure) return *failure;
     if (fd < 0) return {};
     if (new_names) {
       // The segment's name stands in its day's directory, whose name stands in the journal's.
