@@ -3,7 +3,7 @@
 // Source (a venue's market), over all its sockets, as a pure state machine. Bytes and clocks in, an Outbox out.
 //
 // What a session publishes (Outbox::events) is a function of the journalled records alone: of the calls
-// begin, opened, closed, text, rest and flush with their receive times. The live driver and every replay of the
+// begin, opened, closed, text, sent, rest, flush and reconfigure with their receive times. The live driver and every replay of the
 // journal therefore publish the same. tick() and rest_failed() may ask for I/O, never publish.
 
 #include <chrono>
@@ -153,6 +153,11 @@ class Session {
   virtual void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) = 0;
   virtual void closed(ConnectionId connection, std::string_view reason, Instant now, Outbox& out) = 0;
   virtual void text(ConnectionId connection, std::string_view padded_frame, Instant now, Outbox& out) = 0;
+  // A frame was sent over a connection, as the journal has it (SendFrame::recorded_as); `padded` like a frame. Tells what
+  // an answer is about that only names its request. Publishes nothing.
+  virtual void sent(ConnectionId connection, std::string_view padded, Instant now) {
+    static_cast<void>(connection), static_cast<void>(padded), static_cast<void>(now);
+  }
   virtual void rest(const RestReply& reply, Instant now, Outbox& out) = 0;
   virtual void rest_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) = 0;
   virtual void flush(Instant now, Outbox& out) = 0;

@@ -18,6 +18,32 @@ TEST(Connections, OnlyALivingOtherOneCarriesAStream) {
   EXPECT_FALSE(connections.is_open(2));
 }
 
+TEST(Connections, KnowWhenEachWasHeardLast) {
+  const auto at = [](int s) { return wall_from_nanos(s * 1'000'000'000LL); };
+  Connections connections;
+  EXPECT_FALSE(connections.last_heard(7));
+  EXPECT_FALSE(connections.brought(0, at(1))) << "0 is no connection";
+  connections.heard(7, at(1));
+  EXPECT_FALSE(connections.last_heard(7)->data_at);
+  EXPECT_TRUE(connections.brought(7, at(2)));
+  EXPECT_FALSE(connections.brought(7, at(3))) << "only the first time";
+  connections.heard(7, at(5));
+  connections.heard(7, at(4));  // a clock that is set back takes nothing back
+  std::string saved;
+  {
+    StateWriter out(saved, "t", 1);
+    connections.save(out);
+  }
+  StateReader in(saved, "t", 1);
+  Connections restored;
+  restored.restore(in);
+  ASSERT_TRUE(in.finish());
+  EXPECT_EQ(restored.last_heard(7)->frame_at, at(5));
+  EXPECT_EQ(restored.last_heard(7)->data_at, at(3));
+  restored.closed(7);
+  EXPECT_FALSE(restored.last_heard(7));
+}
+
 TEST(Connections, ZeroIsNone) {
   Connections connections;
   connections.seen(0);
