@@ -945,6 +945,25 @@ Result<Frame*> Decoder::frame(std::string_view padded) {
   return &out;
 }
 
+std::optional<RequestFrame> Decoder::request(std::string_view padded) {
+  od::document document;
+  if (impl_->parser.iterate(padded_view(padded)).get(document)) return std::nullopt;
+  RequestFrame out;
+  std::string_view method;
+  if (document["method"].get(method)) return std::nullopt;
+  if (method != "SUBSCRIBE" && method != "UNSUBSCRIBE") return std::nullopt;
+  out.method = method == "SUBSCRIBE" ? RequestFrame::Method::subscribe : RequestFrame::Method::unsubscribe;
+  od::array params;
+  if (document["params"].get(params)) return std::nullopt;
+  for (auto each : params) {
+    std::string_view name;
+    if (each.get(name)) return std::nullopt;
+    out.streams.push_back(name);
+  }
+  if (document["id"].get(out.id)) return std::nullopt;
+  return out;
+}
+
 Result<DepthReply> Decoder::depth(std::string_view padded) {
   impl_->unknown.clear();
   od::document document;

@@ -157,6 +157,13 @@ struct RatioRow {
   WallTime time;
 };
 
+// What we have sent: {"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":7}
+struct RequestFrame {
+  enum class Method { subscribe, unsubscribe } method{};
+  std::vector<std::string_view> streams;
+  std::uint64_t id = 0;
+};
+
 // Everywhere `padded`: with RawRecord::kFramePadding readable bytes behind it. What is returned may hold views of it
 // and of the decoder's buffers, good until the next call.
 class Decoder {
@@ -167,6 +174,9 @@ class Decoder {
 
   // The frame is the decoder's own: what is in it may be moved away, and is gone with the next call.
   Result<Frame*> frame(std::string_view padded);
+
+  // Nothing for any other request.
+  std::optional<RequestFrame> request(std::string_view padded);
 
   Result<DepthReply> depth(std::string_view padded);
   // [{"symbol":"BTCUSDT","quoteVolume":"15245.10",…}]: what each symbol turned over in 24 hours, in quote units.

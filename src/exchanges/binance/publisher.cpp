@@ -74,22 +74,31 @@ void Publisher::recompute_due() {
 
 // ---- connections ----------------------------------------------------------------------------------------------
 
-void Publisher::opened(ConnectionId connection) { connections_.seen(connection); }
+void Publisher::opened(ConnectionId connection, WallTime now) { connections_.heard(connection, now); }
 
-void Publisher::begin() {
+void Publisher::begin(WallTime now, Events& out) {
+  show_due(now, out);
   chooser_.begin(catalogue_);
-  connections_.clear();
-  for (auto& entry : entries_) {
+  for (Index index = 0; index < entries_.size(); ++index) {
+    auto& entry = entries_[index];
     entry.aggregated.begin();
     entry.single.begin();
     if (entry.depth) entry.depth->interrupted(GapCause::collector_down);
+    entry.covers.begin(connections_);
+    entry.top_position_grid.begin();
+    entry.all_account_grid.begin();
+    const auto not_asked = entry.open_interest_samples.begin(now);
+    if (chooser_.collects(index)) tell(index, DataType::open_interest, not_asked, now, out);
   }
+  connections_.clear();
 }
 
-void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
+void Publisher::closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out) {
+  const auto heard = connections_.last_heard(connection);
   connections_.closed(connection);
   for (Index index = 0; index < entries_.size(); ++index) {
     auto& entry = entries_[index];
+    if (heard) entry.covers.closed(*heard, cause_of_end(reason));
     // While a replacement takes over, what waited for the other connection will not come any more.
     entry.aggregated.closed(connection, now, owner(index), out);
     entry.single.closed(connection, now, owner(index), out);
@@ -98,6 +107,85 @@ void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
     if (entry.depth_connection == connection) entry.depth->interrupted(GapCause::disconnected);
   }
   recompute_due();
+}
+
+// ---- what is covered ------------------------------------------------------------------------------------------
+
+std::optional<DataType> Publisher::type_of_stream(std::string_view name) const {
+  const auto channel = channel_of(name);
+  if (channel == "aggTrade" || channel == "trade") return DataType::trade;
+  if (channel.starts_with("markPrice") || channel.starts_with("!markPrice@arr")) return DataType::funding_rate;
+  if (channel == "forceOrder" || channel == "!forceOrder@arr") return DataType::liquidation;
+  return std::nullopt;
+}
+
+std::vector<Publisher::Index> Publisher::instruments_of_stream(std::string_view name) const {
+  std::vector<Index> out;
+  if (name.starts_with('!')) {
+    for (Index index = 0; index < entries_.size(); ++index)
+      if (chooser_.collects(index)) out.push_back(index);
+    return out;
+  }
+  std::string symbol(name.substr(0, name.find('@')));
+  for (auto& c : symbol)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  const auto index = catalogue_.find(symbol);
+  if (index && chooser_.collects(*index)) out.push_back(*index);
+  return out;
+}
+
+// Nothing comes of a contract that has been delivered.
+bool Publisher::has_ended(Index index, WallTime at) const {
+  const auto& expiry = catalogue_.definition(index).expiry;
+  return expiry && *expiry <= at;
+}
+
+void Publisher::tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out) {
+  if (!outage || !publishes(index, type) || has_ended(index, outage->start + kInFlight)) return;
+  ++entries_[index].outages[static_cast<std::size_t>(type)];
+  append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
+}
+
+// Trades whose ids are known tell more exactly what is missing, and whether anything is.
+void Publisher::cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out) {
+  auto& entry = entries_[index];
+  const auto outage = entry.covers.of(type).covered(connection, now);
+  if (type == DataType::trade && (entry.aggregated.ids().last() || entry.single.ids().last())) return;
+  tell(index, type, outage, now, out);
+}
+
+void Publisher::sent(ConnectionId connection, const RequestFrame& request, WallTime now) {
+  for (const auto name : request.streams) {
+    const auto type = type_of_stream(name);
+    if (!type) continue;
+    for (const auto index : instruments_of_stream(name)) {
+      auto& stream = entries_[index].covers.of(*type);
+      if (request.method == RequestFrame::Method::subscribe)
+        stream.asked(connection, request.id);
+      else if (has_ended(index, now))
+        stream = {};
+      else
+        stream.given_up(connection);
+    }
+  }
+}
+
+// The venue confirms whatever it is asked for, also what it will not serve at this address: only what the connection
+// delivers proves that it serves at all.
+void Publisher::answered(ConnectionId connection, std::uint64_t request_id, WallTime now, Events& out) {
+  const auto heard = connections_.last_heard(connection);
+  const bool delivers = heard && heard->data_at;
+  for (Index index = 0; index < entries_.size(); ++index)
+    for (const auto type : StreamCovers::kTypes)
+      if (entries_[index].covers.of(type).answered(connection, request_id) && delivers)
+        cover(index, type, connection, now, out);
+}
+
+void Publisher::brought(ConnectionId connection, WallTime now, Events& out) {
+  if (!connections_.brought(connection, now)) return;
+  for (Index index = 0; index < entries_.size(); ++index)
+    for (const auto type : StreamCovers::kTypes)
+      if (entries_[index].covers.of(type).is_answered(connection)) cover(index, type, connection, now, out);
 }
 
 // ---- whose message --------------------------------------------------------------------------------------------
@@ -148,6 +236,9 @@ std::optional<Publisher::Index> Publisher::trade(Frame& frame, const Received& f
   const auto& trade = frame.trade;
   auto& tape = trade.aggregated ? entry.aggregated : entry.single;
   connections_.seen(from.connection);
+  const auto outage = entry.covers.of(DataType::trade).data(from.connection, trade.time, from.at);
+  if (!entry.aggregated.ids().last() && !entry.single.ids().last())
+    tell(*index, DataType::trade, outage, from.at, out);
   const auto distant = reports_.too_distant(trade.time, from.at);
   const auto verdict = tape.observe({trade.id, trade.id}, {from.connection, distant ? from.at : trade.time, from.at},
                                     connections_, owner(*index), out);
@@ -276,6 +367,8 @@ std::optional<Publisher::Index> Publisher::mark_price(const MarkPriceRow& row, c
   if (refuse_distant(*index, DataType::funding_rate, time, from, out)) return index;
   connections_.seen(from.connection);
   auto& entry = entries_[*index];
+  tell(*index, DataType::funding_rate, entry.covers.of(DataType::funding_rate).data(from.connection, time, from.at),
+       from.at, out);
   // While one connection replaces another, both bring the same.
   if (connections_.others_carry(from.connection, entry.mark_connection) && time <= entry.mark_time) {
     ++duplicates_;
@@ -347,6 +440,7 @@ bool Publisher::open_interest(const Result<OpenInterestRow>& reply, const Receiv
   const auto index = find(reply->symbol, DataType::open_interest, from, out);
   if (!index || !publishes(*index, DataType::open_interest)) return true;
   if (refuse_distant(*index, DataType::open_interest, reply->time, from, out)) return false;
+  tell(*index, DataType::open_interest, entries_[*index].open_interest_samples.answered(from.at), from.at, out);
   // The venue has counted no further since the last answer.
   if (!entries_[*index].open_interest.take(reply->time)) {
     last_of(*index, DataType::open_interest) = from.at;
@@ -372,6 +466,9 @@ std::optional<Publisher::Index> Publisher::liquidation(const Frame& frame, const
   if (!chooser_.collects(*index)) return std::nullopt;
   if (!publishes(*index, DataType::liquidation)) return index;
   const auto& order = frame.liquidation;
+  connections_.seen(from.connection);
+  tell(*index, DataType::liquidation,
+       entries_[*index].covers.of(DataType::liquidation).data(from.connection, order.time, from.at), from.at, out);
   const auto text = [](const auto& value) { return value ? value->value.text() : std::string(); };
   // Orders have no id: all that tells two of them apart.
   key_.clear();
@@ -402,13 +499,18 @@ bool Publisher::ratios(DataType type, std::string_view period, const Result<Rows
                        const Received& from, Events& out) {
   if (!readable(reply, type, from, out)) return false;
   const bool top = type == DataType::lsr_top_position;
+  const auto length = period_length(period);
   auto rows = reply->rows;
   std::ranges::stable_sort(rows, {}, &RatioRow::time);
   for (const auto& row : rows) {
     const auto index = find(row.symbol, type, from, out);
     if (!index || !publishes(*index, type)) continue;
     auto& entry = entries_[*index];
-    if (!(top ? entry.top_position : entry.all_account).take(row.time)) continue;
+    auto& seen = top ? entry.top_position : entry.all_account;
+    const auto last = seen.last();
+    if (!seen.take(row.time)) continue;
+    tell(*index, type, (top ? entry.top_position_grid : entry.all_account_grid).row(last, row.time, length), from.at,
+         out);
     if (top) {
       auto& event = emit<LsrTopPosition>(*index, row.time, from, out);
       event.long_position_ratio = row.long_share;
@@ -452,6 +554,8 @@ bool Publisher::exchange_info(const Result<ExchangeInfo>& reply, const Received&
   for (const auto index : changed) {
     auto& event = std::get<Instrument>(out.emplace_back(catalogue_.definition(index)));
     event.meta.data_source = data_source_;
+    // Statistics are not asked for while it is not traded.
+    if (event.status != "TRADING" && event.status != "unknown") entries_[index].open_interest_samples.forget();
   }
   for (const auto& [why, text] : reply->unreadable)
     reports_.reject(nullptr, DataType::instrument, why.text(), text, from.at, out);
@@ -477,8 +581,17 @@ Collected Publisher::collected() const {
 // What is not collected any more ends here; should it come back one day, it begins anew.
 void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
   for (const auto& [index, type] : ended_since(before, collected())) {
-    append_end(catalogue_.ref(index), type, data_source_, now, out);
     auto& entry = entries_[index];
+    if (StreamCovers::has(type)) {
+      // No id will tell any more what is missing up to here.
+      const auto outage = entry.covers.of(type).ended(now);
+      if (outage && !has_ended(index, outage->start + kInFlight))
+        append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
+    }
+    if (type == DataType::open_interest) entry.open_interest_samples.forget();
+    if (type == DataType::lsr_top_position) entry.top_position_grid.ended();
+    if (type == DataType::lsr_all_account) entry.all_account_grid.ended();
+    append_end(catalogue_.ref(index), type, data_source_, now, out);
     last_of(index, type).reset();
     if (type == DataType::trade) {
       entry.aggregated = {};
@@ -560,9 +673,11 @@ std::optional<WallTime> Publisher::last_event(Index index, DataType type) const 
 
 std::uint64_t Publisher::gaps(Index index, DataType type) const {
   const auto& entry = entries_[index];
-  if (type == DataType::trade) return entry.aggregated.gaps() + entry.single.gaps();
+  if (type == DataType::trade)
+    return entry.aggregated.gaps() + entry.single.gaps() + entry.outages[static_cast<std::size_t>(type)];
   const bool book = type == DataType::orderbook || type == DataType::orderbook_delta;
-  return book && entry.depth ? entry.depth->kept().gaps() : 0;
+  if (book) return entry.depth ? entry.depth->kept().gaps() : 0;
+  return entry.outages[static_cast<std::size_t>(type)];
 }
 
 // ---- state ----------------------------------------------------------------------------------------------------
@@ -591,6 +706,10 @@ void Publisher::save(StateWriter& out) const {
     for (const auto* rows :
          {&entry.settled, &entry.settled_special, &entry.open_interest, &entry.top_position, &entry.all_account})
       rows->save(out);
+    entry.covers.save(out);
+    entry.open_interest_samples.save(out);
+    entry.top_position_grid.save(out);
+    entry.all_account_grid.save(out);
     out.put(entry.depth != nullptr);
     if (entry.depth) entry.depth->save(out);
   }
@@ -623,6 +742,10 @@ void Publisher::restore(StateReader& in) {
     for (auto* rows :
          {&entry.settled, &entry.settled_special, &entry.open_interest, &entry.top_position, &entry.all_account})
       rows->restore(in);
+    entry.covers.restore(in);
+    entry.open_interest_samples.restore(in);
+    entry.top_position_grid.restore(in);
+    entry.all_account_grid.restore(in);
     if (in.flag() && in.ok()) depth_feed(index).restore(in);
   }
   recompute_due();

@@ -13,6 +13,7 @@
 #include "feed/catalogue.hpp"
 #include "feed/collected.hpp"
 #include "feed/connections.hpp"
+#include "feed/outages.hpp"
 #include "feed/reports.hpp"
 #include "feed/seen_rows.hpp"
 #include "feed/selection.hpp"
@@ -41,9 +42,16 @@ class Publisher {
   // Call first for every record: what was due before it.
   void show_due(WallTime now, std::vector<MarketEvent>& out);
 
-  void begin();
-  void opened(ConnectionId connection);
-  void closed(ConnectionId connection, WallTime now, std::vector<MarketEvent>& out);
+  void begin(WallTime now, Events& out);
+  void opened(ConnectionId connection, WallTime now);
+  // `reason`: the record's words.
+  void closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out);
+  // Any frame has come; one that carries data (what it has goes to trade() and so on).
+  void heard(ConnectionId connection, WallTime now) { connections_.heard(connection, now); }
+  void brought(ConnectionId connection, WallTime now, Events& out);
+  // A request has been sent; it has been answered with yes.
+  void sent(ConnectionId connection, const RequestFrame& request, WallTime now);
+  void answered(ConnectionId connection, std::uint64_t request_id, WallTime now, Events& out);
   // The symbol whose stream this frame belongs to, when it is a known one.
   std::optional<Index> trade(Frame& frame, const Received& from, Events& out);
   std::optional<Index> depth(Frame& frame, const Received& from, Events& out);
@@ -113,8 +121,13 @@ class Publisher {
     SeenRows open_interest;
     SeenRows top_position;
     SeenRows all_account;
+    StreamCovers covers;
+    SampledSeries open_interest_samples;
+    GridSeries top_position_grid;
+    GridSeries all_account_grid;
     // For /health only; not saved.
     std::array<std::optional<WallTime>, kDataTypeCount> last{};
+    std::array<std::uint64_t, kDataTypeCount> outages{};
   };
 
   DepthFeed& depth_feed(Index index);
@@ -122,6 +135,11 @@ class Publisher {
   void end_others(const Collected& before, WallTime now, Events& out);
   void grow();
   TapeOwner owner(Index index) const { return {catalogue_.ref(index), data_source_}; }
+  std::optional<DataType> type_of_stream(std::string_view name) const;
+  std::vector<Index> instruments_of_stream(std::string_view name) const;
+  void cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out);
+  void tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
+  bool has_ended(Index index, WallTime at) const;
   bool foreign(std::optional<std::int64_t> st);
   std::optional<Index> find(std::string_view venue_symbol, DataType type, const Received& from, Events& out);
   std::optional<Index> mark_price(const MarkPriceRow& row, const Received& from, Events& out);

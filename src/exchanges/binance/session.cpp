@@ -12,7 +12,7 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 6;
+constexpr std::uint32_t kStateVersion = 7;
 
 // What the markets deliver, in the order of /health.
 constexpr DataType kSpotTypes[] = {DataType::trade, DataType::orderbook_delta, DataType::orderbook};
@@ -35,22 +35,21 @@ class BinanceSession final : public Session {
   }
 
   void begin(Instant now, Outbox& out) override {
-    publisher_.show_due(now.wall, out.events);
-    publisher_.begin();
+    publisher_.begin(now.wall, out.events);
     if (conversation_) conversation_->begin(now, out);
     finish(out);
   }
 
   void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    publisher_.opened(connection);
+    publisher_.opened(connection, now.wall);
     if (conversation_) conversation_->opened(connection, url, now, out);
     finish(out);
   }
 
-  void closed(ConnectionId connection, std::string_view, Instant now, Outbox& out) override {
+  void closed(ConnectionId connection, std::string_view reason, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    publisher_.closed(connection, now.wall, out.events);
+    publisher_.closed(connection, reason, now.wall, out.events);
     if (conversation_) conversation_->closed(connection, now, out);
     finish(out);
   }
@@ -58,6 +57,7 @@ class BinanceSession final : public Session {
   void text(ConnectionId connection, std::string_view padded_frame, Instant now, Outbox& out) override {
     ++frames_;
     publisher_.show_due(now.wall, out.events);
+    publisher_.heard(connection, now.wall);
     if (conversation_) conversation_->heard(connection, now);
     const auto frame = decoder_.frame(padded_frame);
     const Received from{padded_frame, now.wall, connection};
@@ -68,6 +68,10 @@ class BinanceSession final : public Session {
       take(**frame, from, now, out);
     }
     finish(out);
+  }
+
+  void sent(ConnectionId connection, std::string_view padded, Instant now) override {
+    if (const auto request = decoder_.request(padded)) publisher_.sent(connection, *request, now.wall);
   }
 
   void rest(const RestReply& reply, Instant now, Outbox& out) override {
@@ -163,6 +167,9 @@ class BinanceSession final : public Session {
     const auto came = [&](std::optional<Catalogue::Index> index, DataType type) {
       if (index && conversation_) conversation_->data(from.connection, *index, type, now, out);
     };
+    const bool is_data = frame.kind == Frame::Kind::trade || frame.kind == Frame::Kind::depth ||
+                         frame.kind == Frame::Kind::mark_price || frame.kind == Frame::Kind::liquidation;
+    if (is_data) publisher_.brought(from.connection, now.wall, out.events);
     switch (frame.kind) {
       case Frame::Kind::trade: return came(publisher_.trade(frame, from, out.events), DataType::trade);
       case Frame::Kind::depth: return came(publisher_.depth(frame, from, out.events), DataType::orderbook_delta);
@@ -174,6 +181,7 @@ class BinanceSession final : public Session {
         for (const auto index : seen_) came(index, DataType::funding_rate);
         return;
       case Frame::Kind::answer:
+        if (frame.request_id) publisher_.answered(from.connection, *frame.request_id, now.wall, out.events);
         if (conversation_ && frame.request_id) conversation_->answered(*frame.request_id, now, out);
         return;
       case Frame::Kind::error:
