@@ -92,17 +92,6 @@ std::string since(std::string_view item, const std::optional<WallTime>& last) {
   return last ? fmt::format("&{}={}&limit=100", item, millis(*last)) : "&limit=2";
 }
 
-std::string_view kind_of(const InstrumentId& id) {
-  switch (id.market_type) {
-    case MarketType::spot: return "SPOT";
-    case MarketType::options: return "OPTION";
-    case MarketType::futures: return "FUTURES";
-    // X-Perps are FUTURES to the venue.
-    case MarketType::perpetual: return id.instrument.ends_with("-SWAP") ? "SWAP" : "FUTURES";
-  }
-  return "SPOT";
-}
-
 void notice_to(Outbox& out, Notice::Level level, const char* message, std::string detail) {
   out.notices.push_back({level, message, std::move(detail)});
 }
@@ -155,7 +144,7 @@ void Conversation::want_chosen(Instant now, Outbox& out) {
   for (const auto index : chosen) {
     if (!is_wanted(index)) continue;
     want_instrument(index, now, out);
-    want_kind(kind_of(*publisher_.catalogue().ref(index)), now, out);
+    want_kind(inst_type_of(*publisher_.catalogue().ref(index)), now, out);
   }
 }
 
@@ -588,7 +577,7 @@ std::optional<Conversation::StreamId> Conversation::stream_of(Index index, DataT
     case DataType::funding_rate: return of(kFunding);
     case DataType::open_interest: return of(kOpenInterest);
     case DataType::liquidation:
-      return kind_stream(stream_name("liquidation-orders", kind_of(*publisher_.catalogue().ref(index))));
+      return kind_stream(stream_name("liquidation-orders", inst_type_of(*publisher_.catalogue().ref(index))));
     case DataType::lsr_top_position:
     case DataType::lsr_all_account:
     case DataType::volatility_index:

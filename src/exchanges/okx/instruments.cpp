@@ -169,4 +169,15 @@ MarketType kind_of_name(std::string_view inst_id) {
   return perpetual ? MarketType::perpetual : MarketType::futures;
 }
 
+std::string_view inst_type_of(const InstrumentId& id) {
+  switch (id.market_type) {
+    case MarketType::spot: return "SPOT";
+    case MarketType::options: return "OPTION";
+    case MarketType::futures: return "FUTURES";
+    // X-Perps are FUTURES to the venue.
+    case MarketType::perpetual: return id.instrument.ends_with("-SWAP") ? "SWAP" : "FUTURES";
+  }
+  return "SPOT";
+}
+
 }  // namespace mp::okx

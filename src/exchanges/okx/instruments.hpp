@@ -32,4 +32,7 @@ Result<std::optional<ListedInstrument>> listing_of(const InstrumentRow& row, Wal
 // The kind of market that a name of OKX's belongs to by its form: for messages about instruments that are not known.
 MarketType kind_of_name(std::string_view inst_id);
 
+// The venue's word for the kind that an instrument of ours is listed under: "SWAP".
+std::string_view inst_type_of(const InstrumentId& id);
+
 }  // namespace mp::okx

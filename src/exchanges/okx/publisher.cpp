@@ -29,6 +29,16 @@ std::optional<DataType> type_of_rows(Frame::Kind kind) {
   return std::nullopt;
 }
 
+constexpr std::array<std::string_view, 3> kKindsWithLiquidations{"SWAP", "FUTURES", "OPTION"};
+
+// The type that an instrument's own channel brings, where no number proves it whole.
+std::optional<DataType> type_of_channel(std::string_view channel) {
+  if (channel == "trades" || channel == "trades-all") return DataType::trade;
+  if (channel == "funding-rate") return DataType::funding_rate;
+  if (channel == "open-interest") return DataType::open_interest;
+  return std::nullopt;
+}
+
 // 28800000 ms -> 8. Nothing for what is not positive, or no finite decimal of hours.
 std::optional<Decimal> hours_between(const std::optional<WallTime>& from, const std::optional<WallTime>& to) {
   if (!from || !to || *to <= *from) return std::nullopt;
@@ -72,22 +82,31 @@ void Publisher::recompute_due() {
 
 // ---- connections ----------------------------------------------------------------------------------------------
 
-void Publisher::begin() {
+void Publisher::begin(WallTime now, Events& out) {
+  show_due(now, out);
+  for (auto& entry : entries_) entry.covers.begin(connections_);
+  for (auto& channel : kind_channels_) channel.begin(connections_);
   connections_.clear();
   chooser_.begin(catalogue_);
   for (auto& entry : entries_) {
     entry.aggregated.begin();
     entry.single.begin();
+    entry.top_position_grid.begin();
+    entry.all_account_grid.begin();
     if (entry.book) entry.book->chained().begin();
   }
 }
 
-void Publisher::opened(ConnectionId connection) { connections_.seen(connection); }
+void Publisher::opened(ConnectionId connection, WallTime now) { connections_.heard(connection, now); }
 
-void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
+void Publisher::closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out) {
+  const auto heard = connections_.last_heard(connection);
   connections_.closed(connection);
+  if (heard)
+    for (auto& channel : kind_channels_) channel.closed(*heard, cause_of_end(reason));
   for (Index index = 0; index < entries_.size(); ++index) {
     auto& entry = entries_[index];
+    if (heard) entry.covers.closed(*heard, cause_of_end(reason));
     const TapeOwner owner{catalogue_.ref(index), data_source_};
     entry.aggregated.closed(connection, now, owner, out);
     entry.single.closed(connection, now, owner, out);
@@ -96,10 +115,118 @@ void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
   recompute_due();
 }
 
+// ---- what is covered ------------------------------------------------------------------------------------------
+
+// Nothing comes of a contract that has been delivered.
+bool Publisher::has_ended(Index index, WallTime at) const {
+  const auto& expiry = catalogue_.definition(index).expiry;
+  return expiry && *expiry <= at;
+}
+
+bool Publisher::publishes(Index index, DataType type) const {
+  if (!wants(type) || !chooser_.collects(index)) return false;
+  const auto market = catalogue_.ref(index)->market_type;
+  switch (type) {
+    case DataType::funding_rate: return market == MarketType::perpetual;
+    case DataType::open_interest:
+    case DataType::liquidation: return market != MarketType::spot;
+    case DataType::lsr_top_position:
+    case DataType::lsr_all_account: return market == MarketType::perpetual || market == MarketType::futures;
+    case DataType::volatility_index: return false;
+    case DataType::orderbook:
+    case DataType::orderbook_delta:
+    case DataType::trade:
+    case DataType::gap:
+    case DataType::rejected:
+    case DataType::instrument: break;
+  }
+  return true;
+}
+
+void Publisher::tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out) {
+  if (!outage || !publishes(index, type) || has_ended(index, outage->start + kInFlight)) return;
+  ++entries_[index].outages[static_cast<std::size_t>(type)];
+  append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
+}
+
+// Trades whose ids are known tell more exactly what is missing, and whether anything is.
+void Publisher::cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out) {
+  if (!publishes(index, type)) return;
+  auto& entry = entries_[index];
+  const auto outage = entry.covers.of(type).covered(connection, now);
+  if (type == DataType::trade && (entry.aggregated.ids().last() || entry.single.ids().last())) return;
+  tell(index, type, outage, now, out);
+}
+
+// nullptr for a kind that has no liquidations.
+StreamCover* Publisher::kind_channel(std::string_view inst_type) {
+  const auto found = std::ranges::find(kKindsWithLiquidations, inst_type);
+  if (found == kKindsWithLiquidations.end()) return nullptr;
+  return &kind_channels_[static_cast<std::size_t>(found - kKindsWithLiquidations.begin())];
+}
+
+// One channel brings the liquidations of all instruments of a kind. Where everything is decoded, a list names hundreds
+// that nobody asks about: there each is covered by what comes of it.
+void Publisher::cover_kind(std::string_view inst_type, ConnectionId connection, WallTime now, Events& out) {
+  auto* channel = kind_channel(inst_type);
+  if (!channel || channel->newest_carrier() == connection) return;
+  channel->covered(connection, now);
+  if (chooser_.selection().empty()) return;
+  for (Index index = 0; index < entries_.size(); ++index)
+    if (inst_type_of(*catalogue_.ref(index)) == inst_type) cover(index, DataType::liquidation, connection, now, out);
+}
+
+// The channel of its kind was there before it.
+void Publisher::cover_newly_chosen(WallTime now, Events& out) {
+  if (!wants(DataType::liquidation)) return;
+  for (const auto index : chooser_.chosen()) {
+    if (entries_[index].covers.of(DataType::liquidation).is_carried()) continue;
+    const auto* channel = kind_channel(inst_type_of(*catalogue_.ref(index)));
+    if (channel && channel->is_carried()) cover(index, DataType::liquidation, channel->newest_carrier(), now, out);
+  }
+}
+
+void Publisher::subscribed(ConnectionId connection, const Frame& frame, WallTime now, Events& out) {
+  connections_.seen(connection);
+  if (frame.channel == "liquidation-orders") {
+    if (auto* channel = kind_channel(frame.inst_type)) channel->asked(connection, 0);
+    for (Index index = 0; index < entries_.size(); ++index)
+      if (inst_type_of(*catalogue_.ref(index)) == frame.inst_type)
+        entries_[index].covers.of(DataType::liquidation).asked(connection, 0);
+    return cover_kind(frame.inst_type, connection, now, out);
+  }
+  const auto type = type_of_channel(frame.channel);
+  const auto index = catalogue_.find(frame.inst_id);
+  if (!type || !index) return;
+  entries_[*index].covers.of(*type).asked(connection, 0);
+  cover(*index, *type, connection, now, out);
+}
+
+void Publisher::unsubscribed(ConnectionId connection, const Frame& frame, WallTime now) {
+  const auto give_up = [&](Index index, DataType type) {
+    auto& stream = entries_[index].covers.of(type);
+    if (has_ended(index, now))
+      stream = {};
+    else
+      stream.given_up(connection);
+  };
+  if (frame.channel == "liquidation-orders") {
+    auto* channel = kind_channel(frame.inst_type);
+    if (!channel) return;
+    channel->given_up(connection);
+    for (Index index = 0; index < entries_.size(); ++index)
+      if (inst_type_of(*catalogue_.ref(index)) == frame.inst_type) give_up(index, DataType::liquidation);
+    return;
+  }
+  const auto type = type_of_channel(frame.channel);
+  const auto index = catalogue_.find(frame.inst_id);
+  if (type && index) give_up(*index, *type);
+}
+
 // ---- frames ---------------------------------------------------------------------------------------------------
 
 void Publisher::push(ConnectionId connection, Frame& frame, const Received& from, Events& out) {
-  connections_.seen(connection);
+  connections_.brought(connection, from.at);
   for (const auto& [why, text] : frame.unreadable)
     reports_.reject(nullptr, type_of_rows(frame.kind), why.text(), text, from.at, out);
   switch (frame.kind) {
@@ -107,7 +234,7 @@ void Publisher::push(ConnectionId connection, Frame& frame, const Received& from
     case Frame::Kind::trades: return trades(connection, frame, from, out);
     case Frame::Kind::funding: return funding(connection, frame.funding, from, out);
     case Frame::Kind::open_interest: return open_interest(connection, frame.open_interest, from, out);
-    case Frame::Kind::liquidations: return liquidations(frame.liquidations, from, out);
+    case Frame::Kind::liquidations: return liquidations(connection, frame, from, out);
     case Frame::Kind::instruments: return changed_instruments(frame.instruments, from, out);
     case Frame::Kind::pong:
     case Frame::Kind::subscribed:
@@ -188,6 +315,8 @@ void Publisher::trade(ConnectionId connection, Index index, const TradeRow& row,
   auto& entry = entries_[index];
   // Fills of one order that the venue has merged are another series than single fills, though they share ids.
   const bool aggregated = row.count > 0;
+  const auto outage = entry.covers.of(DataType::trade).data(connection, row.time, from.at);
+  if (!entry.aggregated.ids().last() && !entry.single.ids().last()) tell(index, DataType::trade, outage, from.at, out);
   auto& tape = aggregated ? entry.aggregated : entry.single;
   const auto distant = reports_.too_distant(row.time, from.at);
   const IdRange ids{aggregated ? row.id - row.count + 1 : row.id, row.id};
@@ -306,6 +435,8 @@ void Publisher::funding(ConnectionId connection, const std::vector<FundingRow>& 
       reports_.reject(catalogue_.ref(*index), DataType::funding_rate, *distant, from.raw, from.at, out);
       continue;
     }
+    tell(*index, DataType::funding_rate,
+         entries_[*index].covers.of(DataType::funding_rate).data(connection, time, from.at), from.at, out);
     if (told_by_another(entries_[*index].funding, connection, time)) continue;
     FundingRate event;
     event.meta = {catalogue_.ref(*index), time, from.at, data_source_};
@@ -348,6 +479,8 @@ void Publisher::open_interest(ConnectionId connection, const std::vector<OpenInt
       reports_.reject(catalogue_.ref(*index), DataType::open_interest, *distant, from.raw, from.at, out);
       continue;
     }
+    tell(*index, DataType::open_interest,
+         entries_[*index].covers.of(DataType::open_interest).data(connection, row.time, from.at), from.at, out);
     if (told_by_another(entries_[*index].open_interest, connection, row.time)) continue;
     const auto size = measured(*index, row.contracts->value, DataType::open_interest, from, out);
     if (!size) continue;
@@ -370,15 +503,19 @@ bool Publisher::open_interest(const Result<std::vector<OpenInterestRow>>& reply,
 
 // ---- liquidations ---------------------------------------------------------------------------------------------
 
-void Publisher::liquidations(const std::vector<LiquidationRow>& rows, const Received& from, Events& out) {
-  for (const auto& row : rows) {
+void Publisher::liquidations(ConnectionId connection, const Frame& frame, const Received& from, Events& out) {
+  if (connection != 0) cover_kind(frame.inst_type, connection, from.at, out);
+  for (const auto& row : frame.liquidations) {
     if (row.inst_type == "MARGIN") {
       // A margin loan's collateral sold on the spot market: no position of ours, and its sizes count differently.
       reports_.unmapped("liquidation-orders MARGIN");
       continue;
     }
     const auto index = wanted(row.inst_id, DataType::liquidation, from, out);
-    if (index) liquidation(*index, row, from, out);
+    if (!index) continue;
+    tell(*index, DataType::liquidation,
+         entries_[*index].covers.of(DataType::liquidation).data(connection, row.time, from.at), from.at, out);
+    liquidation(*index, row, from, out);
   }
 }
 
@@ -417,9 +554,13 @@ bool Publisher::ratios(DataType type, std::string_view inst_id, std::string_view
   auto& entry = entries_[*index];
   const bool top = type == DataType::lsr_top_position;
   auto& seen = top ? entry.top_position : entry.all_account;
+  auto& grid = top ? entry.top_position_grid : entry.all_account_grid;
+  const auto length = period_length(period);
   // Rows are newest first. The shares would be quotients of the ratio, and not exact: absent.
   for (auto row = reply->rbegin(); row != reply->rend(); ++row) {
+    const auto last = seen.last();
     if (!seen.take(row->time)) continue;
+    tell(*index, type, grid.row(last, row->time, length), from.at, out);
     if (top) {
       auto& event = emit<LsrTopPosition>(*index, row->time, from, out);
       event.long_short_ratio = row->ratio;
@@ -468,6 +609,7 @@ bool Publisher::instruments(std::string_view list_name, const Result<InstrumentL
   chooser_.take(list_name, entries, catalogue_, changed);
   grow();
   end_others(before, from.at, out);
+  cover_newly_chosen(from.at, out);
   for (const auto index : changed) tell_instrument(index, out);
   return true;
 }
@@ -508,25 +650,25 @@ void Publisher::grow() {
 
 Collected Publisher::collected() const {
   Collected out;
-  for (const auto index : chooser_.chosen()) {
-    const auto market = catalogue_.ref(index)->market_type;
-    const bool has_ratios = market == MarketType::perpetual || market == MarketType::futures;
-    for (const auto type : collectable_types()) {
-      const bool has = type == DataType::funding_rate ? market == MarketType::perpetual
-                       : type == DataType::open_interest || type == DataType::liquidation ? market != MarketType::spot
-                       : type == DataType::lsr_top_position || type == DataType::lsr_all_account ? has_ratios
-                                                                                               : type != DataType::volatility_index;
-      if (has && wants(type)) out.emplace_back(index, type);
-    }
-  }
+  for (const auto index : chooser_.chosen())
+    for (const auto type : collectable_types())
+      if (publishes(index, type)) out.emplace_back(index, type);
   return out;
 }
 
 // What is not collected any more ends here; should it come back one day, it begins anew.
 void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
   for (const auto& [index, type] : ended_since(before, collected())) {
-    append_end(catalogue_.ref(index), type, data_source_, now, out);
     auto& entry = entries_[index];
+    if (StreamCovers::has(type)) {
+      // No id will tell any more what is missing up to here.
+      const auto outage = entry.covers.of(type).ended(now);
+      if (outage && !has_ended(index, outage->start + kInFlight))
+        append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
+    }
+    if (type == DataType::lsr_top_position) entry.top_position_grid.ended();
+    if (type == DataType::lsr_all_account) entry.all_account_grid.ended();
+    append_end(catalogue_.ref(index), type, data_source_, now, out);
     entry.last[static_cast<std::size_t>(type)].reset();
     if (type == DataType::trade) {
       entry.aggregated = {};
@@ -583,9 +725,11 @@ std::optional<WallTime> Publisher::last_event(Index index, DataType type) const 
 
 std::uint64_t Publisher::gaps(Index index, DataType type) const {
   const auto& entry = entries_[index];
-  if (type == DataType::trade) return entry.aggregated.gaps() + entry.single.gaps();
+  if (type == DataType::trade)
+    return entry.aggregated.gaps() + entry.single.gaps() + entry.outages[static_cast<std::size_t>(type)];
   const bool book = type == DataType::orderbook || type == DataType::orderbook_delta;
-  return book && entry.book ? entry.book->chained().kept().gaps() : 0;
+  if (book) return entry.book ? entry.book->chained().kept().gaps() : 0;
+  return entry.outages[static_cast<std::size_t>(type)];
 }
 
 // ---- state ----------------------------------------------------------------------------------------------------
@@ -595,6 +739,7 @@ void Publisher::save(StateWriter& out) const {
   chooser_.save(out);
   connections_.save(out);
   liquidations_seen_.save(out);
+  for (const auto& channel : kind_channels_) channel.save(out);
   for (const auto& entry : entries_) {
     entry.aggregated.save(out);
     entry.single.save(out);
@@ -606,6 +751,9 @@ void Publisher::save(StateWriter& out) const {
     entry.settled_funding.save(out);
     entry.top_position.save(out);
     entry.all_account.save(out);
+    entry.covers.save(out);
+    entry.top_position_grid.save(out);
+    entry.all_account_grid.save(out);
     out.put(entry.book != nullptr);
     if (entry.book) entry.book->save(out);
   }
@@ -616,6 +764,7 @@ void Publisher::restore(StateReader& in) {
   chooser_.restore(in, catalogue_);
   connections_.restore(in);
   liquidations_seen_.restore(in);
+  for (auto& channel : kind_channels_) channel.restore(in);
   entries_.clear();
   grow();
   for (Index index = 0; index < entries_.size() && in.ok(); ++index) {
@@ -630,6 +779,9 @@ void Publisher::restore(StateReader& in) {
     entry.settled_funding.restore(in);
     entry.top_position.restore(in);
     entry.all_account.restore(in);
+    entry.covers.restore(in);
+    entry.top_position_grid.restore(in);
+    entry.all_account_grid.restore(in);
     if (in.flag() && in.ok()) book_feed(index).restore(in);
   }
   recompute_due();

@@ -15,6 +15,7 @@
 #include "feed/catalogue.hpp"
 #include "feed/collected.hpp"
 #include "feed/connections.hpp"
+#include "feed/outages.hpp"
 #include "feed/reports.hpp"
 #include "feed/seen_rows.hpp"
 #include "feed/selection.hpp"
@@ -42,9 +43,15 @@ class Publisher {
   void show_due(WallTime now, Events& out);
   std::optional<WallTime> next_due() const { return next_due_; }
 
-  void begin();
-  void opened(ConnectionId connection);
-  void closed(ConnectionId connection, WallTime now, Events& out);
+  void begin(WallTime now, Events& out);
+  void opened(ConnectionId connection, WallTime now);
+  // `reason`: the record's words.
+  void closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out);
+  // Any frame has come; one that carries data goes to push().
+  void heard(ConnectionId connection, WallTime now) { connections_.heard(connection, now); }
+  // The venue says that a channel is on, or off.
+  void subscribed(ConnectionId connection, const Frame& frame, WallTime now, Events& out);
+  void unsubscribed(ConnectionId connection, const Frame& frame, WallTime now);
 
   // A frame that carries data (Frame::Kind book … instruments).
   void push(ConnectionId connection, Frame& frame, const Received& from, Events& out);
@@ -107,8 +114,12 @@ class Publisher {
     SeenRows settled_funding;
     SeenRows top_position;
     SeenRows all_account;
+    StreamCovers covers;
+    GridSeries top_position_grid;
+    GridSeries all_account_grid;
     // For /health only.
     std::array<std::optional<WallTime>, kDataTypeCount> last{};
+    std::array<std::uint64_t, kDataTypeCount> outages{};
   };
   // A size of the venue's in our terms.
   struct Measured {
@@ -117,13 +128,20 @@ class Publisher {
     QuantityUnit unit{};
   };
 
+  bool publishes(Index index, DataType type) const;
+  void cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out);
+  void tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
+  bool has_ended(Index index, WallTime at) const;
+  StreamCover* kind_channel(std::string_view inst_type);
+  void cover_kind(std::string_view inst_type, ConnectionId connection, WallTime now, Events& out);
+  void cover_newly_chosen(WallTime now, Events& out);
   void trades(ConnectionId connection, const Frame& frame, const Received& from, Events& out);
   void trade(ConnectionId connection, Index index, const TradeRow& row, const Received& from, Events& out);
   void book(ConnectionId connection, Frame& frame, const Received& from, Events& out);
   void funding(ConnectionId connection, const std::vector<FundingRow>& rows, const Received& from, Events& out);
   void open_interest(ConnectionId connection, const std::vector<OpenInterestRow>& rows, const Received& from,
                      Events& out);
-  void liquidations(const std::vector<LiquidationRow>& rows, const Received& from, Events& out);
+  void liquidations(ConnectionId connection, const Frame& frame, const Received& from, Events& out);
   void liquidation(Index index, const LiquidationRow& row, const Received& from, Events& out);
   void listed(const InstrumentList& list, const Received& from, std::vector<ListedInstrument>& entries, Events& out);
   void changed_instruments(const InstrumentList& list, const Received& from, Events& out);
@@ -157,6 +175,8 @@ class Publisher {
   Reports reports_;
   Connections connections_;
   std::vector<Entry> entries_;          // by catalogue index
+  // liquidation-orders of each kind of instruments, as kKindsWithLiquidations.
+  std::array<StreamCover, 3> kind_channels_;
   std::optional<WallTime> next_due_;    // the earliest deadline of a conflated picture
   SeenKeys liquidations_seen_;
   std::vector<UnknownValue> unknown_values_;  // reused

@@ -12,7 +12,7 @@ namespace mp::okx {
 namespace {
 
 constexpr std::string_view kStateKind = "okx";
-constexpr std::uint32_t kStateVersion = 2;
+constexpr std::uint32_t kStateVersion = 3;
 
 // What the venue delivers, in the order of /health.
 constexpr DataType kDescribed[] = {DataType::trade,        DataType::orderbook_delta, DataType::orderbook,
@@ -58,22 +58,21 @@ class OkxSession final : public Session {
   }
 
   void begin(Instant now, Outbox& out) override {
-    publisher_.show_due(now.wall, out.events);
-    publisher_.begin();
+    publisher_.begin(now.wall, out.events);
     if (conversation_) conversation_->begin(now, out);
     finish(out);
   }
 
   void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    publisher_.opened(connection);
+    publisher_.opened(connection, now.wall);
     if (conversation_) conversation_->opened(connection, url, now, out);
     finish(out);
   }
 
-  void closed(ConnectionId connection, std::string_view, Instant now, Outbox& out) override {
+  void closed(ConnectionId connection, std::string_view reason, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    publisher_.closed(connection, now.wall, out.events);
+    publisher_.closed(connection, reason, now.wall, out.events);
     if (conversation_) conversation_->closed(connection, now, out);
     finish(out);
   }
@@ -81,6 +80,7 @@ class OkxSession final : public Session {
   void text(ConnectionId connection, std::string_view padded_frame, Instant now, Outbox& out) override {
     ++frames_;
     publisher_.show_due(now.wall, out.events);
+    publisher_.heard(connection, now.wall);
     if (conversation_) conversation_->heard(connection, now);
     const auto frame = decoder_.frame(padded_frame);
     if (!frame) {
@@ -199,9 +199,11 @@ class OkxSession final : public Session {
         return;
       case Frame::Kind::pong: return;
       case Frame::Kind::subscribed:
+        publisher_.subscribed(connection, frame, now.wall, out.events);
         if (conversation_) conversation_->subscribed(connection, frame, now, out);
         return;
       case Frame::Kind::unsubscribed:
+        publisher_.unsubscribed(connection, frame, now.wall);
         if (conversation_) conversation_->unsubscribed(connection, frame, now, out);
         return;
       case Frame::Kind::error:
