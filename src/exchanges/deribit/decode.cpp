@@ -904,6 +904,29 @@ Result<Frame*> Decoder::frame(std::string_view padded) {
   return &out;
 }
 
+std::optional<RequestFrame> Decoder::request(std::string_view padded) {
+  od::document document;
+  if (impl_->parser.iterate(padded_view(padded)).get(document)) return std::nullopt;
+  RequestFrame out;
+  std::string_view method;
+  if (document["method"].get(method)) return std::nullopt;
+  if (method.ends_with("/subscribe"))
+    out.method = RequestFrame::Method::subscribe;
+  else if (method.ends_with("/unsubscribe"))
+    out.method = RequestFrame::Method::unsubscribe;
+  else
+    return std::nullopt;
+  od::array channels;
+  if (document["params"]["channels"].get(channels)) return std::nullopt;
+  for (auto each : channels) {
+    std::string_view name;
+    if (each.get(name)) return std::nullopt;
+    out.channels.push_back(name);
+  }
+  if (document["id"].get(out.id)) return std::nullopt;
+  return out;
+}
+
 Result<InstrumentList> Decoder::instruments(std::string_view padded) {
   InstrumentList out;
   const auto done = read_result(impl_->parser, padded, "instruments", [&](od::value& value) -> Result<void> {

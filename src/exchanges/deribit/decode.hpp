@@ -174,6 +174,13 @@ struct SummaryRow {
   std::optional<Decimal> volume_usd;
 };
 
+// What we have sent: {"id":5,"method":"public/subscribe","params":{"channels":["trades.BTC-PERPETUAL.100ms"]}}
+struct RequestFrame {
+  enum class Method { subscribe, unsubscribe } method{};
+  std::vector<std::string_view> channels;
+  std::uint64_t id = 0;
+};
+
 class Decoder {
  public:
   Decoder();
@@ -183,6 +190,8 @@ class Decoder {
   // `padded`: with RawRecord::kFramePadding readable bytes behind it. The frame is the decoder's own: what is in it
   // may be moved away, and is gone with the next call.
   Result<Frame*> frame(std::string_view padded);
+  // Nothing for any other request.
+  std::optional<RequestFrame> request(std::string_view padded);
   // The bodies of REST answers: {"jsonrpc":"2.0","result":…}. An error answer is Errc::refused with code and message.
   Result<InstrumentList> instruments(std::string_view padded);  // get_instruments, get_instrument
   Result<RestBook> order_book(std::string_view padded);  // get_order_book

@@ -80,7 +80,13 @@ void Publisher::recompute_due() {
     if (entry.book) note_due(*entry.book);
 }
 
-void Publisher::begin() {
+void Publisher::begin(WallTime now, Events& out) {
+  show_due(now, out);
+  for (auto& entry : entries_) {
+    entry.tape_cover.begin(connections_);
+    entry.ticker_cover.begin(connections_);
+  }
+  for (auto& [name, entry] : volatility_) entry.cover.begin(connections_);
   connections_.clear();
   locked_indexes_.clear();
   chooser_.begin(catalogue_);
@@ -90,14 +96,126 @@ void Publisher::begin() {
   }
 }
 
-void Publisher::closed(ConnectionId connection, WallTime now, Events& out) {
+void Publisher::closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out) {
+  const auto heard = connections_.last_heard(connection);
+  const auto cause = cause_of_end(reason);
   connections_.closed(connection);
+  if (heard)
+    for (auto& [name, entry] : volatility_) entry.cover.closed(*heard, cause);
   for (Index index = 0; index < entries_.size(); ++index) {
     auto& entry = entries_[index];
+    if (heard) {
+      entry.tape_cover.closed(*heard, cause);
+      entry.ticker_cover.closed(*heard, cause);
+    }
+    const auto before = out.size();
     entry.tape.closed(connection, now, owner(index), out);
+    share_gaps(index, before, out);
     if (entry.book) entry.book->closed(connection, now, out);
   }
   recompute_due();
+}
+
+// ---- what is covered ------------------------------------------------------------------------------------------
+
+// Of an instrument's channel, or an index's; nullptr for any other.
+StreamCover* Publisher::cover_of(std::string_view channel) {
+  const auto family = channel_family(channel);
+  const auto subject = channel_subject(channel);
+  if (family == "deribit_volatility_index") {
+    auto* entry = wants(DataType::volatility_index) ? volatility_index_of(subject) : nullptr;
+    return entry ? &entry->cover : nullptr;
+  }
+  const auto index = catalogue_.find(subject);
+  if (!index || !chooser_.collects(*index)) return nullptr;
+  if (family == "trades" && wants_tape()) return &entries_[*index].tape_cover;
+  if (family == "ticker" && wants_ticker(*index)) return &entries_[*index].ticker_cover;
+  return nullptr;
+}
+
+bool Publisher::publishes(Index index, DataType type) const {
+  return wants(type) && has(index, type) && chooser_.collects(index);
+}
+
+// Nothing comes of a contract that has been delivered.
+bool Publisher::has_ended(Index index, WallTime at) const {
+  const auto& expiry = catalogue_.definition(index).expiry;
+  return expiry && *expiry <= at;
+}
+
+void Publisher::tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out) {
+  if (!outage || !publishes(index, type) || has_ended(index, outage->start + kInFlight)) return;
+  ++entries_[index].outages[static_cast<std::size_t>(type)];
+  append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
+}
+
+// Once their numbers are known, these tell more exactly what is missing, and whether anything is.
+void Publisher::tell_tape(Index index, const std::optional<Outage>& outage, WallTime now, Events& out) {
+  if (entries_[index].tape.ids().last()) return;
+  tell(index, DataType::trade, outage, now, out);
+  tell(index, DataType::liquidation, outage, now, out);
+}
+
+void Publisher::tell_ticker(Index index, const std::optional<Outage>& outage, WallTime now, Events& out) {
+  tell(index, DataType::funding_rate, outage, now, out);
+  tell(index, DataType::open_interest, outage, now, out);
+}
+
+void Publisher::tell(VolatilityIndexEntry& entry, const std::optional<Outage>& outage, WallTime now,
+                     Events& out) const {
+  if (!outage) return;
+  ++entry.outages;
+  append_outage(entry.ref, DataType::volatility_index, data_source_, *outage, now, out);
+}
+
+// Liquidations are marked in the trades: where trades are missing (told from `since` on), they may be too.
+void Publisher::share_gaps(Index index, std::size_t since, Events& out) const {
+  if (out.size() == since || !publishes(index, DataType::liquidation)) return;
+  const auto end = out.size();
+  for (auto at = since; at < end; ++at) {
+    auto* gap = std::get_if<Gap>(&out[at]);
+    if (!gap || gap->data_type != DataType::trade) continue;
+    auto shared = *gap;
+    shared.data_type = DataType::liquidation;
+    if (wants(DataType::trade))
+      out.emplace_back(std::move(shared));
+    else
+      *gap = std::move(shared);
+  }
+}
+
+void Publisher::sent(ConnectionId connection, const RequestFrame& request, WallTime now) {
+  for (const auto channel : request.channels) {
+    auto* cover = cover_of(channel);
+    if (!cover) continue;
+    if (request.method == RequestFrame::Method::subscribe) {
+      cover->asked(connection, request.id);
+      continue;
+    }
+    const auto index = catalogue_.find(channel_subject(channel));
+    if (index && has_ended(*index, now))
+      *cover = {};
+    else
+      cover->given_up(connection);
+  }
+}
+
+// The answer to an unsubscription lists them too: a channel that was given up takes no such answer.
+void Publisher::answered(ConnectionId connection, const std::vector<std::string_view>& channels, WallTime now,
+                         Events& out) {
+  for (const auto channel : channels) {
+    auto* cover = cover_of(channel);
+    if (!cover) continue;
+    const auto outage = cover->covered(connection, now);
+    if (!outage) continue;
+    const auto index = catalogue_.find(channel_subject(channel));
+    if (!index)
+      tell(*volatility_index_of(channel_subject(channel)), outage, now, out);
+    else if (channel_family(channel) == "trades")
+      tell_tape(*index, outage, now, out);
+    else
+      tell_ticker(*index, outage, now, out);
+  }
 }
 
 // ---- which instrument -----------------------------------------------------------------------------------------
@@ -229,7 +347,11 @@ void Publisher::take(const TradeRow& row, Index index, const Received& from, Eve
   const auto distant = reports_.too_distant(row.time, from.at);
   auto& entry = entries_[index];
   const TapeArrival arrival{from.connection, distant ? from.at : row.time, from.at};
-  if (entry.tape.observe({row.seq, row.seq}, arrival, connections_, owner(index), out) == Tape::Verdict::duplicate) {
+  tell_tape(index, entry.tape_cover.data(from.connection, row.time, from.at), from.at, out);
+  const auto before = out.size();
+  const auto verdict = entry.tape.observe({row.seq, row.seq}, arrival, connections_, owner(index), out);
+  share_gaps(index, before, out);
+  if (verdict == Tape::Verdict::duplicate) {
     ++duplicates_;
     return;
   }
@@ -284,6 +406,7 @@ void Publisher::ticker(const Frame& frame, const Received& from, Events& out) {
     return reports_.reject(catalogue_.ref(*index), DataType::open_interest, *distant, from.raw, from.at, out);
   connections_.seen(from.connection);
   auto& entry = entries_[*index];
+  tell_ticker(*index, entry.ticker_cover.data(from.connection, ticker.time, from.at), from.at, out);
   // While one connection replaces another, both bring the same.
   if (connections_.others_carry(from.connection, entry.ticker.connection) &&
       ticker.time <= entry.ticker.timestamp) {
@@ -358,6 +481,7 @@ void Publisher::volatility(const Frame& frame, const Received& from, Events& out
   if (const auto distant = reports_.too_distant(in.time, from.at))
     return reports_.reject(entry->ref, DataType::volatility_index, *distant, from.raw, from.at, out);
   connections_.seen(from.connection);
+  tell(*entry, entry->cover.data(from.connection, in.time, from.at), from.at, out);
   if (connections_.others_carry(from.connection, entry->connection) && in.time <= entry->last_timestamp) {
     ++duplicates_;
     return;
@@ -478,13 +602,27 @@ Collected Publisher::collected() const {
 // What is not collected any more ends here; should it come back one day, it begins anew.
 void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
   for (const auto& [index, type] : ended_since(before, collected())) {
-    append_end(catalogue_.ref(index), type, data_source_, now, out);
     auto& entry = entries_[index];
     const bool let_go = !chooser_.collects(index);
+    const bool of_tape = type == DataType::trade || type == DataType::liquidation;
+    const bool of_ticker = type == DataType::funding_rate || type == DataType::open_interest;
+    // No id will tell any more what is missing up to here.
+    const auto outage = of_tape     ? entry.tape_cover.open(now)
+                        : of_ticker ? entry.ticker_cover.open(now)
+                                    : std::nullopt;
+    if (outage && !has_ended(index, outage->start + kInFlight))
+      append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
+    append_end(catalogue_.ref(index), type, data_source_, now, out);
     if ((type == DataType::trade || type == DataType::liquidation) && (let_go || !wants_tape())) entry.tape = {};
     if (type == DataType::funding_rate || type == DataType::open_interest) entry.thinning = Thinning(min_interval_);
     const bool of_book = type == DataType::orderbook || type == DataType::orderbook_delta;
     if (of_book && (let_go || !wants_books())) entry.book.reset();
+  }
+  // After all of them: two types share a channel.
+  for (const auto& [index, type] : ended_since(before, collected())) {
+    const bool let_go = !chooser_.collects(index);
+    if (let_go || !wants_tape()) entries_[index].tape_cover = {};
+    if (let_go || !wants_ticker(index)) entries_[index].ticker_cover = {};
   }
   recompute_due();
 }
@@ -511,8 +649,10 @@ void Publisher::reconfigure(const SessionOptions& options, WallTime now, Events&
   chooser_.reselect(options.symbols, catalogue_);
   end_others(before, now, out);
   if (!had_volatility || wants(DataType::volatility_index)) return;
-  for (const auto& [name, entry] : volatility_)
+  for (auto& [name, entry] : volatility_) {
+    tell(entry, entry.cover.ended(now), now, out);
     append_end(entry.ref, DataType::volatility_index, data_source_, now, out);
+  }
   volatility_.clear();
 }
 
@@ -587,7 +727,8 @@ std::uint64_t Publisher::gaps(Index index, DataType type) const {
   const auto& entry = entries_[index];
   const bool of_book = type == DataType::orderbook || type == DataType::orderbook_delta;
   if (of_book) return entry.book ? entry.book->kept().gaps() : 0;
-  return type == DataType::trade || type == DataType::liquidation ? entry.tape.gaps() : 0;
+  const auto outages = entry.outages[static_cast<std::size_t>(type)];
+  return type == DataType::trade || type == DataType::liquidation ? entry.tape.gaps() + outages : outages;
 }
 
 // ---- state ----------------------------------------------------------------------------------------------------
@@ -600,6 +741,8 @@ void Publisher::save(StateWriter& out) const {
     entry.tape.save(out);
     entry.thinning.save(out);
     entry.settled.save(out);
+    entry.tape_cover.save(out);
+    entry.ticker_cover.save(out);
     out.put(std::uint64_t{entry.ticker.connection});
     out.put(entry.ticker.timestamp);
     out.put(entry.book != nullptr);
@@ -610,6 +753,7 @@ void Publisher::save(StateWriter& out) const {
     out.put(std::string_view{name});
     out.put(std::uint64_t{entry.connection});
     out.put(entry.last_timestamp);
+    entry.cover.save(out);
     out.put(std::uint64_t{entry.bars.size()});
     for (const auto& [resolution, bars] : entry.bars) {
       out.put(std::string_view{resolution});
@@ -629,6 +773,8 @@ void Publisher::restore(StateReader& in) {
     entry.tape.restore(in);
     entry.thinning.restore(in);
     entry.settled.restore(in);
+    entry.tape_cover.restore(in);
+    entry.ticker_cover.restore(in);
     entry.ticker.connection = static_cast<ConnectionId>(in.number());
     entry.ticker.timestamp = in.time();
     if (in.flag() && in.ok()) book_of_mine(index).restore(in);
@@ -638,6 +784,8 @@ void Publisher::restore(StateReader& in) {
     const auto name = in.text();
     const auto connection = static_cast<ConnectionId>(in.number());
     const auto timestamp = in.time();
+    StreamCover cover;
+    cover.restore(in);
     decltype(VolatilityIndexEntry::bars) bars;
     for (auto m = in.count(2); m > 0 && in.ok(); --m) {
       auto resolution = in.text();
@@ -647,6 +795,7 @@ void Publisher::restore(StateReader& in) {
     if (!entry) continue;
     entry->connection = connection;
     entry->last_timestamp = timestamp;
+    entry->cover = cover;
     entry->bars = std::move(bars);
   }
   recompute_due();

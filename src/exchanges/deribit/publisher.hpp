@@ -3,6 +3,7 @@
 // function of the records alone; it knows of connections only what the records tell, and asks for nothing (that is
 // conversation.hpp).
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "feed/chained_book.hpp"
 #include "feed/collected.hpp"
 #include "feed/connections.hpp"
+#include "feed/outages.hpp"
 #include "feed/reports.hpp"
 #include "feed/seen_rows.hpp"
 #include "feed/selection.hpp"
@@ -46,9 +48,16 @@ class Publisher {
   void show_due(WallTime now, Events& out);
   std::optional<WallTime> next_due() const { return next_due_; }
 
-  void begin();
-  void opened(ConnectionId connection) { connections_.seen(connection); }
-  void closed(ConnectionId connection, WallTime now, Events& out);
+  void begin(WallTime now, Events& out);
+  void opened(ConnectionId connection, WallTime now) { connections_.heard(connection, now); }
+  // `reason`: the record's words.
+  void closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out);
+  // Any frame has come; one that carries data (what it has goes to book() and so on).
+  void heard(ConnectionId connection, WallTime now) { connections_.heard(connection, now); }
+  void brought(ConnectionId connection, WallTime now) { connections_.brought(connection, now); }
+  // A request has been sent; the venue has listed what of it is on now (or off).
+  void sent(ConnectionId connection, const RequestFrame& request, WallTime now);
+  void answered(ConnectionId connection, const std::vector<std::string_view>& channels, WallTime now, Events& out);
 
   // The instrument whose book it is, when it is a known one.
   std::optional<Index> book(Frame& frame, const Received& from, Events& out);
@@ -105,7 +114,9 @@ class Publisher {
     ConnectionId connection = 0;
     WallTime last_timestamp;
     std::map<std::string, SeenBars, std::less<>> bars;  // by resolution
+    StreamCover cover;
     std::optional<WallTime> last_event;
+    std::uint64_t outages = 0;  // told since the session was made
   };
   const std::map<std::string, VolatilityIndexEntry, std::less<>>& volatility_indexes() const { return volatility_; }
 
@@ -129,13 +140,25 @@ class Publisher {
     std::unique_ptr<ChainedBook> book;
     LastTicker ticker;
     SeenRows settled;  // funding
+    // Of its two channels: trades and liquidations come over one, funding and open interest over the other.
+    StreamCover tape_cover;
+    StreamCover ticker_cover;
     // For /health only.
     std::optional<WallTime> last_trade_at;
     std::optional<WallTime> last_liquidation_at;
     std::optional<WallTime> last_funding_at;
     std::optional<WallTime> last_open_interest_at;
+    std::array<std::uint64_t, kDataTypeCount> outages{};
   };
 
+  StreamCover* cover_of(std::string_view channel);
+  bool publishes(Index index, DataType type) const;
+  bool has_ended(Index index, WallTime at) const;
+  void tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
+  void tell_tape(Index index, const std::optional<Outage>& outage, WallTime now, Events& out);
+  void tell_ticker(Index index, const std::optional<Outage>& outage, WallTime now, Events& out);
+  void tell(VolatilityIndexEntry& entry, const std::optional<Outage>& outage, WallTime now, Events& out) const;
+  void share_gaps(Index index, std::size_t since, Events& out) const;
   void grow();
   std::optional<Index> find(std::string_view venue_symbol, DataType type, const char* combo_channel,
                             const Received& from, Events& out);

@@ -11,7 +11,7 @@ namespace mp::deribit {
 namespace {
 
 constexpr const char* kStateKind = "deribit";
-constexpr std::uint32_t kStateVersion = 1;
+constexpr std::uint32_t kStateVersion = 2;
 
 constexpr DataType kInstrumentTypes[] = {DataType::orderbook,    DataType::orderbook_delta, DataType::trade,
                                          DataType::funding_rate, DataType::open_interest,   DataType::liquidation};
@@ -23,22 +23,21 @@ class DeribitSession final : public Session {
   }
 
   void begin(Instant now, Outbox& out) override {
-    publisher_.show_due(now.wall, out.events);
-    publisher_.begin();
+    publisher_.begin(now.wall, out.events);
     if (conversation_) conversation_->begin(now, out);
     finish(out);
   }
 
   void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    publisher_.opened(connection);
+    publisher_.opened(connection, now.wall);
     if (conversation_) conversation_->opened(connection, url, now, out);
     finish(out);
   }
 
-  void closed(ConnectionId connection, std::string_view, Instant now, Outbox& out) override {
+  void closed(ConnectionId connection, std::string_view reason, Instant now, Outbox& out) override {
     publisher_.show_due(now.wall, out.events);
-    publisher_.closed(connection, now.wall, out.events);
+    publisher_.closed(connection, reason, now.wall, out.events);
     if (conversation_) conversation_->closed(connection, now, out);
     finish(out);
   }
@@ -46,6 +45,7 @@ class DeribitSession final : public Session {
   void text(ConnectionId connection, std::string_view padded_frame, Instant now, Outbox& out) override {
     ++frames_;
     publisher_.show_due(now.wall, out.events);
+    publisher_.heard(connection, now.wall);
     if (conversation_) conversation_->heard(connection, now);
     const auto frame = decoder_.frame(padded_frame);
     const Received from{connection, padded_frame, now.wall};
@@ -54,6 +54,10 @@ class DeribitSession final : public Session {
     else
       take(**frame, from, now, out);
     finish(out);
+  }
+
+  void sent(ConnectionId connection, std::string_view padded, Instant now) override {
+    if (const auto request = decoder_.request(padded)) publisher_.sent(connection, *request, now.wall);
   }
 
   void rest(const RestReply& reply, Instant now, Outbox& out) override {
@@ -141,7 +145,8 @@ class DeribitSession final : public Session {
     }
     for (const auto& [name, entry] : publisher_.volatility_indexes())
       out.push_back({entry.ref, DataType::volatility_index,
-                     conversation_ ? conversation_->volatility_state(name) : StreamState::live, entry.last_event});
+                     conversation_ ? conversation_->volatility_state(name) : StreamState::live, entry.last_event,
+                     entry.outages});
   }
 
   SessionCounters counters() const override {
@@ -165,6 +170,9 @@ class DeribitSession final : public Session {
   void take(Frame& frame, const Received& from, Instant now, Outbox& out) {
     for (const auto field : frame.unknown_fields)
       publisher_.reports().unknown_field(fmt::format("{}.{}", channel_family(frame.channel), field));
+    const bool is_data = frame.kind == Frame::Kind::book || frame.kind == Frame::Kind::trades ||
+                         frame.kind == Frame::Kind::ticker || frame.kind == Frame::Kind::volatility;
+    if (is_data) publisher_.brought(from.connection, now.wall);
     switch (frame.kind) {
       case Frame::Kind::book: {
         const auto index = publisher_.book(frame, from, out.events);
@@ -193,6 +201,7 @@ class DeribitSession final : public Session {
         if (conversation_) conversation_->test_requested(from.connection, out);
         return;
       case Frame::Kind::answer:
+        if (frame.result_is_list) publisher_.answered(from.connection, frame.result_names, now.wall, out.events);
         if (conversation_) conversation_->answered(frame, now, out);
         return;
       case Frame::Kind::error:

@@ -453,6 +453,8 @@ void Exchange::write(std::string line) {
 void Exchange::note_ticker(std::size_t index, WallTime time) {
   const Symbol& symbol = market_.symbol(index);
   Listed& listed = *listed_[index];
+  // As the message tells it.
+  time = std::chrono::floor<std::chrono::milliseconds>(time);
   if (ledger_ == nullptr || symbol.kind == Kind::spot || time <= listed.ticker_noted) return;
   listed.ticker_noted = time;
   const Derivative& d = market_.derivative(index);

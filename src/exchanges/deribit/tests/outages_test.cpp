@@ -1,0 +1,201 @@
+// What a session tells of the times in which nobody listened.
+#include <algorithm>
+#include <functional>
+
+#include "support.hpp"
+
+namespace mp::deribit {
+namespace {
+
+using namespace std::chrono_literals;
+
+// One record after the other, as the journal would have them.
+class Records {
+ public:
+  using Step = std::function<void(Session&, Outbox&)>;
+
+  Instant at(Nanos t) const { return {kStart + t, MonoTime{} + 1000h + t}; }
+  Records& add(Step step) {
+    steps_.push_back(std::move(step));
+    return *this;
+  }
+  Records& begin(Nanos t) {
+    return add([=, this](Session& s, Outbox& out) { s.begin(at(t), out); });
+  }
+  Records& rest(std::string url, std::string body, Nanos t) {
+    return add([=, this](Session& s, Outbox& out) {
+      s.rest({url, 200, Padded(body).view()}, at(t), out);
+    });
+  }
+  Records& opened(ConnectionId id, Nanos t) {
+    return add([=, this](Session& s, Outbox& out) {
+      s.opened(id, "wss://www.deribit.com/ws/api/v2", at(t), out);
+    });
+  }
+  Records& closed(ConnectionId id, Nanos t, std::string reason = "network: gone") {
+    return add([=, this](Session& s, Outbox& out) { s.closed(id, reason, at(t), out); });
+  }
+  Records& text(ConnectionId id, std::string frame, Nanos t) {
+    return add(
+        [=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
+  }
+  Records& sent(ConnectionId id, std::string frame, Nanos t) {
+    return add([=, this](Session& s, Outbox&) { s.sent(id, Padded(frame).view(), at(t)); });
+  }
+
+  // The gaps, in our words. They are the same when the session is saved and restored before any of
+  // the records.
+  std::vector<std::string> gaps(std::vector<std::string> symbols) const {
+    const auto whole = run(symbols, steps_.size());
+    for (std::size_t cut = 0; cut < steps_.size(); ++cut)
+      EXPECT_EQ(run(symbols, cut), whole) << "cut at " << cut;
+    return whole;
+  }
+
+ private:
+  std::vector<std::string> run(const std::vector<std::string>& symbols, std::size_t cut) const {
+    auto options = options_for(symbols);
+    options.conversing = false;
+    auto session = make_deribit().make_session(options);
+    std::vector<std::string> out;
+    Outbox box;
+    for (std::size_t n = 0; n < steps_.size(); ++n) {
+      if (n == cut) {
+        std::string saved;
+        session->save(saved);
+        session = make_deribit().make_session(options);
+        const auto restored = session->restore(saved);
+        EXPECT_TRUE(restored) << restored.error().text();
+      }
+      box.clear();
+      steps_[n](*session, box);
+      for (const auto& gap : only<Gap>(box.events)) {
+        const auto ms = [](WallTime t) {
+          return std::to_string(
+              std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
+        };
+        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " +
+                      to_string(gap.cause) + " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
+      }
+    }
+    return out;
+  }
+
+  std::vector<Step> steps_;
+};
+
+using Gaps = std::vector<std::string>;
+
+std::string request(const char* method, std::string channels, int id) {
+  return std::string(R"({"jsonrpc":"2.0","id":)") + std::to_string(id) + R"(,"method":"public/)" +
+         method + R"(","params":{"channels":[)" + channels + "]}}";
+}
+std::string answer(std::string channels, int id) {
+  return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"result":[)" + channels + "]}";
+}
+const std::string kTicker = R"("ticker.BTC-PERPETUAL.100ms")";
+const std::string kAll = R"("trades.BTC-PERPETUAL.100ms",)" + kTicker +
+                         R"(,"deribit_volatility_index.btc_usd","book.BTC-PERPETUAL.100ms")";
+
+std::string ticker(int ms) {
+  return notification(
+      "ticker.BTC-PERPETUAL.100ms",
+      R"({"timestamp":)" + std::to_string(1'790'000'000'000 + ms) +
+          R"(,"open_interest":1132329370,"mark_price":1.5,"instrument_name":"BTC-PERPETUAL","index_price":1.5,"current_funding":-1.25e-5})");
+}
+std::string volatility(int ms) {
+  return notification("deribit_volatility_index.btc_usd",
+                      R"({"volatility":47.36,"timestamp":)" +
+                          std::to_string(1'790'000'000'000 + ms) + R"(,"index_name":"btc_usd"})");
+}
+
+Records& subscribe(Records& r, ConnectionId id, std::string channels, int number, Nanos t) {
+  return r.sent(id, request("subscribe", channels, number), t)
+      .text(id, answer(channels, number), t + 50ms);
+}
+Records running() {
+  Records r;
+  r.begin(0s).rest(kInstrumentsUrl, fixture("rest_instruments.json"), 100ms).opened(1, 900ms);
+  return subscribe(r, 1, kAll, 1, 950ms).text(1, ticker(4000), 4s);
+}
+
+TEST(Outages, TheFirstStartIsNone) { EXPECT_EQ(running().gaps({"BTC-PERPETUAL"}), Gaps{}); }
+
+TEST(Outages, AConnectionThatBreaksIsOneOfEachOfItsStreams) {
+  auto r = running().text(1, volatility(4500), 4500ms).closed(1, 5s).opened(2, 9s);
+  subscribe(r, 2, kAll, 2, 10s).text(2, ticker(11'000), 11s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL trade disconnected 3500 10050",
+                                             "BTC-PERPETUAL liquidation disconnected 3500 10050",
+                                             "BTC-PERPETUAL funding_rate disconnected 4000 10050",
+                                             "BTC-PERPETUAL open_interest disconnected 4000 10050",
+                                             "btc_usd volatility_index disconnected 4500 10050"}));
+}
+
+TEST(Outages, DataBeforeTheAnswerIsAsGood) {
+  auto r = running().closed(1, 5s).opened(2, 9s).text(2, volatility(9100), 9200ms);
+  subscribe(r, 2, kAll, 2, 10s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"})[0], "btc_usd volatility_index disconnected 3000 9200");
+}
+
+TEST(Outages, ACollectorThatWasDown) {
+  auto r = running().begin(20s).opened(2, 21s);
+  subscribe(r, 2, kAll, 2, 22s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}),
+            (Gaps{"BTC-PERPETUAL trade collector_down 3000 22050",
+                  "BTC-PERPETUAL liquidation collector_down 3000 22050",
+                  "BTC-PERPETUAL funding_rate collector_down 4000 22050",
+                  "BTC-PERPETUAL open_interest collector_down 4000 22050",
+                  "btc_usd volatility_index collector_down 3000 22050"}));
+}
+
+TEST(Outages, WhereTradesAreMissingLiquidationsMayBeToo) {
+  auto whole = running().text(1, trade(7, 4500), 4500ms).closed(1, 5s).opened(2, 9s);
+  subscribe(whole, 2, R"("trades.BTC-PERPETUAL.100ms")", 2, 10s).text(2, trade(8, 11'000), 11s);
+  EXPECT_EQ(whole.gaps({"BTC-PERPETUAL"}), Gaps{}) << "the numbers go on";
+  auto hole = running().text(1, trade(7, 4500), 4500ms).closed(1, 5s).opened(2, 9s);
+  subscribe(hole, 2, R"("trades.BTC-PERPETUAL.100ms")", 2, 10s).text(2, trade(10, 11'000), 11s);
+  EXPECT_EQ(hole.gaps({"BTC-PERPETUAL"}),
+            (Gaps{"BTC-PERPETUAL trade disconnected 4500 11000",
+                  "BTC-PERPETUAL liquidation disconnected 4500 11000"}));
+}
+
+TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
+  auto r = running().opened(2, 5s);
+  subscribe(r, 2, kAll, 2, 6s)
+      .text(2, ticker(7000), 7s)
+      .closed(1, 8s, "replaced: ")
+      .text(2, volatility(9000), 9s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), Gaps{});
+}
+
+TEST(Outages, TheAnswerToAnUnsubscriptionConfirmsNothing) {
+  auto r =
+      running().sent(1, request("unsubscribe", kTicker, 2), 60s).text(1, answer(kTicker, 2), 61s);
+  subscribe(r, 1, kTicker, 3, 70s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL funding_rate stale 4000 70050",
+                                             "BTC-PERPETUAL open_interest stale 4000 70050"}));
+}
+
+TEST(Outages, ALoginThatIsRecordedWithoutItsSecretIsNoMatter) {
+  auto r = running();
+  r.sent(1, R"({"jsonrpc":"2.0","id":4,"method":"public/auth","params":"[not recorded]"})", 5s);
+  r.sent(1, "no JSON", 5s)
+      .sent(1, R"({"id":4,"method":"public/subscribe","params":{"channels":[7]}})", 5s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), Gaps{});
+}
+
+TEST(Outages, WhatEndsWhileItIsAwayIsToldUpToThere) {
+  auto r = running().closed(1, 5s).add([](Session& s, Outbox& out) {
+    auto options = options_for({"BTC-PERPETUAL"});
+    std::erase(options.data_types, DataType::funding_rate);
+    std::erase(options.data_types, DataType::volatility_index);
+    s.reconfigure(options, {kStart + 8s, MonoTime{}}, out);
+  });
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL funding_rate disconnected 4000 8000",
+                                             "BTC-PERPETUAL funding_rate end 8000 8000",
+                                             "btc_usd volatility_index disconnected 3000 8000",
+                                             "btc_usd volatility_index end 8000 8000"}));
+}
+
+}  // namespace
+}  // namespace mp::deribit
