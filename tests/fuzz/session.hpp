@@ -32,7 +32,7 @@ class FuzzedSession {
     });
   }
 
-  // "-" closes a connection; "address answer" is an answer by REST, `rest` before the address; all else is a frame.
+  // "-" closes a connection, ">…" is a frame that was sent, "!" another beginning; "address answer" is an answer by REST, `rest` before the address; all else is a frame.
   void feed_lines(std::string_view text, const std::string& rest) {
     while (!text.empty()) {
       const auto end = std::min(text.find('\n'), text.size());
@@ -41,6 +41,10 @@ class FuzzedSession {
       const auto address = line.substr(0, std::min(space, line.size()));
       if (line == "-")
         feed(RecordKind::closed, "", line);
+      else if (line == "!")
+        feed(RecordKind::start, "", "");
+      else if (line.starts_with('>'))
+        feed(RecordKind::sent, "", line.substr(1));
       else if (space != std::string_view::npos && address.find_first_of("{[\"") == std::string_view::npos)
         feed(RecordKind::rest, rest + std::string(address), line.substr(space + 1));
       else
