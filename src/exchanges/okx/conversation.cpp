@@ -45,6 +45,10 @@ constexpr int kBookPriority = 80;
 constexpr int kTickersPriority = 60;
 constexpr int kStatisticsPriority = 10;
 
+// What has expired is listened to a little longer: our clock and the venue's differ, and its last
+// messages are under way. Shorter than the patience with any stream.
+constexpr auto kAfterExpiry = 45s;
+
 constexpr auto kBookReplyAtMost = 60s;
 constexpr auto kGoodAgainAfter = 60s;
 constexpr BackoffPolicy kResyncBackoff{5s, 120s};
@@ -116,6 +120,8 @@ void Conversation::begin(Instant now, Outbox& out) {
   audit_round_.begin(now.mono);
   audit_.reset();
   streams_.clear();
+  over_.clear();
+  next_expiry_.reset();
   resyncs_by_index_.clear();
   kind_streams_.clear();
   lists_missing_.clear();
@@ -133,19 +139,28 @@ void Conversation::begin(Instant now, Outbox& out) {
 // ---- what is wanted -------------------------------------------------------------------------------------------
 
 void Conversation::want_chosen(Instant now, Outbox& out) {
+  const auto& catalogue = publisher_.catalogue();
   const auto& chosen = publisher_.chooser().chosen();
-  const auto is_wanted = [&](Index index) {
-    const auto& expiry = publisher_.catalogue().definition(index).expiry;
-    return std::ranges::find(chosen, index) != chosen.end() && (!expiry || *expiry > now.wall);
-  };
+  std::vector<bool> is_wanted(catalogue.size(), false);
+  over_.assign(catalogue.size(), false);
+  next_expiry_.reset();
+  for (const auto index : chosen) {
+    const auto& expiry = catalogue.definition(index).expiry;
+    over_[index] = expiry && *expiry + kAfterExpiry <= now.wall;
+    is_wanted[index] = !over_[index];
+    if (is_wanted[index] && expiry)
+      next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
+  }
   // What has expired, or is not chosen any more, frees its streams first.
   for (Index index = 0; index < streams_.size(); ++index)
-    if (!is_wanted(index)) drop_instrument(index, now, out);
+    if (!is_wanted[index]) drop_instrument(index, now, out);
+  std::set<std::string_view> kinds;
   for (const auto index : chosen) {
-    if (!is_wanted(index)) continue;
+    if (!is_wanted[index]) continue;
     want_instrument(index, now, out);
-    want_kind(inst_type_of(*publisher_.catalogue().ref(index)), now, out);
+    kinds.insert(inst_type_of(*catalogue.ref(index)));
   }
+  want_kinds(kinds, now, out);
 }
 
 void Conversation::want_instrument(Index index, Instant now, Outbox& out) {
@@ -165,16 +180,26 @@ void Conversation::want_instrument(Index index, Instant now, Outbox& out) {
   poll_statistics(index, now, out);
 }
 
-// Channels of a whole kind of instruments.
-void Conversation::want_kind(std::string_view kind, Instant now, Outbox& out) {
-  const auto once = [&](std::string_view channel) {
+// Channels of a whole kind of instruments, for those kinds that something is wanted of.
+void Conversation::want_kinds(const std::set<std::string_view>& kinds, Instant now, Outbox& out) {
+  std::vector<std::pair<const char*, std::string_view>> wanted;
+  for (const auto kind : kinds) {
+    wanted.emplace_back("instruments", kind);
+    if (kind != "SPOT" && publisher_.wants(DataType::liquidation))
+      wanted.emplace_back("liquidation-orders", kind);
+  }
+  std::erase_if(kind_streams_, [&](const auto& each) {
+    const bool stays = std::ranges::any_of(
+        wanted, [&](const auto& of) { return stream_name(of.first, of.second) == each.first; });
+    if (!stays) sockets_.drop(each.second, now, out);
+    return !stays;
+  });
+  for (const auto& [channel, kind] : wanted) {
     auto name = stream_name(channel, kind);
-    if (kind_stream(name)) return;
+    if (kind_stream(name)) continue;
     const auto stream = want(channel, kind, kSeldom, kPlainGroup, now, out);
     kind_streams_.emplace_back(std::move(name), stream);
-  };
-  once("instruments");
-  if (kind != "SPOT" && publisher_.wants(DataType::liquidation)) once("liquidation-orders");
+  }
 }
 
 std::optional<Conversation::StreamId> Conversation::kind_stream(std::string_view name) const {
@@ -234,13 +259,6 @@ void Conversation::reconfigure(const SessionOptions& options, Instant now, Outbo
     if (!publisher_.wants(DataType::lsr_all_account)) polls_.remove("all-account " + name);
     if (!publisher_.wants(DataType::lsr_top_position)) polls_.remove("top-position " + name);
     if (!publisher_.wants(DataType::funding_rate)) polls_.remove("settled-funding " + name);
-  }
-  if (!publisher_.wants(DataType::liquidation)) {
-    std::erase_if(kind_streams_, [&](const auto& each) {
-      if (!each.first.starts_with("liquidation-orders")) return false;
-      sockets_.drop(each.second, now, out);
-      return true;
-    });
   }
   // A mistaken name is told; it is no reason to end what is running.
   at_start_ = false;
@@ -545,6 +563,7 @@ void Conversation::look_after_books(Instant now, Outbox& out) {
 
 void Conversation::tick(Instant now, Outbox& out) {
   wake_.woken();
+  if (next_expiry_ && now.wall >= *next_expiry_ + kAfterExpiry) want_chosen(now, out);
   sockets_.tick(now, out);
   polls_.tick(now, out);
   look_after_books(now, out);

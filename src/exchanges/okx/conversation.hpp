@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,6 +53,8 @@ class Conversation {
   // A book that is being asked for to hold ours against it; once, after a tick.
   std::optional<Index> take_audit() { return std::exchange(audit_, std::nullopt); }
 
+  // It has expired and nothing is expected of it any more.
+  bool is_over(Index index) const { return index < over_.size() && over_[index]; }
   StreamState state(Index index, DataType type) const;
   std::uint64_t reconnects(Index index, DataType type) const;
   std::uint64_t resyncs() const { return resyncs_; }
@@ -77,7 +80,7 @@ class Conversation {
 
   void want_chosen(Instant now, Outbox& out);
   void want_instrument(Index index, Instant now, Outbox& out);
-  void want_kind(std::string_view kind, Instant now, Outbox& out);
+  void want_kinds(const std::set<std::string_view>& kinds, Instant now, Outbox& out);
   std::optional<StreamId> kind_stream(std::string_view name) const;
   void drop_instrument(Index index, Instant now, Outbox& out);
   bool wants(Channel channel) const;
@@ -111,11 +114,14 @@ class Conversation {
   Wake wake_;
   SubscribedSockets sockets_{dialect_, wake_};
   PollSchedule polls_{wake_};
-  std::vector<Streams> streams_;  // by catalogue index
+  std::vector<Streams> streams_;         // by catalogue index
+  std::vector<bool> over_;               // likewise
+  std::optional<WallTime> next_expiry_;  // when streams are next to be given up
   std::vector<Resync> resyncs_by_index_;
   AuditRound audit_round_;
   std::optional<Index> audit_;
-  std::vector<std::pair<std::string, StreamId>> kind_streams_;
+  std::vector<std::pair<std::string, StreamId>>
+      kind_streams_;                        // channels of a whole kind of instruments
   std::vector<std::string> lists_missing_;  // keys of lists that have not come since begin()
   bool begun_ = false;
   bool choice_is_new_ = false;  // reconfigured, and no look at the choice since

@@ -143,7 +143,8 @@ class OkxSession final : public Session {
     if (conversation_)
       describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
     const auto& chosen = publisher_.chooser().chosen();
-    for (const auto index : chosen) describe(index, false, out);
+    for (const auto index : chosen)
+      if (!conversation_ || !conversation_->is_over(index)) describe(index, false, out);
     if (!publisher_.chooser().selection().empty()) return;
     for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) describe(index, true, out);
   }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <set>
 
 #include "support.hpp"
 
@@ -175,6 +176,54 @@ TEST(Conversation, FewBooksOnASocket) {
     all += count;
   }
   EXPECT_EQ(all, 60u);
+}
+
+// 2026-12-25 08:00, when the fixtures' futures expire.
+constexpr auto kExpiry = 1'798'185'600s - 1'790'000'000s;
+
+TEST(Conversation, WhatHasExpiredIsGivenUpAndWithTheLastOfAKindItsChannels) {
+  const auto futures = R"({"channel":"liquidation-orders","instType":"FUTURES"})";
+  const auto list = R"({"channel":"instruments","instType":"FUTURES"})";
+  Live live({"BTC-USDT-261225", "BTC-USDT-SWAP"});
+  const auto ask = [&](std::chrono::nanoseconds t) {
+    for (const auto& [kind, file] : {std::pair{"SPOT", "rest_instruments_spot.json"},
+                                     {"SWAP", "rest_instruments_swap.json"},
+                                     {"FUTURES", "rest_instruments_futures.json"}}) {
+      live.rest(kRest + "public/instruments?instType=" + kind, fixture(file), t);
+      live.note();
+    }
+  };
+  live.begin(kExpiry - 60s);
+  live.note();
+  ask(kExpiry - 59s);
+  live.open_all(kExpiry - 58s);
+  live.run(kExpiry - 57s, kExpiry - 40s);
+  live.confirm_all(kExpiry - 40s);
+  EXPECT_EQ(live.sent(futures), 1u);
+  EXPECT_EQ(live.sent(list), 1u);
+  const auto described = [&] {
+    std::vector<StreamStatus> status;
+    live.session->describe(status);
+    std::set<std::string> names;
+    for (const auto& each : status) names.insert(each.instrument->instrument);
+    return names;
+  };
+  EXPECT_EQ(described().size(), 2u);
+  live.frames.clear();
+  live.confirmed = 0;
+  live.run(kExpiry - 39s, kExpiry + 44s);
+  EXPECT_EQ(live.sent("unsubscribe"), 0u) << "what was sent until the last moment is under way";
+  live.run(kExpiry + 45s, kExpiry + 70s);
+  for (const auto& arg :
+       {std::string(futures), std::string(list), std::string(R"("instId":"BTC-USDT-261225")")})
+    EXPECT_GE(live.sent(arg), 1u) << arg;
+  EXPECT_EQ(live.sent(R"("instType":"SWAP")"), 0u);
+  EXPECT_EQ(live.sent(R"("op":"subscribe")"), 0u);
+  EXPECT_THAT(described(), testing::ElementsAre("BTC-USDT-SWAP"))
+      << "of what is over nothing is waited for";
+  live.requests.clear();
+  live.run(kExpiry + 71s, kExpiry + 10min);
+  EXPECT_EQ(live.asked("BTC-USDT-261225"), 0u);
 }
 
 TEST(Conversation, AnUnknownNameIsRefusedAtTheStart) {
@@ -422,6 +471,23 @@ TEST(OkxConversation, AnotherConfigurationIsTakenOverTheSocketsThatThereAre) {
   s.text(s.connection_of("trades-all"), trade_frame(2, 8100), 8100ms);
   EXPECT_EQ(only<Trade>(s.out.events).size(), 1u);
   EXPECT_TRUE(only<Gap>(s.out.events).empty()) << "what stays goes on without a hole";
+}
+
+TEST(OkxConversation, ChannelsOfAKindEndWithItsLastInstrument) {
+  Live s({"BTC-USDT-SWAP", "BTC-USDT-261225"});
+  s.start();
+  s.open_all(200ms);
+  s.run(300ms, 3s);
+  s.confirm_all(3s);
+  s.frames.clear();
+  s.out.clear();
+  s.session->reconfigure(options_for({"BTC-USDT-SWAP"}), s.at(4s), s.out);
+  s.note();
+  s.run(4500ms, 8s);
+  EXPECT_EQ(s.sent(R"({"channel":"liquidation-orders","instType":"FUTURES"})"), 1u);
+  EXPECT_EQ(s.sent(R"({"channel":"instruments","instType":"FUTURES"})"), 1u);
+  EXPECT_EQ(s.sent(R"("instType":"SWAP")"), 0u);
+  EXPECT_EQ(s.sent(R"("op":"subscribe")"), 0u);
 }
 
 }  // namespace
