@@ -23,8 +23,9 @@ constexpr auto kFundingHistoryEvery = 1h;
 constexpr auto kVolatilityHistoryEvery = 10min;
 // How far back the histories are asked for at first.
 constexpr auto kHistoryAtFirst = 24h;
-// An expired instrument's channels are given up after this.
-constexpr auto kAfterExpiry = 1h;
+// What has expired is listened to a little longer: our clock and the venue's differ, and its last
+// messages are under way. Shorter than the patience with any channel.
+constexpr auto kAfterExpiry = 45s;
 // A book that stays good this long has its attempts forgotten.
 constexpr auto kGoodAgainAfter = 60s;
 constexpr BackoffPolicy kBookBackoff{1s, 60s};
@@ -119,6 +120,8 @@ void Conversation::begin(Instant now, Outbox& out) {
   sockets_.begin();
   polls_.begin();
   streams_.clear();
+  over_.clear();
+  next_expiry_.reset();
   logins_.clear();
   unresolved_.clear();
   audit_round_.begin(now.mono);
@@ -209,28 +212,44 @@ void Conversation::want_stream(Index index, Channel channel, Instant now, Outbox
       now, out);
 }
 
-// What the chosen instruments need and have not yet; what has expired is given up.
+// What the chosen instruments need and have not yet. What has expired, or is not chosen any more,
+// is given up.
 void Conversation::open_chosen(Instant now, Outbox& out) {
   const auto& catalogue = publisher_.catalogue();
-  streams_.resize(catalogue.size());
-  for (const auto index : publisher_.chooser().chosen()) {
+  const auto& chosen = publisher_.chooser().chosen();
+  std::vector<bool> is_wanted(catalogue.size(), false);
+  over_.assign(catalogue.size(), false);
+  next_expiry_.reset();
+  for (const auto index : chosen) {
     const auto& expiry = catalogue.definition(index).expiry;
-    const bool over = expiry && *expiry + kAfterExpiry < now.wall;
-    for (const auto channel : {kBook, kTrades, kTicker}) {
-      auto& stream = streams_[index].of[channel];
-      if (!over && !stream && wants_stream(index, channel)) {
+    over_[index] = expiry && *expiry + kAfterExpiry <= now.wall;
+    is_wanted[index] = !over_[index];
+    if (is_wanted[index] && expiry)
+      next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
+  }
+  streams_.resize(catalogue.size());
+  for (Index index = 0; index < streams_.size(); ++index)
+    if (!is_wanted[index]) drop(index, now, out);
+  for (const auto index : chosen) {
+    if (!is_wanted[index]) continue;
+    for (const auto channel : {kBook, kTrades, kTicker})
+      if (!streams_[index].of[channel] && wants_stream(index, channel))
         want_stream(index, channel, now, out);
-      } else if (over && stream) {
-        sockets_.drop(*stream, now, out);
-        stream.reset();
-      }
-    }
-    if (!over) poll_funding_history(index, now, out);
+    poll_funding_history(index, now, out);
   }
   if (sockets_.sockets() <= kManySockets || told_many_sockets_) return;
   told_many_sockets_ = true;
   notice(out, Notice::Level::warning, "more connections than the venue allows for one address: choose fewer instruments",
          fmt::format("connections={} allowed=32", sockets_.sockets()));
+}
+
+void Conversation::drop(Index index, Instant now, Outbox& out) {
+  for (auto& stream : streams_[index].of) {
+    if (!stream) continue;
+    sockets_.drop(*stream, now, out);
+    stream.reset();
+  }
+  polls_.remove("funding " + publisher_.catalogue().ref(index)->instrument);
 }
 
 void Conversation::opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) {
@@ -462,6 +481,7 @@ void Conversation::rest_failed(std::string_view url, std::string_view reason, In
 
 void Conversation::tick(Instant now, Outbox& out) {
   wake_.woken();
+  if (next_expiry_ && now.wall >= *next_expiry_ + kAfterExpiry) open_chosen(now, out);
   sockets_.tick(now, out);
   if (read_list_at_ && now.mono >= *read_list_at_) {
     read_list_at_.reset();

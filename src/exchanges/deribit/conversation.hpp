@@ -55,6 +55,8 @@ class Conversation {
   // The publisher collects something else now.
   void reconfigure(Instant now, Outbox& out);
 
+  // It has expired and nothing is expected of it any more.
+  bool is_over(Index index) const { return index < over_.size() && over_[index]; }
   StreamState state(Index index, DataType type) const;
   StreamState volatility_state(std::string_view index_name) const;
   std::uint64_t reconnects(Index index, DataType type) const;
@@ -80,6 +82,7 @@ class Conversation {
   void want_stream(Index index, Channel channel, Instant now, Outbox& out);
   bool wants_stream(Index index, Channel channel) const;
   void open_chosen(Instant now, Outbox& out);
+  void drop(Index index, Instant now, Outbox& out);
   void open_platform_channels(Instant now, Outbox& out);
   void log_in(ConnectionId connection, Outbox& out);
   void add_polls(Instant now, Outbox& out);
@@ -103,7 +106,9 @@ class Conversation {
   Wake wake_;
   SubscribedSockets sockets_{dialect_, wake_};
   PollSchedule polls_{wake_};
-  std::vector<Streams> streams_;  // by catalogue index
+  std::vector<Streams> streams_;         // by catalogue index
+  std::vector<bool> over_;               // likewise
+  std::optional<WallTime> next_expiry_;  // when channels are next to be given up
   AuditRound audit_round_;
   std::optional<Index> audit_;
   std::vector<Login> logins_;

@@ -132,7 +132,7 @@ class DeribitSession final : public Session {
     std::vector<bool> is_chosen(publisher_.catalogue().size(), false);
     for (const auto index : chooser.chosen()) is_chosen[index] = true;
     for (Catalogue::Index index = 0; index < publisher_.catalogue().size(); ++index) {
-      const bool expected = conversation_ && is_chosen[index];
+      const bool expected = conversation_ && is_chosen[index] && !conversation_->is_over(index);
       // What an earlier run collected and this one does not.
       if (!expected && !chooser.selection().empty()) continue;
       for (const auto type : kInstrumentTypes) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "support.hpp"
 
@@ -483,6 +484,81 @@ TEST(Conversation, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   ASSERT_EQ(out.notices.size(), 1u);
   EXPECT_NE(out.notices[0].detail.find(R"(different=2 first="bid 64249.5 ours=none theirs=5000")"), std::string::npos)
       << out.notices[0].detail;
+}
+
+TEST(Conversation, WhatHasExpiredIsGivenUp) {
+  // 2026-12-25 08:00.
+  constexpr auto kExpiry = 1'798'185'600s - 1'790'000'000s;
+  Script script(options_for({"BTC-PERPETUAL", "BTC-25DEC26"}));
+  std::vector<SendFrame> sent;
+  const auto run = [&](std::chrono::nanoseconds from, std::chrono::nanoseconds to) {
+    for (auto t = from; t <= to; t += 500ms) {
+      script.tick(t);
+      auto frames = script.out.frames;
+      for (std::size_t i = 0; i < frames.size(); ++i) {
+        const auto frame = frames[i];
+        sent.push_back(frame);
+        if (frame.text.find("subscribe\"") == std::string::npos) continue;
+        Outbox one;
+        one.frames.push_back(frame);
+        const auto& more =
+            script.text(1, answer(id_of(one, "subscribe"), names_in(one, "subscribe")), t).frames;
+        frames.insert(frames.end(), more.begin(), more.end());
+      }
+    }
+  };
+  const auto was_sent = [&](std::string_view text) {
+    return std::ranges::any_of(
+        sent, [&](const SendFrame& each) { return each.text.find(text) != std::string::npos; });
+  };
+  const auto described = [&] {
+    std::vector<StreamStatus> status;
+    script.session->describe(status);
+    std::set<std::string> names;
+    for (const auto& each : status)
+      if (each.instrument->market_type != MarketType::options)
+        names.insert(each.instrument->instrument);
+    return names;
+  };
+  script.begin(kExpiry - 31s);
+  script.tick(kExpiry - 30s);
+  script.rest(kInstrumentsUrl, fixture("rest_instruments.json"), kExpiry - 29s);
+  script.opened(1, kSocketUrl, kExpiry - 28s);
+  run(kExpiry - 28s, kExpiry - 10s);
+  EXPECT_TRUE(was_sent("book.BTC-25DEC26.100ms"));
+  EXPECT_EQ(described().size(), 2u);
+  sent.clear();
+  run(kExpiry - 9s, kExpiry + 14s);
+  EXPECT_FALSE(was_sent("unsubscribe")) << "what was sent until the last moment is under way";
+  sent.clear();
+  run(kExpiry + 45s, kExpiry + 50s);
+  EXPECT_TRUE(was_sent("public/unsubscribe"));
+  EXPECT_TRUE(was_sent("book.BTC-25DEC26.100ms"));
+  EXPECT_FALSE(was_sent("book.BTC-PERPETUAL.100ms"));
+  EXPECT_EQ(described(), std::set<std::string>{"BTC-PERPETUAL"})
+      << "of what is over nothing is waited for";
+}
+
+TEST(Conversation, WhatIsNotChosenAnyMoreIsGivenUpWithTheNewList) {
+  auto options = options_for({"BTC-PERPETUAL", "BTC-25DEC26"});
+  Script before(options);
+  before.begin(0s);
+  before.tick(500ms);
+  before.rest(kInstrumentsUrl, fixture("rest_instruments.json"), 1s);
+  std::string state;
+  before.session->save(state);
+  options.symbols = Selection{"BTC-PERPETUAL"};
+  Script script(options);
+  ASSERT_TRUE(script.session->restore(state));
+  script.begin(2s);
+  script.tick(2500ms);
+  script.rest(kInstrumentsUrl, fixture("rest_instruments.json"), 3s);
+  std::string sent;
+  for (const auto& frame : script.opened(1, kSocketUrl, 4s).frames) sent += frame.text;
+  for (auto t = 4s; t < 8s; t += 1s)
+    for (const auto& frame : script.tick(t).frames) sent += frame.text;
+  EXPECT_NE(sent.find("book.BTC-PERPETUAL.100ms"), std::string::npos);
+  EXPECT_EQ(sent.find("BTC-25DEC26"), std::string::npos) << sent;
 }
 
 TEST(Conversation, ALockedInstrumentIsShownAsSilent) {
