@@ -214,8 +214,11 @@ void tell_end(const sim::ServerCounters& c, const std::string& source) {
 int simulate(const Plan& plan, sim::LedgerFile* ledger) {
   auto server = sim::Server::listen(plan.server);
   if (!server) return fail("sim", server.error().text());
-  const auto world = sim::make_world(plan.sources, plan.world, **server, ledger);
+  // The clock goes from the start on, though many instruments take a second to be made: now is to be now.
   const sim::SimClock clock(plan.world.market.start);
+  const auto world = sim::make_world(plan.sources, plan.world, **server, ledger);
+  while (!world->advance(clock.now())) {
+  }
   tell_ready(**server, plan);
   (*server)->run(*world, clock, plan.duration);
   tell_end((*server)->counters(), fmt::format("{} trades", world->trades()));

@@ -51,7 +51,7 @@ void BookAudit::compare(const Update* next) {
   AuditFinding found;
   compare_side(true, answer_->bids, next, found);
   compare_side(false, answer_->asks, next, found);
-  found.verdict = found.different == 0 ? Verdict::agrees : Verdict::differs;
+  found.verdict = found.different == 0 ? Verdict::agrees : next ? Verdict::undecided : Verdict::differs;
   finding_ = std::move(found);
 }
 
@@ -97,8 +97,14 @@ void BookAudit::compare_side(bool bids, const std::vector<BookLevel>& theirs, co
 }
 
 void BookAudits::done(const InstrumentRef& instrument, const AuditFinding& finding) {
-  counts_.levels_same += finding.compared - finding.different;
-  counts_.levels_different += finding.different;
+  if (finding.different > 0)
+    doubted_ = instrument;
+  else if (finding.verdict == Verdict::agrees && doubted_ == instrument)
+    doubted_.reset();
+  if (finding.verdict != Verdict::undecided) {
+    counts_.levels_same += finding.compared - finding.different;
+    counts_.levels_different += finding.different;
+  }
   switch (finding.verdict) {
     case Verdict::agrees: ++counts_.agreed; return;
     case Verdict::undecided: ++counts_.undecided; return;

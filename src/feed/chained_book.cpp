@@ -50,6 +50,11 @@ ChainedBook::Taken ChainedBook::update(BookUpdate& update, ConnectionId connecti
       kept_.apply(update, out);
       verify(checksum);
       apply_buffered(out);
+      if (kept_.refuted()) {
+        kept_.refute(now, out);
+        ended();
+        return Taken::lost;
+      }
       kept_.changed(now, out);
       return Taken::applied;
     }
@@ -82,6 +87,11 @@ ChainedBook::Taken ChainedBook::unnumbered(BookUpdate& update, ConnectionId conn
   kept_.try_levels(update);
   if (verify(checksum) == ChecksumOutcome::failed) return lose(GapCause::checksum, point_of(update), now, out);
   kept_.accept(update, out);
+  if (kept_.refuted()) {
+    kept_.refute(now, out);
+    ended();
+    return Taken::lost;
+  }
   kept_.changed(now, out);
   return Taken::applied;
 }
@@ -89,10 +99,14 @@ ChainedBook::Taken ChainedBook::unnumbered(BookUpdate& update, ConnectionId conn
 ChainedBook::Taken ChainedBook::lose(GapCause cause, const BookPoint& next, WallTime now,
                                      std::vector<MarketEvent>& out) {
   kept_.lose(cause, next, now, out);
+  ended();
+  return Taken::lost;
+}
+
+void ChainedBook::ended() {
   wants_snapshot_ = true;
   ahead_.reset();
   if (!chain_->snapshots_by_rest) buffer_.clear();
-  return Taken::lost;
 }
 
 void ChainedBook::abandon(WallTime now, std::vector<MarketEvent>& out) {
@@ -107,10 +121,7 @@ ChainedBook::SnapshotTaken ChainedBook::snapshot(BookSnapshot& snapshot, Connect
                                                  std::vector<MarketEvent>& out) {
   const auto now = snapshot.received_at;
   const bool by_rest = connection == 0;
-  if (kept_.synced() && by_rest) {
-    kept_.audit(snapshot);
-    return SnapshotTaken::old;
-  }
+  if (kept_.synced() && by_rest) return audit(snapshot, out);
   if (kept_.synced() && connections.others_carry(connection, connection_)) {
     // A replacement begins with a snapshot of its own: the book goes on, and the two are merged by their ids.
     if (snapshot.id == kept_.last_id() || is_behind(snapshot.id, snapshot.timestamp)) return SnapshotTaken::old;
@@ -137,6 +148,15 @@ ChainedBook::SnapshotTaken ChainedBook::snapshot(BookSnapshot& snapshot, Connect
   apply_buffered(out);
   kept_.changed(now, out);
   return SnapshotTaken::applied;
+}
+
+ChainedBook::SnapshotTaken ChainedBook::audit(BookSnapshot& answer, std::vector<MarketEvent>& out) {
+  const auto now = answer.received_at;
+  kept_.audit(answer);
+  if (!kept_.refuted()) return SnapshotTaken::old;
+  kept_.refute(now, out);
+  ended();
+  return SnapshotTaken::refuted;
 }
 
 void ChainedBook::adopt(BookSnapshot& snapshot, bool bridged, std::vector<MarketEvent>& out) {

@@ -48,6 +48,7 @@ class ChainedBook {
     old,      // the book is good and has it
     ahead,    // the book is good, and the connection that it goes on over will bring what is between
     too_old,  // by REST: it ends before the buffered updates begin; another one is needed
+    refuted,  // by REST: it shows that the book was wrong; see wants_snapshot()
   };
   // Of updates and snapshots, since the session was made. A failure alone never drops a book whose chain is intact.
   struct ChecksumCounts {
@@ -70,10 +71,10 @@ class ChainedBook {
   SnapshotTaken snapshot(BookSnapshot& snapshot, ConnectionId connection, const Connections& connections,
                          std::optional<std::int64_t> checksum, std::vector<MarketEvent>& out);
 
-  // A REST snapshot has been asked for to hold this book against. It comes by audit(), or by snapshot() like any other,
-  // which changes nothing of a book that is good.
+  // A REST snapshot has been asked for to hold this book against. It comes by audit(), or by snapshot() like any other:
+  // it changes nothing of a book that is good, and ends one that it proves wrong.
   void begin_audit() { kept_.begin_audit(); }
-  void audit(BookSnapshot& answer) { kept_.audit(answer); }
+  SnapshotTaken audit(BookSnapshot& answer, std::vector<MarketEvent>& out);
 
   // What it holds means nothing any more (the instrument's contract size has changed): as if the chain were broken.
   void abandon(WallTime now, std::vector<MarketEvent>& out);
@@ -105,6 +106,7 @@ class ChainedBook {
   void settle(WallTime now, std::vector<MarketEvent>& out);
   void buffer(BookUpdate& update);
   void apply_buffered(std::vector<MarketEvent>& out);
+  void ended();
   Taken lose(GapCause cause, const BookPoint& next, WallTime now, std::vector<MarketEvent>& out);
   void adopt(BookSnapshot& snapshot, bool bridged, std::vector<MarketEvent>& out);
   ChecksumOutcome verify(std::optional<std::int64_t> expected);

@@ -1,6 +1,7 @@
 #include "feed/kept_book.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace mp {
 namespace {
@@ -44,10 +45,12 @@ void KeptBook::accept(BookUpdate& update, std::vector<MarketEvent>& out) {
     look_at_audit();
   }
   interrupted_by_.reset();
+  if (update.ids.last < last_id_) answer_.reset();  // the venue counts anew
   last_id_ = update.ids.last;
   last_timestamp_ = update.timestamp;
   last_received_ = update.received_at;
   last_delta_at_ = update.received_at;
+  prove(update.received_at);
   if (!rules_->publish_deltas) return;
   auto& event = std::get<OrderBookDelta>(out.emplace_back(std::in_place_type<OrderBookDelta>));
   event.meta = {instrument_, update.timestamp, update.received_at, rules_->data_source};
@@ -64,6 +67,8 @@ void KeptBook::assign(BookSnapshot& snapshot, std::vector<MarketEvent>& out) {
   if (auto whole = gap_.close(instrument_, rules_->data_source, here, snapshot.received_at))
     out.emplace_back(*std::move(whole));
   drop_audit();
+  answer_.reset();
+  proven_ = here;
   book_.assign(snapshot.bids, snapshot.asks);
   lowest_known_bid_.reset();
   highest_known_ask_.reset();
@@ -90,12 +95,23 @@ void KeptBook::assign(BookSnapshot& snapshot, std::vector<MarketEvent>& out) {
 }
 
 void KeptBook::lose(GapCause cause, const BookPoint& next, WallTime noticed_at, std::vector<MarketEvent>& out) {
-  out.emplace_back(gap_.open(instrument_, rules_->data_source, interrupted_by_.value_or(cause), last(), next,
-                             noticed_at));
+  end(interrupted_by_.value_or(cause), last(), next, noticed_at, out);
+}
+
+void KeptBook::refute(WallTime noticed_at, std::vector<MarketEvent>& out) {
+  refuted_at_ = noticed_at;
+  end(GapCause::audit, proven_, last(), noticed_at, out);
+}
+
+void KeptBook::end(GapCause cause, const BookPoint& last_good, const BookPoint& next, WallTime noticed_at,
+                   std::vector<MarketEvent>& out) {
+  out.emplace_back(gap_.open(instrument_, rules_->data_source, cause, last_good, next, noticed_at));
   ++gaps_;
   synced_ = false;
   interrupted_by_.reset();
   drop_audit();
+  answer_.reset();
+  refuted_ = false;
   book_.clear();
   lowest_known_bid_.reset();
   highest_known_ask_.reset();
@@ -154,9 +170,26 @@ void KeptBook::begin_audit() {
 }
 
 void KeptBook::audit(BookSnapshot& answer) {
+  if (synced_ && answer.id >= last_id_) {
+    answer_ = answer;
+    prove(answer.received_at);
+  }
   if (!audit_) return;
   audit_->answered(answer.id, std::move(answer.bids), std::move(answer.asks), answer.asked);
   look_at_audit();
+}
+
+// Only an answer of the book's own id shows anything: between two updates an order may have come and gone.
+void KeptBook::prove(WallTime now) {
+  if (!answer_ || (answer_->id > last_id_ && now - answer_->received_at < kAnswerWaits)) return;
+  auto answer = *std::exchange(answer_, std::nullopt);
+  if (answer.id != last_id_) return;
+  BookAudit proof(book_, last_id_, KnownRange{lowest_known_bid_, highest_known_ask_});
+  proof.answered(answer.id, std::move(answer.bids), std::move(answer.asks), answer.asked);
+  if (!proof.finding()) return;
+  if (proof.finding()->verdict == AuditFinding::Verdict::agrees) proven_ = last();
+  refuted_ = proof.finding()->verdict == AuditFinding::Verdict::differs &&
+             !(refuted_at_ && now >= *refuted_at_ && now - *refuted_at_ < kRefutedAgainAfter);
 }
 
 // No answer will be compared any more: the book is another one, or the next answer is asked for.
@@ -190,6 +223,14 @@ void KeptBook::save(StateWriter& out) const {
   book_.top_asks(0, levels);
   out.put(levels);
   out.put(interrupted_by_);
+  out.put(answer_.has_value());
+  if (answer_) {
+    mp::save(out, *answer_);
+    out.put(std::uint64_t{answer_->asked});
+  }
+  out.put(proven_.id);
+  out.put(proven_.at);
+  out.put(refuted_at_);
   gap_.save(out);
   out.put(std::uint64_t{clocks_.size()});
   for (std::size_t i = 0; i < clocks_.size(); ++i) {
@@ -211,6 +252,14 @@ void KeptBook::restore(StateReader& in) {
   const auto asks = in.levels();
   book_.assign(bids, asks);
   interrupted_by_ = in.optional<GapCause>([&] { return in.choice<GapCause>(kCauses); });
+  answer_ = in.optional<BookSnapshot>([&] {
+    auto answer = restore_snapshot(in);
+    answer.asked = in.number();
+    return answer;
+  });
+  proven_.id = in.number();
+  proven_.at = in.time();
+  refuted_at_ = in.optional<WallTime>([&] { return in.time(); });
   gap_.restore(in);
   for (auto n = in.count(4); n > 0 && in.ok(); --n) {
     const auto depth = in.number();

@@ -98,8 +98,14 @@ class KeptBook {
   // From now on what the book takes is noted, for the answer that has been asked for. One at a time: an earlier one that
   // is still open is forgotten.
   void begin_audit();
-  // An answer by REST, if one is awaited. The levels are moved from.
+  // An answer by REST. As a record, it is also what proves this book right or wrong, at once or when the book has come to
+  // the answer's id, asked for or not. The levels are moved from.
   void audit(BookSnapshot& answer);
+  // The venue's own book of the very same id is another one: refute() is to follow before anything else is done.
+  bool refuted() const { return refuted_; }
+  // As lose(), from where the book was last known to be right. Not again for a while: what a new snapshot does not mend
+  // would end the book with every look.
+  void refute(WallTime noticed_at, std::vector<MarketEvent>& out);
 
   // Levels beyond these prices are known only where an update has named them: the snapshot did not reach further. No
   // picture has them, which may so have fewer levels than its depth.
@@ -116,7 +122,14 @@ class KeptBook {
   void restore(StateReader& in);
 
  private:
+  // How long an answer waits for the book to come to its id.
+  static constexpr Nanos kAnswerWaits = std::chrono::seconds{5};
+  static constexpr Nanos kRefutedAgainAfter = std::chrono::hours{1};
+
   void show(std::uint32_t depth, std::vector<MarketEvent>& out);
+  void end(GapCause cause, const BookPoint& last_good, const BookPoint& next, WallTime noticed_at,
+           std::vector<MarketEvent>& out);
+  void prove(WallTime now);
   void look_at_audit();
   void drop_audit();
 
@@ -133,6 +146,10 @@ class KeptBook {
   std::optional<Price> highest_known_ask_;
   std::optional<GapCause> interrupted_by_;
   std::unique_ptr<BookAudit> audit_;           // while one is under way; decides nothing, so it is not saved
+  std::optional<BookSnapshot> answer_;         // by REST, at an id that the book has not come to
+  BookPoint proven_;                           // where it was last known to be right
+  std::optional<WallTime> refuted_at_;
+  bool refuted_ = false;                       // within one record only
   BookGap gap_;                                // open while the book waits for a snapshot after a break
   std::vector<book::ConflationClock> clocks_;  // as rules_->series
 

@@ -52,10 +52,11 @@ constexpr Names<TradeExecution, 3> kTradeExecutions{{{TradeExecution::book, "boo
                                                      {TradeExecution::combo, "combo"}}};
 constexpr Names<Coverage, 2> kCoverages{{{Coverage::complete, "complete"}, {Coverage::sampled, "sampled"}}};
 constexpr Names<OptionRight, 2> kOptionRights{{{OptionRight::call, "C"}, {OptionRight::put, "P"}}};
-constexpr Names<GapCause, 9> kGapCauses{{{GapCause::sequence, "sequence"},
+constexpr Names<GapCause, 10> kGapCauses{{{GapCause::sequence, "sequence"},
                                          {GapCause::disconnected, "disconnected"},
                                          {GapCause::collector_down, "collector_down"},
                                          {GapCause::checksum, "checksum"},
+                                         {GapCause::audit, "audit"},
                                          {GapCause::overflow, "overflow"},
                                          {GapCause::stale, "stale"},
                                          {GapCause::stream_lost, "stream_lost"},

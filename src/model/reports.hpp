@@ -9,6 +9,7 @@ enum class GapCause {
   disconnected,    // the connection was down
   collector_down,  // the collector was not running
   checksum,        // a book did not match the venue's checksum
+  audit,           // a book was not the venue's own of the same id, asked for by REST
   overflow,        // a bound of ours was reached
   stale,           // connected, but silent for too long
   stream_lost,     // the message bus lost what was not stored yet

@@ -44,7 +44,7 @@ constexpr Advice kTable[] = {
     {"a book's answer could not be used", kNothing},
     {"a book could not be asked for", kNothing},
     {"a REST request that is made regularly failed", kNothing},
-    {"a book differs from a fresh snapshot of the venue", "keep the journal's segments of that time (`marketprism journal`) and report it: the venue may have changed its rules"},
+    {"a book differs from a fresh snapshot of the venue", "nothing: the book is asked for again, and a gap of cause audit says since when it may be wrong; if it repeats keep the journal's segments of that time (`marketprism journal`) and report it: the venue may have changed its rules"},
     {"a connection does not answer; reconnecting", kNothing},
     {"no answer to a request; reconnecting", kNothing},
     {"no answer to a subscription; reconnecting", kNothing},

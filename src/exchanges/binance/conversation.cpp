@@ -559,7 +559,9 @@ void Conversation::look_for_snapshots(Instant now, Outbox& out) {
 }
 
 void Conversation::audit_books(Instant now, Outbox& out) {
-  const auto index = audit_round_.due(streams_.size(), now.mono, [&](Index each) {
+  const auto& doubted = publisher_.audits().doubted();
+  const auto again = doubted ? publisher_.catalogue().find(doubted->instrument) : std::nullopt;
+  const auto index = audit_round_.due(streams_.size(), again, now.mono, [&](Index each) {
     const auto* feed = publisher_.depth_of(each);
     return streams_[each].ids[kDepth] != kNoStream && feed && feed->good();
   });

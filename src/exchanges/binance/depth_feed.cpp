@@ -27,6 +27,7 @@ DepthFeed::Taken DepthFeed::update(BookUpdate& update, bool others_carry_it, std
       const auto before = kept_.last_id();
       apply(update, out);
       apply_buffered(out);
+      if (end_if_refuted(now, out)) return Taken::lost;
       // An update that ends where the snapshot did holds nothing that the snapshot had not.
       if (kept_.last_id() != before) kept_.changed(now, out);
       return Taken::applied;
@@ -91,13 +92,22 @@ DepthFeed::SnapshotTaken DepthFeed::snapshot(DepthReply& reply, WallTime receive
   return SnapshotTaken::applied;
 }
 
-void DepthFeed::audit(DepthReply& reply, std::size_t asked) {
-  if (reply.last_update_id < 0) return;
+bool DepthFeed::audit(DepthReply& reply, std::size_t asked, WallTime received_at, std::vector<MarketEvent>& out) {
+  if (reply.last_update_id < 0) return false;
   BookSnapshot answer{.id = static_cast<std::uint64_t>(reply.last_update_id),
+                      .received_at = received_at,
                       .bids = std::move(reply.bids),
                       .asks = std::move(reply.asks),
                       .asked = asked};
   kept_.audit(answer);
+  return end_if_refuted(received_at, out);
+}
+
+bool DepthFeed::end_if_refuted(WallTime now, std::vector<MarketEvent>& out) {
+  if (!kept_.refuted()) return false;
+  kept_.refute(now, out);
+  bridged_ = false;
+  return true;
 }
 
 // The chain is broken before what stands in the buffer.

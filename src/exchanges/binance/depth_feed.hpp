@@ -40,7 +40,8 @@ class DepthFeed {
 
   // Its book has been asked for, to hold ours against it; the answer (feed/book_audit.hpp).
   void begin_audit() { kept_.begin_audit(); }
-  void audit(DepthReply& reply, std::size_t asked);
+  // True when it has shown that the book was wrong.
+  bool audit(DepthReply& reply, std::size_t asked, WallTime received_at, std::vector<MarketEvent>& out);
 
   void show_due(WallTime now, std::vector<MarketEvent>& out) { kept_.show_due(now, out); }
   std::optional<WallTime> next_due() const { return kept_.next_due(); }
@@ -58,6 +59,7 @@ class DepthFeed {
   void apply(BookUpdate& update, std::vector<MarketEvent>& out);
   void apply_buffered(std::vector<MarketEvent>& out);
   void lose(std::vector<MarketEvent>& out, WallTime noticed_at);
+  bool end_if_refuted(WallTime now, std::vector<MarketEvent>& out);
 
   Market market_;
   KeptBook kept_;

@@ -332,11 +332,11 @@ Publisher::SnapshotResult Publisher::snapshot(std::string_view venue_symbol, Res
   return SnapshotResult::not_newer;
 }
 
-bool Publisher::audit(std::string_view venue_symbol, Result<DepthReply>& reply) {
+bool Publisher::audit(std::string_view venue_symbol, Result<DepthReply>& reply, const Received& from, Events& out) {
   const auto index = catalogue_.find(venue_symbol);
   auto* feed = index ? entries_[*index].depth.get() : nullptr;
   if (!reply || !feed || !feed->kept().synced()) return false;
-  feed->audit(*reply, kAuditLimit);
+  feed->audit(*reply, kAuditLimit, from.at, out);
   return true;
 }
 

@@ -64,7 +64,7 @@ class Publisher {
   void begin_audit(Index index) { entries_[index].depth->begin_audit(); }
   // An answer that was asked for to hold our book against it: published it is never. False where there is no synced
   // book, for which it is a snapshot like any other.
-  bool audit(std::string_view venue_symbol, Result<DepthReply>& reply);
+  bool audit(std::string_view venue_symbol, Result<DepthReply>& reply, const Received& from, Events& out);
   // False when the answer could not be read (then it is a reject).
   bool exchange_info(const Result<ExchangeInfo>& reply, const Received& from, Events& out);
   // The venue's volumes of 24 hours.

@@ -236,7 +236,7 @@ class BinanceSession final : public Session {
     const auto symbol = query_value(reply.url, "symbol");
     auto answer = decoder_.depth(reply.body);
     note_unknown(decoder_.unknown_fields());
-    if (Conversation::is_audit_url(reply.url) && publisher_.audit(symbol, answer)) return;
+    if (Conversation::is_audit_url(reply.url) && publisher_.audit(symbol, answer, from, out.events)) return;
     const auto result = publisher_.snapshot(symbol, std::move(answer), from, out.events);
     if (conversation_) conversation_->snapshot_done(symbol, result, now, out);
   }

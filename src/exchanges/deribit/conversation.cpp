@@ -284,7 +284,9 @@ void Conversation::look_at_book(Index index, Instant now, Outbox& out) {
 }
 
 void Conversation::audit_books(Instant now, Outbox& out) {
-  const auto index = audit_round_.due(streams_.size(), now.mono, [&](Index each) {
+  const auto& doubted = publisher_.audits().doubted();
+  const auto again = doubted ? publisher_.catalogue().find(doubted->instrument) : std::nullopt;
+  const auto index = audit_round_.due(streams_.size(), again, now.mono, [&](Index each) {
     const auto* book = publisher_.book_of(each);
     return streams_[each].of[kBook] && book && book->good();
   });

@@ -316,7 +316,7 @@ bool Publisher::audit(std::string_view instrument, Result<RestBook> reply, const
   answer.bids = std::move(reply->bids);
   answer.asks = std::move(reply->asks);
   answer.asked = kAuditDepth;
-  book->audit(answer);
+  book->audit(answer, out);
   return true;
 }
 

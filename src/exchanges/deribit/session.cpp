@@ -74,9 +74,11 @@ class DeribitSession final : public Session {
     } else if (method == "get_book_summary_by_currency" && publisher_.chooser().selection().by_volume()) {
       done(reply, publisher_.volumes(decoder_.summaries(reply.body), from, out.events), now, out);
     } else if (method == "get_order_book") {
-      done(reply,
-           publisher_.audit(query_value(reply.url, "instrument_name"), decoder_.order_book(reply.body), from, out.events),
-           now, out);
+      const auto instrument = query_value(reply.url, "instrument_name");
+      done(reply, publisher_.audit(instrument, decoder_.order_book(reply.body), from, out.events), now, out);
+      // It may have shown that the book was wrong.
+      const auto index = publisher_.catalogue().find(instrument);
+      if (conversation_ && index) conversation_->look_at_book(*index, now, out);
     } else if (method == "get_volatility_index_data") {
       volatility_history(reply, from, now, out);
     } else if (method == "get_funding_rate_history") {

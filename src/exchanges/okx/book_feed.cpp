@@ -120,7 +120,7 @@ Result<ChainedBook::SnapshotTaken> BookFeed::take_snapshot(BookRow& row, const D
   const auto taken = chained_.snapshot(snapshot, connection, connections, checksum, out);
   row_ = nullptr;
   // Should it be taken later, its texts are gone by then.
-  if (taken == ChainedBook::SnapshotTaken::ahead) drop_texts();
+  if (taken == ChainedBook::SnapshotTaken::ahead || taken == ChainedBook::SnapshotTaken::refuted) drop_texts();
   return taken;
 }
 

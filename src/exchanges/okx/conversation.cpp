@@ -366,6 +366,7 @@ void Conversation::answered(std::string_view url, bool usable, std::string_view 
     const bool asked = std::exchange(resync.rest_under_way, false);
     const auto* book = publisher_.book_of(*index);
     if (asked && usable && book && !book->chained().wants_snapshot()) snapshots_by_rest_ = true;
+    if (!asked && usable && book) look_after_book(*index, now, out);  // it may have shown that the book was wrong
     if (!usable)
       notice_to(out, Notice::Level::warning, "a book's answer could not be used",
                 fmt::format("symbol={} reason=\"{}\"", query_value(url, "instId"), shortened(why)));
@@ -530,7 +531,9 @@ RestRequest Conversation::book_request(Index index) const {
 }
 
 void Conversation::audit_books(Instant now, Outbox& out) {
-  const auto index = audit_round_.due(streams_.size(), now.mono, [&](Index each) {
+  const auto& doubted = publisher_.audits().doubted();
+  const auto again = doubted ? publisher_.catalogue().find(doubted->instrument) : std::nullopt;
+  const auto index = audit_round_.due(streams_.size(), again, now.mono, [&](Index each) {
     const auto* book = publisher_.book_of(each);
     return streams_[each].ids[kBook] != kNoStream && book && book->chained().good();
   });

@@ -327,6 +327,45 @@ TEST(ChainedBook, LevelsBeyondTheSnapshotsRangeAreKnownAsSuch) {
   EXPECT_FALSE(s.book.kept().lowest_known_bid());
 }
 
+// ---- answers by REST that prove something ---------------------------------------------------------------------
+
+TEST(ChainedBook, AnAnswerOfTheSameIdEndsABookThatDiffersSinceItWasLastProven) {
+  Script s;
+  const Levels asks{level("101", "1")};
+  s.snapshot(10, 0);
+  s.update(10, 11, 100);
+  EXPECT_EQ(s.snapshot(11, 100, 0, {level("100", "2")}), SnapshotTaken::old) << "it agrees: proven at 11";
+  s.update(11, 12, 200, 1, {level("99", "1")});
+  s.update(12, 13, 300, 1, {level("98", "1")});
+  // Ahead of the book; it has an ask that we have not, and the update that comes to it says nothing of that.
+  EXPECT_EQ(s.snapshot(14, 350, 0, {level("100", "2"), level("99", "1"), level("98", "5")}, {level("101", "7")}),
+            SnapshotTaken::old);
+  EXPECT_TRUE(s.book.good());
+  EXPECT_EQ(s.update(13, 14, 400, 1, {level("98", "5")}), Taken::lost);
+  EXPECT_FALSE(s.book.good());
+  EXPECT_TRUE(s.book.wants_snapshot());
+  EXPECT_EQ(s.update(14, 15, 500), Taken::dropped);
+  EXPECT_EQ(s.snapshot(15, 500), SnapshotTaken::applied);
+  EXPECT_EQ(s.lines(), (Lines{"snapshot 10", "delta 11", "delta 12", "delta 13", "delta 14", "gap audit 11..14",
+                              "gap audit 11..15", "snapshot 15"}));
+  const auto& gap = std::get<Gap>(s.out.at(6));
+  EXPECT_EQ(gap.gap_start, at(100)) << "what was published since then may be wrong";
+  EXPECT_EQ(gap.gap_end, at(500));
+  EXPECT_EQ(gap.gap_id, std::get<Gap>(s.out.at(5)).gap_id) << "the second row replaces the first";
+  EXPECT_TRUE(s.book.good());
+}
+
+TEST(ChainedBook, WhatASnapshotDoesNotMendEndsABookOnceInAnHour) {
+  Script s;
+  s.snapshot(10, 0);
+  EXPECT_EQ(s.snapshot(10, 10, 0, {level("100", "3")}), SnapshotTaken::refuted);
+  EXPECT_EQ(s.snapshot(11, 100), SnapshotTaken::applied);
+  EXPECT_EQ(s.snapshot(11, 3'000'000, 0, {level("100", "3")}), SnapshotTaken::old) << "50 minutes later";
+  EXPECT_TRUE(s.book.good());
+  EXPECT_EQ(s.snapshot(11, 3'700'000, 0, {level("100", "3")}), SnapshotTaken::refuted);
+  EXPECT_FALSE(s.book.good());
+}
+
 // ---- state ----------------------------------------------------------------------------------------------------
 
 std::string saved(const ChainedBook& book) {
@@ -345,6 +384,9 @@ TEST(ChainedBook, RestoredAtEveryPointItGoesOnTheSame) {
       [](Script& s) { s.update(14, 15, 180, 2); },    [](Script& s) { s.update(16, 17, 190, 2); },
       [](Script& s) { s.update(17, 18, 200, 2); },    [](Script& s) { s.snapshot(18, 210, 2); },
       [](Script& s) { s.closed(2, 220); },            [](Script& s) { s.snapshot(30, 300, 3); },
+      [](Script& s) { s.snapshot(30, 310, 0); },      [](Script& s) { s.update(30, 31, 320, 3); },
+      [](Script& s) { s.snapshot(32, 330, 0); },      [](Script& s) { s.update(31, 32, 340, 3); },
+      [](Script& s) { s.snapshot(40, 400, 3); },      [](Script& s) { s.snapshot(40, 410, 0, {level("97", "1")}); },
       [](Script& s) { s.book.show_due(at(900), s.out); }};
   Script whole({}, {{5, 100ms}});
   for (const auto& step : steps) step(whole);

@@ -119,14 +119,23 @@ TEST(Session, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   EXPECT_EQ(s.session->counters().audits.agreed, 1u);
   run_until_asked(120s);
   const auto before = s.all.size();
-  s.rest(url, body("8"), t);
-  EXPECT_EQ(s.session->counters().audits.differed, 1u);
-  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr(R"(first="ask 200 ours=7 theirs=8")")));
-  EXPECT_EQ(s.all.size(), before) << "nothing is published of it";
   EXPECT_GT(before, events);
   // One that fails is no snapshot that must be asked for again.
   s.session->rest_failed(url, "no route", s.at(t), s.out);
   EXPECT_TRUE(s.tick(t + 1s).requests.empty());
+  s.rest(url, body("8"), t + 1s);
+  EXPECT_EQ(s.session->counters().audits.differed, 1u);
+  EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr(R"(first="ask 200 ours=7 theirs=8")")));
+  // The same id and another book: ours was wrong, and is asked for anew.
+  ASSERT_EQ(s.all.size(), before + 1);
+  const auto* gap = std::get_if<Gap>(&s.all.back());
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->cause, GapCause::audit);
+  std::vector<OrderBook> held;
+  s.session->books(0, held);
+  EXPECT_TRUE(held.empty()) << "a book that is wrong is not published as good";
+  const auto& asked = s.tick(t + 3s).requests;
+  EXPECT_TRUE(std::ranges::any_of(asked, [](const RestRequest& each) { return each.url.find("/api/v3/depth?symbol=BTCUSDT") != std::string::npos; }));
 }
 
 TEST(Session, FuturesSpeakOverTwoSocketsByClassOfStream) {

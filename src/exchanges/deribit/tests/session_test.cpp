@@ -484,6 +484,12 @@ TEST(Conversation, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   ASSERT_EQ(out.notices.size(), 1u);
   EXPECT_NE(out.notices[0].detail.find(R"(different=2 first="bid 64249.5 ours=none theirs=5000")"), std::string::npos)
       << out.notices[0].detail;
+  // The same id and another book: ours was wrong, and its channel is subscribed again.
+  ASSERT_EQ(out.events.size(), 1u);
+  const auto* gap = std::get_if<Gap>(&out.events[0]);
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->cause, GapCause::audit);
+  EXPECT_EQ(script.session->counters().resyncs, 1u);
 }
 
 TEST(Conversation, WhatHasExpiredIsGivenUp) {

@@ -288,7 +288,15 @@ TEST(Conversation, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   ASSERT_EQ(out.notices.size(), 1u);
   // Sizes are contracts of 0.01.
   EXPECT_THAT(out.notices[0].detail, HasSubstr(R"(first="bid 100 ours=0.03 theirs=0.04")"));
-  EXPECT_EQ(live.all.size(), events);
+  // The same id and another book: ours was wrong, and its stream is subscribed again.
+  ASSERT_EQ(live.all.size(), events + 1);
+  const auto* gap = std::get_if<Gap>(&live.all.back());
+  ASSERT_TRUE(gap);
+  EXPECT_EQ(gap->cause, GapCause::audit);
+  EXPECT_EQ(live.session->counters().resyncs, 1u);
+  live.note();
+  live.run(92s, 94s);
+  EXPECT_EQ(live.sent(R"("op":"unsubscribe")"), 1u);
 }
 
 TEST(Conversation, ALostBookSubscribesItsStreamAloneAgain) {
