@@ -107,9 +107,19 @@ class JournalCommand(unittest.TestCase):
             with self.subTest(args=args):
                 self.assertIn(told, self.run_journal(*args, status=2).stderr)
         (self.path / "notes").write_text("hello\n")
-        done = self.run_journal("convert", "--to", "journal", self.path / "notes", "-o", self.path / "x", status=1)
+        done = self.run_journal("convert", "--to", "journal", self.path / "notes", "-o", self.path / "x", status=2)
         self.assertIn("line 1", done.stderr)
         self.assertFalse(os.path.exists(self.path / "x"))
+
+    def test_a_line_that_cannot_be_read_is_told_and_the_others_are_kept(self):
+        lines = CAPTURE.splitlines(True)
+        (self.path / "b.jsonl").write_text("".join(lines[:50]) + "garbage\n" + "".join(lines[50:]))
+        done = self.run_journal("convert", "--to", "journal", self.path / "b.jsonl", "-o", self.path / "j", status=1)
+        self.assertIn("b.jsonl: line 51", done.stderr)
+        self.assertIn("1 lines cannot be read", done.stderr)
+        printed = self.run_journal("cat", self.path / "j").stdout
+        self.assertEqual("".join(line for line in printed.splitlines(True) if '"dir":"recv"' in line), CAPTURE)
+        self.assertIn('"dir":"unreadable"', printed)
 
     def test_help_has_examples(self):
         self.assertIn("Examples:", self.run_journal("--help").stdout)

@@ -236,9 +236,12 @@ int convert_to_journal(const Settings& settings) {
                "--exchange (and --market). The first addresses:{}\n",
                converted->skipped_lines, urls);
   }
+  for (const auto& error : converted->broken) fmt::print(stderr, "marketprism journal: {}\n", error.text());
+  if (converted->broken_lines > 0)
+    fmt::print(stderr, "marketprism journal: {} lines cannot be read; the others are in the journal\n", converted->broken_lines);
   fmt::print("{}  id {}\n{} records, {} of payload, in {} segments of {}\n", settings.output, converted->id.text(), converted->records,
              human_bytes(converted->payload_bytes), converted->segments, human_bytes(converted->bytes));
-  return converted->skipped_lines > 0 ? 1 : 0;
+  return converted->skipped_lines + converted->broken_lines > 0 ? 1 : 0;
 }
 
 int run_convert(const Settings& settings) {

@@ -240,6 +240,8 @@ int play_back(const Plan& plan) {
   for (const auto& path : plan.captures) {
     auto recording = sim::read_capture(path);
     if (!recording) return fail("sim", recording.error().text());
+    for (const auto& error : recording->first_broken) fmt::print(stderr, "sim: {}\n", error.text());
+    if (recording->broken > 0) fmt::print(stderr, "sim: {}: {} lines cannot be read and are left out\n", path, recording->broken);
     if (recording->skipped > 0)
       fmt::print(stderr, "sim: {}: {} received lines have no stream name or belong to other markets and are left out\n",
                  path, recording->skipped);

@@ -35,6 +35,7 @@ enum class RecordKind : std::uint8_t {
   flush = 9,      // time passed without records while conflated events were due
   rest_failed = 10,  // a REST request got no answer: url, payload is the reason in words
   configured = 11,   // from here on the source is collected as the payload says (feed/published_options.hpp)
+  unreadable = 12,   // a line of a recording could not be read: payload is its text, url says where it stood and why
 };
 
 // Views are valid during the call they are passed to. A text payload has at least
@@ -47,7 +48,7 @@ struct RawRecord {
   const Source* source = nullptr;  // null for start and stop only
   WallTime received_at;
   int status = 0;         // HTTP status of a rest record
-  std::string_view url;   // of opened (whole), rest and rest_failed (whole, with query)
+  std::string_view url;   // of opened (whole), rest and rest_failed (whole, with query); of unreadable words
   std::string_view payload;
 };
 

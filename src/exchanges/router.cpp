@@ -100,6 +100,7 @@ void Router::route(const RawRecord& record, RecordPosition position, MonoTime mo
     case RecordKind::rest_failed: session->rest_failed(record.url, record.payload, now, out_); break;
     case RecordKind::flush: session->flush(now, out_); break;
     case RecordKind::sent: session->sent(record.connection, record.payload, now); return;
+    case RecordKind::unreadable: session->unreadable(record.payload, record.url, now, out_); break;
     case RecordKind::start:
     case RecordKind::stop:
     case RecordKind::configured: return;

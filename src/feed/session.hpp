@@ -3,7 +3,8 @@
 // Source (a venue's market), over all its sockets, as a pure state machine. Bytes and clocks in, an Outbox out.
 //
 // What a session publishes (Outbox::events) is a function of the journalled records alone: of the calls
-// begin, opened, closed, text, sent, rest, flush and reconfigure with their receive times. The live driver and every replay of the
+// begin, opened, closed, text, sent, rest, flush, reconfigure and unreadable with their receive times. The live driver and
+// every replay of the
 // journal therefore publish the same. tick() and rest_failed() may ask for I/O, never publish.
 
 #include <chrono>
@@ -161,6 +162,8 @@ class Session {
   virtual void rest(const RestReply& reply, Instant now, Outbox& out) = 0;
   virtual void rest_failed(std::string_view url, std::string_view reason, Instant now, Outbox& out) = 0;
   virtual void flush(Instant now, Outbox& out) = 0;
+  // A line of a recording could not be read, whatever it held: publishes a Rejected with this text and reason.
+  virtual void unreadable(std::string_view raw, std::string_view why, Instant now, Outbox& out) = 0;
   virtual void tick(Instant now, Outbox& out) = 0;
   // Other instruments, data types or books from now on (the rest of the options is as before). What goes on is not
   // touched; what is not collected any more ends with a gap of cause `end` and is not published from here on, even

@@ -24,7 +24,7 @@ struct KindName {
   std::string_view transport;
 };
 // text comes before binary: a received frame is text unless the line says otherwise.
-constexpr std::array<KindName, 11> kKindNames{{
+constexpr std::array<KindName, 12> kKindNames{{
     {RecordKind::text, "recv", "ws"},
     {RecordKind::binary, "recv", "ws"},
     {RecordKind::sent, "send", "ws"},
@@ -36,6 +36,7 @@ constexpr std::array<KindName, 11> kKindNames{{
     {RecordKind::stop, "stop", "control"},
     {RecordKind::flush, "flush", "control"},
     {RecordKind::configured, "configure", "control"},
+    {RecordKind::unreadable, "unreadable", "control"},
 }};
 
 const KindName& names_of(RecordKind kind) {
@@ -58,6 +59,7 @@ bool carries_payload(RecordKind kind) {
     case RecordKind::rest:
     case RecordKind::sent:
     case RecordKind::configured:
+    case RecordKind::unreadable:
       return true;
     case RecordKind::start:
     case RecordKind::stop:
@@ -162,7 +164,7 @@ std::optional<FieldError> decide_kind(const Fields& fields, RecordKind& kind) {
     return FieldError{Errc::bad_value, "dir, transport",
                       shortened(fmt::format("\"{}\" of \"{}\"", fields.dir, fields.transport)) +
                           "; known are ws: connect, disconnect, recv, send; rest: recv, fail; "
-                          "control: start, stop, flush"};
+                          "control: start, stop, flush, configure, unreadable"};
   kind = *found;
   const bool binary = fields.has_raw_base64 ? fields.wire != "text" : fields.wire == "binary-utf8";
   if (kind == RecordKind::text && binary) kind = RecordKind::binary;

@@ -18,6 +18,10 @@ namespace mp::journal {
 namespace {
 
 constexpr std::size_t kSkippedUrlsKept = 5;
+constexpr std::size_t kBrokenTold = 10;
+// Between two good lines of a file so much becomes records; the rest is counted only.
+constexpr std::size_t kBrokenKept = 1000;
+constexpr std::size_t kBrokenBytesKept = 4u << 20;
 
 class Sha256 {
  public:
@@ -29,10 +33,13 @@ class Sha256 {
   Sha256(const Sha256&) = delete;
   Sha256& operator=(const Sha256&) = delete;
   void update(std::string_view bytes) { EVP_DigestUpdate(context_, bytes.data(), bytes.size()); }
-  std::string digest() {
+  // Of what has been given so far; more may follow.
+  std::string digest() const {
     unsigned char bytes[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    EVP_DigestFinal_ex(context_, bytes, &size);
+    Sha256 copy;
+    if (EVP_MD_CTX_copy_ex(copy.context_, context_) != 1) throw std::runtime_error("SHA-256 is not available");
+    EVP_DigestFinal_ex(copy.context_, bytes, &size);
     return {bytes, bytes + size};
   }
 
@@ -75,6 +82,27 @@ Result<std::string> sha256_of_file(const std::filesystem::path& path) {
   }
 }
 
+Result<std::map<std::uint64_t, std::string>> sha256_of_beginnings(const std::filesystem::path& path, const std::set<std::uint64_t>& lengths) {
+  auto source = open_file_source(path);
+  if (!source) return source.error();
+  std::map<std::uint64_t, std::string> out;
+  Sha256 sha;
+  std::string chunk(1u << 20, '\0');
+  std::uint64_t offset = 0;
+  for (const auto length : lengths) {
+    while (offset < length) {
+      const auto wanted = std::min<std::uint64_t>(chunk.size(), length - offset);
+      const auto got = (*source)->read_at(offset, std::span(chunk).first(wanted));
+      if (!got) return got.error();
+      if (*got == 0) return out;
+      sha.update(std::string_view(chunk).substr(0, *got));
+      offset += *got;
+    }
+    out[length] = sha.digest();
+  }
+  return out;
+}
+
 namespace {
 
 // The files by their SHA-256.
@@ -99,6 +127,12 @@ struct CaptureSet::State {
     ConnectionId id = 0;
     const Source* source = nullptr;
   };
+  // A line that could not be read; the text is padded.
+  struct Broken {
+    std::string padded_text;
+    std::string why;
+    std::uint64_t ends = 0;  // where in the file
+  };
   // One file on its way.
   struct Track {
     explicit Track(CaptureFile f) : file(std::move(f)) {}
@@ -110,6 +144,20 @@ struct CaptureSet::State {
     Nanos due{0};
     WallTime last;                               // of the line given out last
     std::map<std::string, Connected, std::less<>> open;  // by conn, or by url where there is none
+    std::uint64_t line_ends = 0;                         // of `line`: where in the file
+    std::deque<Broken> broken;                           // read, not yet given out
+    // Of the present run of broken lines, which a good one or a boundary ends.
+    std::size_t run_lines = 0, run_bytes = 0;
+    std::ptrdiff_t run_region = 0;
+    std::deque<Broken> given;                            // what records in `ready` refer to
+    const Source* source = nullptr;                      // of the line given out last
+    std::set<Source> seen;
+    bool given_any = false;
+
+    void took(const Source* of) {
+      if (of != source) seen.insert(*of);
+      source = of;
+    }
   };
 
   SourceOfUrl source_of_url;
@@ -128,9 +176,21 @@ struct CaptureSet::State {
   std::optional<Error> error;
   std::uint64_t skipped = 0;
   std::vector<std::string> skipped_urls;
+  std::uint64_t broken_lines = 0;
+  std::vector<Error> broken;
+  bool is_part = false;
+  std::deque<Boundary> boundaries;
+  bool waiting = false;  // at a boundary that is undecided
+  bool boundary_flushed = false;
+  std::vector<RawRecord> closing;
   const std::string padding = std::string(RawRecord::kFramePadding, '\0');
 
   bool fetch(Track& track);
+  void note_broken(Track& track, const Error& error);
+  void give_broken(Track& track, const Source* source, WallTime at, std::uint64_t up_to = UINT64_MAX);
+  void reach_boundary(Track& track);
+  std::vector<Connected> open_of(const Track& track) const;
+  RawRecord closed_record(const Connected& connection, WallTime at, std::string_view reason) const;
   Track* next_track();
   const RawRecord* next();
   const RawRecord* give(const RawRecord& what);
@@ -154,12 +214,16 @@ RawRecord CaptureSet::State::plain(RecordKind kind, WallTime at, std::string_vie
 
 // Reads the track's next line; false at its end or after an error.
 bool CaptureSet::State::fetch(Track& track) {
+  track.given.clear();
+  track.run_lines = track.run_bytes = 0;
   auto line = track.file.next();
+  for (; !line && line.error().code != Errc::io; line = track.file.next()) note_broken(track, line.error());
   if (!line) {
     error = line.error();
     return false;
   }
   track.line = *line;
+  track.line_ends = track.file.text_end();
   if (!track.line) return false;
   if (!track.begun) {
     track.begun = true;
@@ -167,6 +231,32 @@ bool CaptureSet::State::fetch(Track& track) {
   }
   track.due = std::max(track.due, track.line->received_at - track.first);
   return true;
+}
+
+void CaptureSet::State::note_broken(Track& track, const Error& why) {
+  ++broken_lines;
+  if (broken.size() < kBrokenTold) broken.push_back(why);
+  const auto text = track.file.broken_text();
+  // What becomes a record must not depend on what stands behind a boundary, which was not there when that was played.
+  const auto region = std::ranges::count_if(boundaries, [&](const auto& b) { return b.bytes < track.file.text_end(); });
+  if (region != track.run_region) track.run_lines = track.run_bytes = 0;
+  track.run_region = region;
+  if (track.file.is_cut_short() || track.run_lines >= kBrokenKept || track.run_bytes + text.size() > kBrokenBytesKept) return;
+  ++track.run_lines;
+  track.run_bytes += text.size();
+  track.broken.push_back({std::string(text) + padding, track.file.broken_why(), track.file.text_end()});
+}
+
+void CaptureSet::State::give_broken(Track& track, const Source* source, WallTime at, std::uint64_t up_to) {
+  if (source == nullptr) return;
+  for (; !track.broken.empty() && track.broken.front().ends <= up_to; track.broken.pop_front()) {
+    const auto& each = track.given.emplace_back(std::move(track.broken.front()));
+    auto unreadable = plain(RecordKind::unreadable, at);
+    unreadable.source = source;
+    unreadable.url = each.why;
+    unreadable.payload = std::string_view(each.padded_text).substr(0, each.padded_text.size() - padding.size());
+    ready.push_back(unreadable);
+  }
 }
 
 // The one whose line is due first; the tracks stand in the order of their SHA-256.
@@ -190,19 +280,52 @@ void CaptureSet::State::skip(const CaptureLine& line) {
     skipped_urls.push_back(url);
 }
 
-void CaptureSet::State::close(const Connected& connection, WallTime at, std::string_view reason) {
+RawRecord CaptureSet::State::closed_record(const Connected& connection, WallTime at, std::string_view reason) const {
   auto closed = plain(RecordKind::closed, at, reason);
   closed.connection = connection.id;
   closed.source = connection.source;
-  ready.push_back(closed);
+  return closed;
 }
 
-void CaptureSet::State::close_all(Track& track, WallTime at, std::string_view reason) {
+void CaptureSet::State::close(const Connected& connection, WallTime at, std::string_view reason) {
+  ready.push_back(closed_record(connection, at, reason));
+}
+
+// By rising number.
+std::vector<CaptureSet::State::Connected> CaptureSet::State::open_of(const Track& track) const {
   std::vector<Connected> open;
   for (const auto& [key, connection] : track.open) open.push_back(connection);
   std::sort(open.begin(), open.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-  for (const auto& connection : open) close(connection, at, reason);
+  return open;
+}
+
+void CaptureSet::State::close_all(Track& track, WallTime at, std::string_view reason) {
+  for (const auto& connection : open_of(track)) close(connection, at, reason);
   track.open.clear();
+}
+
+// The lines before the next boundary have been given out.
+void CaptureSet::State::reach_boundary(Track& track) {
+  if (!boundary_flushed) {
+    boundary_flushed = true;
+    give_broken(track, track.source, track.last, boundaries.front().bytes);
+    for (const auto& source : track.seen) {
+      auto flush = plain(RecordKind::flush, track.last);
+      flush.source = sources.intern(source);
+      ready.push_back(flush);
+    }
+    if (!ready.empty()) return;
+  }
+  const auto boundary = boundaries.front();
+  if (!boundary.closed) {
+    closing.clear();
+    for (const auto& connection : open_of(track)) closing.push_back(closed_record(connection, track.last, "stopped"));
+    waiting = true;
+    return;
+  }
+  if (*boundary.closed) close_all(track, track.last, "stopped");
+  boundaries.pop_front();
+  boundary_flushed = false;
 }
 
 void CaptureSet::State::connect(Track& track, const CaptureLine& line, const std::string& key) {
@@ -237,6 +360,7 @@ void CaptureSet::State::take_frame(Track& track, const CaptureLine& line) {
   frame.payload = line.payload;
   frame.connection = known->second.id;
   frame.source = known->second.source;
+  track.took(frame.source);
   ready.push_back(frame);
   if (line.kind == RecordKind::closed) track.open.erase(known);
 }
@@ -245,10 +369,16 @@ void CaptureSet::State::take_frame(Track& track, const CaptureLine& line) {
 void CaptureSet::State::take_line(Track& track) {
   const auto line = *track.line;
   now = std::max(now, track.due);
+  const auto before = track.given_any ? track.last : line.received_at;
+  track.given_any = true;
   track.last = line.received_at;
   if (!begun && !(line.kind == RecordKind::start && tracks.size() == 1))
     ready.push_back(plain(RecordKind::start, line.received_at));
   begun = true;
+  if (!track.broken.empty()) {
+    const auto* of_line = line.kind == RecordKind::start || line.kind == RecordKind::stop ? nullptr : source_of(line);
+    give_broken(track, track.source != nullptr ? track.source : of_line, before);
+  }
   switch (line.kind) {
     case RecordKind::start:
     case RecordKind::stop:
@@ -266,10 +396,12 @@ void CaptureSet::State::take_line(Track& track) {
     case RecordKind::rest:
     case RecordKind::rest_failed:
     case RecordKind::configured:
+    case RecordKind::unreadable:
     case RecordKind::flush: {
       auto answer = plain(line.kind, line.received_at);
       answer.source = source_of(line);
       if (answer.source == nullptr) return skip(line);
+      track.took(answer.source);
       answer.payload = line.payload;
       if (line.kind != RecordKind::flush && line.kind != RecordKind::configured) answer.url = line.url;
       answer.status = line.status;
@@ -293,19 +425,25 @@ const RawRecord* CaptureSet::State::next() {
       ready.pop_front();
       return give(first);
     }
-    if (error || ended) return nullptr;
+    if (error || ended || waiting) return nullptr;
     // What stands in `ready` refers to the lines of its track, so these are read on only now.
     for (auto& track : tracks) {
       if (track.line || track.finished || fetch(track)) continue;
       if (error) return nullptr;
       track.finished = true;
+      if (is_part) continue;
+      give_broken(track, track.source, track.last);
       close_all(track, track.last, "stopped");
     }
     if (!ready.empty()) continue;
+    if (is_part && !boundaries.empty() && (tracks.front().finished || tracks.front().line_ends > boundaries.front().bytes)) {
+      reach_boundary(tracks.front());
+      continue;
+    }
     auto* track = next_track();
     if (track == nullptr) {
       ended = true;
-      if (begun && !stopped) ready.push_back(plain(RecordKind::stop, last_time));
+      if (begun && !stopped && !is_part) ready.push_back(plain(RecordKind::stop, last_time));
       continue;
     }
     take_line(*track);
@@ -323,18 +461,33 @@ Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesy
   if (!by_digest) return by_digest.error();
   std::vector<CaptureFacts> out;
   for (auto& [digest, path] : *by_digest) {
-    CaptureFacts facts{path, digest, {}, std::nullopt};
+    CaptureFacts facts;
+    facts.path = path;
+    facts.digest = digest;
     auto file = CaptureFile::open(path);
     if (!file) return file.error();
-    while (const auto line = file->next()) {
+    std::optional<Error> broken;
+    while (true) {
+      const auto line = file->next();
+      if (!line && line.error().code == Errc::io) return line.error();
+      if (!line) {
+        if (!broken) broken = line.error();
+        if (file->is_cut_short()) facts.cut_short = line.error();
+      }
+      if (!facts.cut_short) facts.bytes = file->offset();
+      if (!line) continue;
       if (!*line) break;
+      ++facts.lines;
       facts.first = std::min(facts.first.value_or((*line)->received_at), (*line)->received_at);
+      facts.last = std::max(facts.last.value_or((*line)->received_at), (*line)->received_at);
       if (!(*line)->exchange.empty()) {
         facts.sources.insert({std::string((*line)->exchange), std::string((*line)->market)});
       } else if (const auto source = source_of_url ? source_of_url((*line)->url) : std::nullopt) {
         facts.sources.insert(*source);
       }
     }
+    if (facts.lines == 0 && broken)
+      return Error{Errc::usage, broken->where, broken->seen + "; no line of it can be read: a capture is a file of JSON lines, as `marketprism journal cat` prints them"};
     out.push_back(std::move(facts));
   }
   return out;
@@ -386,9 +539,31 @@ Result<CaptureSet> CaptureSet::open(std::vector<std::filesystem::path> files, So
   return CaptureSet(std::move(state));
 }
 
+Result<CaptureSet> CaptureSet::open_part(const std::filesystem::path& path, std::vector<Boundary> boundaries, SourceOfUrl source_of_url) {
+  auto file = CaptureFile::open(path, boundaries.empty() ? 0 : boundaries.back().bytes);
+  if (!file) return file.error();
+  auto state = std::make_unique<State>();
+  state->source_of_url = std::move(source_of_url);
+  state->is_part = true;
+  state->boundaries.assign(boundaries.begin(), boundaries.end());
+  state->tracks.emplace_back(std::move(*file));
+  return CaptureSet(std::move(state));
+}
+
 const JournalId& CaptureSet::journal_id() const { return state_->id; }
 const RawRecord* CaptureSet::next() { return state_->next(); }
 const std::optional<Error>& CaptureSet::error() const { return state_->error; }
+bool CaptureSet::at_boundary() const { return state_->waiting; }
+const std::vector<RawRecord>& CaptureSet::closing() const { return state_->closing; }
+void CaptureSet::resume(bool closed) {
+  auto& s = *state_;
+  if (closed) s.tracks.front().open.clear();
+  s.boundaries.pop_front();
+  s.boundary_flushed = false;
+  s.waiting = false;
+}
+std::uint64_t CaptureSet::broken_lines() const { return state_->broken_lines; }
+const std::vector<Error>& CaptureSet::broken() const { return state_->broken; }
 Nanos CaptureSet::offset() const { return state_->now; }
 std::uint64_t CaptureSet::skipped_lines() const { return state_->skipped; }
 const std::vector<std::string>& CaptureSet::skipped_urls() const { return state_->skipped_urls; }

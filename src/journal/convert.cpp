@@ -65,6 +65,7 @@ Result<void> append_batch(Journal& journal, Batch& batch) {
 
 Result<ConvertedCaptures> write_captures_as_journal(std::vector<fs::path> files, const SourceOfUrl& source_of_url,
                                                     const fs::path& directory, std::uint64_t segment_bytes) {
+  if (const auto facts = look_at_captures(files, source_of_url); !facts) return facts.error();
   auto captures = CaptureSet::open(std::move(files), source_of_url);
   if (!captures) return captures.error();
   const auto* record = captures->next();
@@ -92,7 +93,7 @@ Result<ConvertedCaptures> write_captures_as_journal(std::vector<fs::path> files,
   if (auto appended = append_batch(**journal, batch); !appended) return appended.error();
   if (captures->error()) {
     auto error = *captures->error();
-    error.seen += fmt::format("; {} holds what came before that line, delete it before trying again", directory.string());
+    error.seen += fmt::format("; {} holds what could be read before, delete it before trying again", directory.string());
     return error;
   }
   if (auto closed = (*journal)->close(); !closed) return closed.error();
@@ -102,6 +103,8 @@ Result<ConvertedCaptures> write_captures_as_journal(std::vector<fs::path> files,
   for (const auto& segment : *segments) result.bytes += segment.bytes;
   result.skipped_lines = captures->skipped_lines();
   result.skipped_urls = captures->skipped_urls();
+  result.broken_lines = captures->broken_lines();
+  result.broken = captures->broken();
   return result;
 }
 

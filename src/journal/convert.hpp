@@ -21,10 +21,12 @@ struct ConvertedCaptures {
   std::uint64_t payload_bytes = 0;
   std::uint64_t skipped_lines = 0;  // whose source is not known
   std::vector<std::string> skipped_urls;
+  std::uint64_t broken_lines = 0;   // that could not be read; they stand in the journal as `unreadable` records
+  std::vector<Error> broken;        // the first few
 };
 
 // Writes the files as one journal (see CaptureSet) into `directory`, which must not hold one. The same files give the same
-// bytes. Errors leave what was written so far.
+// bytes. Errors leave what was written so far. Errc::usage, and nothing is made: a file of which no line can be read.
 [[nodiscard]] Result<ConvertedCaptures> write_captures_as_journal(std::vector<std::filesystem::path> files,
                                                                   const SourceOfUrl& source_of_url,
                                                                   const std::filesystem::path& directory,

@@ -17,11 +17,12 @@ constexpr unsigned kDefineConnection = 15;
 
 bool is_record_kind(unsigned kind) {
   return kind >= static_cast<unsigned>(RecordKind::start) &&
-         kind <= static_cast<unsigned>(RecordKind::configured);
+         kind <= static_cast<unsigned>(RecordKind::unreadable);
 }
 
 bool carries_url(RecordKind kind) {
-  return kind == RecordKind::opened || kind == RecordKind::rest || kind == RecordKind::rest_failed;
+  return kind == RecordKind::opened || kind == RecordKind::rest || kind == RecordKind::rest_failed ||
+         kind == RecordKind::unreadable;
 }
 
 void put_tag(std::string& out, unsigned tag) { out.push_back(static_cast<char>(tag)); }

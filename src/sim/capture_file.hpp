@@ -8,7 +8,7 @@
 
 namespace mp::sim {
 
-// Errors name the file and the line.
+// Lines that are none are left out and told in the result. An Error: the file cannot be read, or no line of it.
 Result<binance::Recording> read_capture(const std::string& path);
 
 }  // namespace mp::sim

@@ -101,6 +101,12 @@ class DeribitSession final : public Session {
     finish(out);
   }
 
+  void unreadable(std::string_view raw, std::string_view why, Instant now, Outbox& out) override {
+    publisher_.show_due(now.wall, out.events);
+    publisher_.reports().reject(nullptr, std::nullopt, std::string(why), raw, now.wall, out.events);
+    finish(out);
+  }
+
   void tick(Instant now, Outbox& out) override {
     if (conversation_) {
       conversation_->tick(now, out);

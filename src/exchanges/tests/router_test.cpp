@@ -104,6 +104,34 @@ TEST(Router, AStartReachesEverySessionAndSessionsStayApart) {
   EXPECT_EQ(binance::only<Rejected>(r.events).size(), 1u) << "spot has no catalogue yet";
 }
 
+TEST(Router, ALineOfARecordingThatCannotBeReadIsARejectOfItsSource) {
+  for (const Source& source : {kSpot, kUsdm, Source{"okx", ""}, Source{"deribit", ""}}) {
+    Router router([](const Source& of) {
+      SessionOptions options;
+      options.source = of;
+      options.data_source = DataSource::replay;
+      options.conversing = false;
+      return options;
+    }, "journal");
+    const std::string raw("{\"t\":1\xff\x00", 8);
+    const Padded padded(raw);
+    RawRecord record;
+    record.kind = RecordKind::unreadable;
+    record.source = &source;
+    record.received_at = kStart;
+    record.url = "not JSON: line 7";
+    record.payload = padded.view();
+    std::vector<MarketEvent> events;
+    router.route(record, {1, 2}, MonoTime{}, [&](const Source&, Outbox& out, auto) { events = out.events; });
+    const auto rejected = binance::only<Rejected>(events);
+    ASSERT_EQ(rejected.size(), 1u) << source.text();
+    EXPECT_EQ(rejected[0].exchange, source.exchange);
+    EXPECT_EQ(rejected[0].reason, "not JSON: line 7");
+    EXPECT_EQ(rejected[0].raw, raw);
+    EXPECT_EQ(rejected[0].meta.received_at, kStart);
+  }
+}
+
 TEST(Router, UnknownVenuesAndMarketsAreNamed) {
   Routed r;
   const auto venue = r.router.add({"binanse", "spot"});

@@ -117,6 +117,7 @@ TEST(CaptureLine, EveryKindSurvivesWritingAndReading) {
       {RecordKind::sent, at, "wss://x", "{\"op\":\"subscribe\"}", "1", 0, "okx", ""},
       {RecordKind::flush, at, "", "", "", 0, "okx", ""},
       {RecordKind::configured, at, "", "data trade\nsymbol symbol=BTC-USDT\n", "", 0, "okx", ""},
+      {RecordKind::unreadable, at, "line 7: not JSON", not_utf8, "", 0, "okx", ""},
       {RecordKind::rest_failed, at, "https://x", "time-out after 10 s", "", 0, "okx", ""},
   };
   for (const auto& line : lines) {

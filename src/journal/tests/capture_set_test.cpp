@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "journal/capture_file.hpp"
 #include "journal/capture_line.hpp"
 #include "journal/tests/support.hpp"
 
@@ -34,7 +35,8 @@ struct CaptureSetTest : testing::Test {
     static const std::map<RecordKind, std::string> names{
         {RecordKind::start, "start"}, {RecordKind::stop, "stop"}, {RecordKind::opened, "opened"}, {RecordKind::closed, "closed"},
         {RecordKind::text, "text"},   {RecordKind::binary, "binary"}, {RecordKind::rest, "rest"}, {RecordKind::sent, "sent"},
-        {RecordKind::flush, "flush"}, {RecordKind::rest_failed, "rest_failed"}, {RecordKind::configured, "configured"}};
+        {RecordKind::flush, "flush"}, {RecordKind::rest_failed, "rest_failed"}, {RecordKind::configured, "configured"},
+        {RecordKind::unreadable, "unreadable"}};
     std::vector<std::string> out;
     while (const auto* record = set.next()) {
       std::string text = names.at(record->kind);
@@ -155,14 +157,128 @@ TEST_F(CaptureSetTest, ALinesOwnExchangeAndMarketComeFirst) {
   EXPECT_THAT(play({a})[1], HasSubstr("opened #1 deribit 1"));
 }
 
-TEST_F(CaptureSetTest, StopsAtALineThatIsNoneAndNamesIt) {
-  const auto a = file("a", {line("1", "recv", "ws", "wss://spot/a", "x"), "", "{\"t\":2}"});
+TEST_F(CaptureSetTest, GoesOnBehindALineThatCannotBeReadAndMakesARecordOfIt) {
+  const auto a = file("a", {line("1", "recv", "ws", "wss://spot/a", "x", "7"), "", "{\"t\":2}", "\x01garbage\xff", line("3", "recv", "ws", "wss://spot/a", "y", "7")});
   auto set = CaptureSet::open({a}, source_of);
-  int records = 0;
-  while (set->next() != nullptr) ++records;
-  EXPECT_EQ(records, 3);
-  ASSERT_TRUE(set->error().has_value());
-  EXPECT_EQ(set->error()->where, a.string() + ": line 3, field dir");
+  EXPECT_THAT(played(*set),
+              ElementsAre("start 1", "opened #7 binance.spot 1 wss://spot/a", "text #7 binance.spot 1 x",
+                          "unreadable binance.spot 1 missing field: line 3, field dir: {\"t\":2} {\"t\":2}",
+                          testing::AllOf(HasSubstr("unreadable binance.spot 1 not JSON: line 4"), HasSubstr(R"(\x01garbage\xff)"), testing::EndsWith(" \x01garbage\xff")),
+                          "text #7 binance.spot 3 y", "closed #7 binance.spot 3 stopped", "stop 3"));
+  EXPECT_EQ(set->broken_lines(), 2u);
+  ASSERT_EQ(set->broken().size(), 2u);
+  EXPECT_EQ(set->broken()[0].where, a.string() + ": line 3, field dir");
+}
+
+TEST_F(CaptureSetTest, BrokenLinesAtTheBeginningAreThoseOfTheFirstSource) {
+  const auto a = file("a", {"nothing", line("5", "recv", "ws", "wss://okx/a", "x")});
+  EXPECT_THAT(play({a}), ElementsAre("start 5", HasSubstr("unreadable okx 5 not JSON: line 1"), "opened #1 okx 5 wss://okx/a", "text #1 okx 5 x",
+                                     "closed #1 okx 5 stopped", "stop 5"));
+}
+
+TEST_F(CaptureSetTest, ComplaintsAndRecordsOfBrokenLinesAreBounded) {
+  std::vector<std::string> lines{line("1", "recv", "ws", "wss://spot/a", "x")};
+  lines.insert(lines.end(), 3000, "garbage");
+  lines.push_back(line("2", "recv", "ws", "wss://spot/a", "y"));
+  auto set = CaptureSet::open({file("a", lines)}, source_of);
+  const auto records = played(*set);
+  EXPECT_EQ(std::ranges::count_if(records, [](const auto& r) { return r.starts_with("unreadable"); }), 1000);
+  EXPECT_EQ(records[records.size() - 3], "text #1 binance.spot 2 y");
+  EXPECT_EQ(set->broken_lines(), 3000u);
+  EXPECT_EQ(set->broken().size(), 10u);
+}
+
+TEST_F(CaptureSetTest, TakesByteOrderMarksForeignLineEndsAndNoLineEndAtTheEnd) {
+  const auto path = directory.path() / "a";
+  write_file(path, "\xEF\xBB\xBF" + line("1", "recv", "ws", "wss://spot/a", "x") + "\r\n\r\n" + line("2", "recv", "ws", "wss://spot/a", "y"));
+  EXPECT_THAT(play({path}), ElementsAre("start 1", "opened #1 binance.spot 1 wss://spot/a", "text #1 binance.spot 1 x", "text #1 binance.spot 2 y",
+                                        "closed #1 binance.spot 2 stopped", "stop 2"));
+}
+
+TEST_F(CaptureSetTest, ALastLineThatIsCutShortIsToldAndMakesNoRecord) {
+  const auto path = directory.path() / "a";
+  const auto whole = line("1", "recv", "ws", "wss://spot/a", "x") + "\n";
+  write_file(path, whole + R"({"t":2,"dir":"re)");
+  auto set = CaptureSet::open({path}, source_of);
+  EXPECT_EQ(played(*set).size(), 5u);
+  EXPECT_EQ(set->broken_lines(), 1u);
+  EXPECT_THAT(set->broken()[0].text(), HasSubstr("the file ends in this line"));
+  const auto facts = look_at_captures({path}, source_of);
+  ASSERT_TRUE(facts) << facts.error().text();
+  EXPECT_EQ(facts->front().bytes, whole.size());
+  EXPECT_TRUE(facts->front().cut_short.has_value());
+}
+
+TEST_F(CaptureSetTest, ALineThatIsTooLongIsPassedOver) {
+  const auto path = directory.path() / "a";
+  write_file(path, line("1", "recv", "ws", "wss://spot/a", "x") + "\n" + std::string(kMaxCaptureLine + 3'000'000, 'z') + "\n" +
+                       line("2", "recv", "ws", "wss://spot/a", "y") + "\n");
+  auto set = CaptureSet::open({path}, source_of);
+  std::vector<std::string> texts;
+  std::size_t kept = 0;
+  while (const auto* record = set->next()) {
+    if (record->kind == RecordKind::text) texts.emplace_back(record->payload);
+    if (record->kind == RecordKind::unreadable) kept = record->payload.size();
+  }
+  EXPECT_THAT(texts, ElementsAre("x", "y"));
+  EXPECT_EQ(kept, kMaxBrokenText);
+  ASSERT_EQ(set->broken_lines(), 1u);
+  EXPECT_THAT(set->broken()[0].text(), HasSubstr("line 2: 70108865 bytes"));
+}
+
+TEST_F(CaptureSetTest, NamesFilesThatAreNoTextAtAll) {
+  const std::pair<std::string, std::string> kinds[] = {
+      {std::string("\x1f\x8b\x08\x00", 4), "gzip -dc"}, {"\x28\xb5\x2f\xfd", "zstd -dc"}, {"MPJRNL\r\n", "marketprism journal cat"}, {"\xff\xfe{", "iconv"}};
+  for (const auto& [bytes, told] : kinds) {
+    write_file(directory.path() / "a", bytes + "more");
+    const auto facts = look_at_captures({directory.path() / "a"}, source_of);
+    ASSERT_FALSE(facts);
+    EXPECT_EQ(facts.error().code, Errc::usage);
+    EXPECT_THAT(facts.error().text(), HasSubstr(told));
+  }
+  const auto notes = look_at_captures({file("notes", {"hello", "world"})}, source_of);
+  ASSERT_FALSE(notes);
+  EXPECT_THAT(notes.error().text(), testing::AllOf(HasSubstr("notes: line 1"), HasSubstr("no line of it can be read")));
+}
+
+// A recording that is played in parts gives the same records as one that is played at once with the same ends.
+TEST_F(CaptureSetTest, WhatAPartReleasedDoesNotDependOnWhatStandsBehindIt) {
+  std::vector<std::string> lines{line("1", "connect", "ws", "wss://spot/a", "", "1"), line("2", "recv", "ws", "wss://spot/a", "x", "1"), "garbage", "",
+                                 line("3", "recv", "ws", "wss://okx/b", "y", "2"), "more garbage", line("4", "recv", "ws", "wss://spot/a", "z", "1"),
+                                 line("5", "recv", "ws", "wss://okx/b", "w", "2")};
+  std::vector<std::uint64_t> ends{0};
+  for (const auto& each : lines) ends.push_back(ends.back() + each.size() + 1);
+  const auto path = file("a", lines);
+  const auto play_parts = [&](const std::vector<CaptureSet::Boundary>& boundaries, bool close) {
+    auto set = CaptureSet::open_part(path, boundaries, source_of);
+    std::vector<std::string> out;
+    while (true) {
+      for (auto& each : played(*set)) out.push_back(std::move(each));
+      if (!set->at_boundary()) return out;
+      if (close)
+        for (const auto& record : set->closing()) out.push_back("closed #" + std::to_string(record.connection));
+      set->resume(close);
+    }
+  };
+  for (std::size_t first = 1; first < ends.size(); ++first) {
+    for (const bool close : {false, true}) {
+      // At the line's end, and without its line end.
+      for (const auto end : {ends[first], ends[first] - 1}) {
+        if (end != ends[first] && lines[first - 1].ends_with("garbage")) continue;  // cut short: no part ends there
+        const auto part = play_parts({{end, std::nullopt}}, close);
+        auto whole = play_parts({{end, close}, {ends.back(), std::nullopt}}, close);
+        ASSERT_LT(part.size(), whole.size() + 1);
+        for (std::size_t i = 0; i < part.size(); ++i) {
+          const auto& mine = part[i];
+          EXPECT_TRUE(whole[i] == mine || (mine.starts_with("closed") && whole[i].starts_with(mine))) << first << ": " << whole[i] << " in the place of " << mine;
+        }
+      }
+    }
+  }
+  EXPECT_THAT(play_parts({{ends[2], false}, {ends.back(), std::nullopt}}, false),
+              ElementsAre("start 1", "opened #1 binance.spot 1 wss://spot/a", "text #1 binance.spot 2 x", "flush binance.spot 2", HasSubstr("unreadable binance.spot 2"),
+                          "opened #2 okx 3 wss://okx/b", "text #2 okx 3 y", HasSubstr("unreadable okx 3"), "text #1 binance.spot 4 z", "text #2 okx 5 w",
+                          "flush binance.spot 5", "flush okx 5"));
 }
 
 TEST_F(CaptureSetTest, StartAndStopLinesOfAnOnlyFileAreItsOwn) {

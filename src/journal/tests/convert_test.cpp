@@ -55,7 +55,7 @@ TEST_F(ConvertTest, AJournalPrintedAndReadAgainPrintsTheSameBytes) {
     ASSERT_TRUE(journal->append(views({records.begin() + 5, records.end()})).has_value());
   }
   const auto capture = printed(at("first"));
-  EXPECT_EQ(std::count(capture.begin(), capture.end(), '\n'), 15);
+  EXPECT_EQ(std::count(capture.begin(), capture.end(), '\n'), 16);
   write_file(at("capture.jsonl"), capture);
   EXPECT_EQ(converted_and_printed(at("capture.jsonl"), "second"), capture);
   EXPECT_THAT(capture, HasSubstr(R"({"t":1700000000.000000006,"dir":"send","transport":"ws","url":"wss://stream.example/stream?streams=a@b/c@d","raw":"{\"method\":\"SUBSCRIBE\"}","conn":"1","exchange":"binance","market":"spot"})"));
@@ -86,6 +86,23 @@ TEST_F(ConvertTest, MakesNothingOutOfAFileThatIsNoCapture) {
   EXPECT_FALSE(fs::exists(at("one")));
 }
 
+TEST_F(ConvertTest, GoesOnBehindALineThatCannotBeReadAndPrintsItAgain) {
+  const auto good = [](int n) {
+    return R"({"t":)" + std::to_string(n) + R"(,"dir":"recv","transport":"ws","url":"wss://spot/a","raw":"x","conn":"1","exchange":"binance","market":"spot"})" + "\n";
+  };
+  write_file(at("a.jsonl"), good(1) + "{\"t\":\n" + good(2));
+  const auto converted = write_captures_as_journal({at("a.jsonl")}, any_source, at("one"));
+  ASSERT_TRUE(converted.has_value()) << converted.error().text();
+  EXPECT_EQ(converted->broken_lines, 1u);
+  ASSERT_EQ(converted->broken.size(), 1u);
+  EXPECT_THAT(converted->broken[0].text(), HasSubstr("a.jsonl: line 2"));
+  const auto lines = printed(at("one"));
+  EXPECT_THAT(lines, HasSubstr(R"("dir":"unreadable","transport":"control")"));
+  EXPECT_THAT(lines, HasSubstr(R"("raw":"{\"t\":","exchange":"binance","market":"spot"})"));
+  write_file(at("b.jsonl"), lines);
+  EXPECT_EQ(converted_and_printed(at("b.jsonl"), "two"), lines);
+}
+
 TEST_F(ConvertTest, SplitsIntoSegmentsBySize) {
   std::string lines;
   for (int i = 0; i < 30'000; ++i)
@@ -114,7 +131,7 @@ TEST_F(ConvertTest, SelectsByTimeExchangeAndMarket) {
     const auto text = printed(at("journal"), selection);
     return std::count(text.begin(), text.end(), '\n');
   };
-  EXPECT_EQ(count({}), 16);
+  EXPECT_EQ(count({}), 17);
   RecordSelection selection;
   selection.from = wall_from_nanos(kStartTime + 8);
   selection.to = wall_from_nanos(kStartTime + 11);

@@ -100,6 +100,7 @@ inline std::vector<OwnedRecord> assorted_records() {
       {RecordKind::rest_failed, 0, kOkx, kStartTime + 12, 0, "https://ws.example/api", "time-out after 10 s"},
       {RecordKind::flush, 0, kSpot, kStartTime + 13, 0, "", ""},
       {RecordKind::configured, 0, kSpot, kStartTime + 13, 0, "", "data trade\nsymbol symbol=BTC-USDT\n"},
+      {RecordKind::unreadable, 0, kSpot, kStartTime + 13, 0, "line 7: not JSON", "{\"t\":17"},
       {RecordKind::text, 1, kSpot, kStartTime - 1'000'000'000, 0, "", trade_text(1)},
       {RecordKind::closed, 2, kOkx, kStartTime + 14, 0, "", "peer closed: 1006"},
       {RecordKind::text, 1, kSpot, 0, 0, "", ""},

@@ -29,6 +29,8 @@ struct Recording {
   std::vector<Message> messages;
   std::vector<Answer> answers;
   std::uint64_t skipped = 0;  // received lines that cannot be served: other venues, no stream name
+  std::uint64_t broken = 0;   // lines that are no capture lines
+  std::vector<Error> first_broken;  // of them the first few, by file and line
 };
 
 // Appends what one line of a capture holds. Errc::not_json, missing_field or bad_time for a line that is no capture line.

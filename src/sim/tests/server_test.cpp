@@ -351,11 +351,25 @@ TEST(SimServer, PlaysACaptureAndEndsWithIt) {
   thread.join();
 }
 
-TEST(SimServer, NamesFileAndLineOfABadCapture) {
+TEST(SimServer, GoesOnBehindABadLineOfACaptureAndNamesIt) {
   TemporaryDirectory directory;
-  std::ofstream(directory.file("bad.jsonl")) << R"({"t":1,"dir":"send","transport":"ws"})"
-                                             << "\nnonsense\n";
-  EXPECT_THAT(read_capture(directory.file("bad.jsonl")).error().text(), HasSubstr("bad.jsonl line 2"));
+  std::ofstream(directory.file("bad.jsonl"))
+      << "\xEF\xBB\xBF" << R"({"t":1,"dir":"send","transport":"ws"})" << "\r\nnonsense\n"
+      << R"({"t":2,"dir":"recv","transport":"ws","url":"wss://stream.binance.com/stream","raw":"{\"stream\":\"xusdt@trade\",\"data\":{\"t\":1}}"})"
+      << "\n{\"t\":3,\"dir\":";
+  const auto recording = read_capture(directory.file("bad.jsonl"));
+  ASSERT_TRUE(recording) << recording.error().text();
+  EXPECT_EQ(recording->messages.size(), 1u);
+  EXPECT_EQ(recording->broken, 2u);
+  ASSERT_EQ(recording->first_broken.size(), 2u);
+  EXPECT_THAT(recording->first_broken[0].text(), HasSubstr("bad.jsonl line 2"));
+  EXPECT_THAT(recording->first_broken[1].text(), HasSubstr("bad.jsonl line 4"));
+}
+
+TEST(SimServer, RefusesWhatIsNoCapture) {
+  TemporaryDirectory directory;
+  std::ofstream(directory.file("notes.txt")) << "nonsense\nmore\n";
+  EXPECT_THAT(read_capture(directory.file("notes.txt")).error().text(), HasSubstr("notes.txt line 1"));
   EXPECT_THAT(read_capture(directory.file("none.jsonl")).error().text(), HasSubstr("none.jsonl"));
   EXPECT_THAT(read_capture(directory.path).error().text(), HasSubstr("directory"));
   std::ofstream(directory.file("empty.jsonl")) << "\n";
