@@ -121,6 +121,20 @@ class JournalCommand(unittest.TestCase):
         self.assertEqual("".join(line for line in printed.splitlines(True) if '"dir":"recv"' in line), CAPTURE)
         self.assertIn('"dir":"unreadable"', printed)
 
+    def test_joins_two_captures_whose_lines_overlap(self):
+        whole = CAPTURE.replace("raw\":\"", "raw\":\"long enough to tell it from all others: ")
+        lines = whole.splitlines(True)
+        (self.path / "one.jsonl").write_text("".join(lines[:120])[:-1])  # without its last line end
+        (self.path / "two.jsonl").write_text("".join(lines[100:]))
+        done = self.run_journal("join", self.path / "one.jsonl", self.path / "two.jsonl", "-o", self.path / "whole.jsonl")
+        self.assertIn("20 lines stand in both", done.stdout)
+        self.assertEqual((self.path / "whole.jsonl").read_text(), whole)
+        done = self.run_journal("join", self.path / "one.jsonl", self.path / "two.jsonl", "-o", self.path / "whole.jsonl", status=1)
+        self.assertIn("is there already", done.stderr)
+        done = self.run_journal("join", self.path / "two.jsonl", self.path / "one.jsonl", "-o", self.path / "other.jsonl", status=2)
+        self.assertIn("earlier recording first", done.stderr)
+        self.assertFalse((self.path / "other.jsonl").exists())
+
     def test_help_has_examples(self):
         self.assertIn("Examples:", self.run_journal("--help").stdout)
 

@@ -10,7 +10,7 @@
 #include "base/log.hpp"
 #include "config/files.hpp"
 #include "exchanges/exchange.hpp"
-#include "journal/capture_set.hpp"
+#include "journal/recordings.hpp"
 #include "services/data-collector/src/collector.hpp"
 #include "services/data-collector/src/config.hpp"
 #include "telemetry/logging.hpp"
@@ -156,9 +156,9 @@ int run_collector(int argc, char** argv) {
   if (options.check) {
     if (settings->options.playback.files.empty()) return 0;
     const std::vector<std::filesystem::path> recordings(settings->options.playback.files.begin(), settings->options.playback.files.end());
-    const auto facts = journal::look_at_captures(recordings, source_of_url);
-    if (!facts) fail("collector", facts.error().text());
-    return facts ? 0 : 2;
+    const auto plan = journal::plan_recordings(recordings, source_of_url, settings->options.journal.directory);
+    if (!plan) fail("collector", plan.error().text());
+    return plan ? 0 : 2;
   }
   if (const auto started = telemetry::start_logging(logging_of(settings->logging)); !started)
     return fail("collector", started.error().text());

@@ -15,7 +15,9 @@
 #include "base/text.hpp"
 #include "exchanges/exchange.hpp"
 #include "journal/convert.hpp"
+#include "journal/byte_source.hpp"
 #include "journal/inspect.hpp"
+#include "journal/recordings.hpp"
 
 namespace mp::app {
 namespace {
@@ -30,6 +32,7 @@ constexpr std::string_view kExamples =
     "  marketprism journal verify data/journal\n"
     "  marketprism journal convert --to capture data/journal/live -o raw.jsonl\n"
     "  marketprism journal convert --to journal monday.jsonl tuesday.jsonl -o data/journal/recorded\n"
+    "  marketprism journal join monday.jsonl monday-evening.jsonl -o whole.jsonl\n"
     "  marketprism journal convert --to journal other.jsonl --exchange binance --market spot -o data/journal/other\n";
 constexpr const char* kPathHelp =
     "a journal directory (data/journal/live), a folder of such, a day's folder in one, or a segment file (*.mpj)";
@@ -248,6 +251,44 @@ int run_convert(const Settings& settings) {
   return settings.target == "capture" ? convert_to_capture(settings) : convert_to_journal(settings);
 }
 
+// --- join ------------------------------------------------------------------------------------------------------
+
+// Copies [from, to) of the file; to the end where `to` is not reached before it. The error of writing, by errno, or of reading.
+Result<int> copy_bytes(const fs::path& path, std::uint64_t from, std::uint64_t to, std::FILE* out) {
+  const auto source = open_file_source(path);
+  if (!source) return source.error();
+  std::string chunk(1u << 20, '\0');
+  while (from < to) {
+    const auto got = (*source)->read_at(from, std::span(chunk).first(std::min<std::uint64_t>(chunk.size(), to - from)));
+    if (!got) return got.error();
+    if (*got == 0) break;
+    if (std::fwrite(chunk.data(), 1, *got, out) != *got) return errno;
+    from += *got;
+  }
+  return 0;
+}
+
+int run_join(const Settings& settings) {
+  if (settings.inputs.size() != 2) return usage("join takes two captures, the earlier one first");
+  const fs::path earlier = settings.inputs[0];
+  const fs::path later = settings.inputs[1];
+  const auto joined = join_captures(earlier, later);
+  if (!joined) return refuse(joined.error());
+  std::FILE* out = std::fopen(settings.output.c_str(), "wbx");  // never over a file that is there
+  if (out == nullptr && errno == EEXIST)
+    return fail("journal", settings.output + " is there already and is not written over; name another file");
+  if (out == nullptr) return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
+  auto copied = copy_bytes(earlier, 0, joined->earlier_bytes, out);
+  if (copied && *copied == 0 && !joined->earlier_ends_its_line && std::fputc('\n', out) == EOF) copied = errno;
+  if (copied && *copied == 0) copied = copy_bytes(later, joined->later_from, UINT64_MAX, out);
+  if (std::fclose(out) != 0 && copied && *copied == 0) copied = errno;
+  if (!copied) return fail_with(copied.error());
+  if (*copied != 0) return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(*copied)));
+  fmt::print("{}: {} lines stand in both; {} follows {} from byte {} on\n", settings.output, joined->common, later.string(), earlier.string(),
+             joined->later_from);
+  return 0;
+}
+
 // --- verify ----------------------------------------------------------------------------------------------------
 
 struct Totals {
@@ -312,6 +353,7 @@ struct Subcommands {
   CLI::App* cat;
   CLI::App* verify;
   CLI::App* convert;
+  CLI::App* join;
 };
 
 Subcommands add_subcommands(CLI::App& app, Settings& settings) {
@@ -319,7 +361,8 @@ Subcommands add_subcommands(CLI::App& app, Settings& settings) {
   Subcommands sub{app.add_subcommand("ls", "list segments: number, day, records, size, first and last receive time, state"),
                   app.add_subcommand("cat", "print records as capture lines (JSON), in order"),
                   app.add_subcommand("verify", "check every checksum, count and order; exit status 1 when something is damaged"),
-                  app.add_subcommand("convert", "captures into a journal, or a journal into a capture")};
+                  app.add_subcommand("convert", "captures into a journal, or a journal into a capture"),
+                  app.add_subcommand("join", "two captures whose lines overlap as one, each line once")};
   for (auto* each : {sub.ls, sub.cat, sub.verify}) each->add_option("PATH", settings.path, kPathHelp)->required();
   sub.cat->add_option("--from", settings.from, "records received at this time or later: 2026-11-22T17:44:30Z, 2026-11-22, or seconds since 1970");
   sub.cat->add_option("--to", settings.to, "records received before this time");
@@ -332,6 +375,8 @@ Subcommands add_subcommands(CLI::App& app, Settings& settings) {
   sub.convert->add_option("-o,--output", settings.output, "the journal directory to make; the capture file to write (default: standard output)");
   sub.convert->add_option("--exchange", settings.exchange, "whose data the lines are that do not say so themselves (default: known by their addresses)");
   sub.convert->add_option("--market", settings.market, "with --exchange: its market, e.g. spot, where it has several");
+  sub.join->add_option("CAPTURE", settings.inputs, "the earlier capture, and the later one")->required()->expected(2);
+  sub.join->add_option("-o,--output", settings.output, "the capture file to make")->required();
   return sub;
 }
 
@@ -345,6 +390,7 @@ int run_journal(int argc, char** argv) {
   if (sub.ls->parsed()) return run_ls(settings);
   if (sub.cat->parsed()) return run_cat(settings);
   if (sub.verify->parsed()) return run_verify(settings);
+  if (sub.join->parsed()) return run_join(settings);
   return run_convert(settings);
 }
 

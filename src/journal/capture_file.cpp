@@ -188,7 +188,10 @@ Result<CaptureFile> CaptureFile::open(const std::filesystem::path& path, std::ui
   if (!fd) return fd.error();
   if (std::filesystem::is_directory(path))
     return Error{Errc::usage, path.string(), "is a directory; a capture is a file of JSON lines"};
-  if (const auto what = foreign_kind(fd->get()); !what.empty()) return Error{Errc::usage, path.string(), std::string(what)};
+  if (const auto what = foreign_kind(fd->get()); !what.empty()) {
+    std::string told(what);
+    return Error{Errc::usage, path.string(), told.replace(told.find("FILE"), 4, path.string())};
+  }
   state->fd = std::move(*fd);
   return CaptureFile(std::move(state));
 }

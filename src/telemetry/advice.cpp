@@ -65,7 +65,11 @@ constexpr Advice kTable[] = {
     {"the journal could not be forced to the disk", "check the disk (dmesg, SMART); a power cut may cost what was not forced"},
     {"old journal segments could not be removed", "check the folder's rights; the disk fills up otherwise"},
     {"the journal could not be closed in order", "nothing now; the next start checks it. Look at the disk if it repeats"},
-    {"the recording cannot be read to its end", "check the file (`marketprism journal convert` names the line) and play it again"},
+    {"the recording cannot be read to its end", "mend what the error names (the disk, the file's rights) and play it again: it goes on there"},
+    {"a line of the recording cannot be read; play-back goes on behind it", "get the file anew where it came from, or mend the line; its text stands in rejected_messages"},
+    {"lines of the recording could not be read", "the first of them stand above; get the file anew where it came from, and play it into another --data DIR"},
+    {"the recording ends in the middle of a line; when it is whole play it again, and it goes on there", "copy the file again when its recorder has written it to the end"},
+    {"a recording is not played", "nothing, if it is as the line says: no line of it is missing"},
     {"lines of unknown venues were left out", "nothing if they are not to be collected; else name their exchange in the lines"},
     // The bus, as the collector sees it.
     {"the stream lost acknowledged messages; offering them again from the journal", kNatsLost},

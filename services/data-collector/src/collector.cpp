@@ -402,12 +402,13 @@ void Collector::write_end_report() {
   }
   if (options_.end_report_file.empty()) return;
   std::ofstream file(options_.end_report_file, std::ios::trunc);
-  std::string failed;
+  std::string failed, broken;
   append_json_string(failed, lanes_.failed_recording());
+  append_json_string(broken, lanes_.broken_recording());
   file << fmt::format(R"({{"unpublished_events":{},"unpublished_gaps":{},"all_counted":{},"records_dropped":{},)"
-                      R"("failed_recording":{},"unfinished_recordings":{}}})",
+                      R"("failed_recording":{},"broken_recording":{},"broken_lines":{},"unfinished_recordings":{}}})",
                       left.events, left.gaps, left.all_counted, lanes_.counters().records_dropped, failed,
-                      unfinished_recordings_)
+                      broken, lanes_.broken_lines(), unfinished_recordings_)
        << '\n';
   if (!file.flush()) log::warn("the report of the end could not be written", {{"file", options_.end_report_file}});
 }

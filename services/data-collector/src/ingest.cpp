@@ -217,6 +217,18 @@ void Ingest::tick(const Source& source, Instant now) {
   });
 }
 
+bool Ingest::would_release(std::span<const RawRecord> records) {
+  commit();
+  std::string state;
+  router_.save(state);
+  Router copy(catch_up_options_, journal_.id().text());
+  if (!copy.restore(state)) return true;  // not known
+  bool any = false;
+  for (const auto& record : records)
+    copy.route(record, head_, MonoTime{}, [&](const Source&, Outbox& out, auto) { any = any || !out.events.empty(); });
+  return any;
+}
+
 // False: with one of them we have fallen behind.
 bool Ingest::offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record) {
   if (behind_) return true;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ class Ingest {
   // Journals and decodes what was added now.
   void commit();
   void tick(const Source& source, Instant now);
+  // Whether these records, coming next, would release any event. Commits what was added before.
+  bool would_release(std::span<const RawRecord> records);
 
   // After a failure to read the journal; call it now and then.
   void retry_catch_up() { continue_catching_up(); }

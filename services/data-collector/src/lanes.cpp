@@ -18,13 +18,15 @@ Result<void> Lanes::open_live() {
 Result<void> Lanes::open_recordings() {
   is_playback_ = true;
   const std::vector<std::filesystem::path> files(options_.playback.files.begin(), options_.playback.files.end());
-  const auto facts = journal::look_at_captures(files, source_of_url);
-  if (!facts) return facts.error();
-  for (const auto& group : journal::in_playing_order(*facts)) {
+  const auto plan = journal::plan_recordings(files, source_of_url, options_.journal.directory);
+  if (!plan) return plan.error();
+  for (const auto& each : plan->left_out)
+    log::warn("a recording is not played", {{"file", each.path.string()}, {"why", each.why}});
+  for (const auto& group : plan->groups) {
     waiting_.emplace_back(group.rbegin(), group.rend());
     if (group.size() > 1) {
       log::info("recordings of the same source are played one after the other",
-                {{"first", group.front().string()}, {"recordings", group.size()}});
+                {{"first", group.front().path.string()}, {"recordings", group.size()}});
     }
   }
   for (std::size_t group = 0; group < waiting_.size(); ++group)
@@ -33,18 +35,39 @@ Result<void> Lanes::open_recordings() {
 }
 
 Result<void> Lanes::open_next(std::size_t group) {
-  const auto path = waiting_[group].back();
+  const auto recording = std::move(waiting_[group].back());
   waiting_[group].pop_back();
-  auto recording = journal::CaptureSet::open({path}, source_of_url);
-  if (!recording) return recording.error();
-  auto opened = open(path.string(), std::make_unique<journal::CaptureSet>(std::move(*recording)));
+  auto opened = open(recording.path.string(), &recording);
   if (!opened) return opened.error();
   (*opened)->group = group;
-  (*opened)->playback->start();
+  return begin_playing(**opened, recording);
+}
+
+Result<void> Lanes::begin_playing(Lane& lane, const journal::PlannedRecording& recording) {
+  lane.recording = recording;
+  if (recording.is_new_part) {
+    if (auto claimed = journal::claim_recording(recording); !claimed) return claimed;
+    if (recording.goes_on_from > 0) {
+      log::info("a longer copy of a recording that was played before goes on behind it",
+                {{"file", lane.name}, {"played_bytes", recording.goes_on_from}, {"as", recording.note.parts.rbegin()[1].path}});
+    }
+  }
+  auto capture = journal::CaptureSet::open_part(recording.path, recording.boundaries(), source_of_url);
+  if (!capture) return capture.error();
+  Playback::Callbacks callbacks;
+  callbacks.settled = [&lane](std::uint64_t bytes, bool closed) -> Result<void> {
+    if (auto synced = lane.journal->sync(); !synced) return synced;
+    return journal::settle_recording(lane.recording, bytes, closed);
+  };
+  callbacks.done = [played = lane.name] { log::info("the recording has been played", {{"file", played}}); };
+  // What an earlier run has played stands in the journal record by record.
+  lane.playback = std::make_unique<Playback>(recording, std::make_unique<journal::CaptureSet>(std::move(*capture)), options_.playback.speed,
+                                             lane.journal->recovered().records, *lane.ingest, loop_, std::move(callbacks));
+  lane.playback->start();
   return {};
 }
 
-Result<Lanes::Lane*> Lanes::open(std::string name, std::unique_ptr<journal::CaptureSet> recording) {
+Result<Lanes::Lane*> Lanes::open(std::string name, const journal::PlannedRecording* recording) {
   auto lane = std::make_unique<Lane>();
   lane->name = std::move(name);
   journal::JournalOptions journal;
@@ -55,8 +78,8 @@ Result<Lanes::Lane*> Lanes::open(std::string name, std::unique_ptr<journal::Capt
   journal.retention.max_age = options_.journal.keep_acknowledged;
   journal.retention.max_bytes = options_.journal.keep_bytes;
   if (recording) {
-    journal.id = recording->journal_id();
-    journal.directory /= "replay-" + journal.id->text().substr(0, 16);
+    journal.id = recording->id;
+    journal.directory = recording->directory;
   }
   auto opened = journal::Journal::open(std::move(journal));
   if (!opened) return opened.error();
@@ -77,11 +100,6 @@ Result<Lanes::Lane*> Lanes::open(std::string name, std::unique_ptr<journal::Capt
   lane->sink = std::move(*sink);
   lane->ingest = std::make_unique<Ingest>(*lane->journal, makers_.live_options, makers_.catch_up_options, *lane->sink, loop_, makers_.callbacks);
   if (auto recovered = lane->ingest->recover(); !recovered) return recovered.error();
-  if (recording) {
-    // What an earlier run has played stands in the journal record by record.
-    lane->playback = std::make_unique<Playback>(std::move(recording), options_.playback.speed, found.records, *lane->ingest, loop_,
-                                                [played = lane->name] { log::info("the recording has been played", {{"file", played}}); });
-  }
   lanes_.push_back(std::move(lane));
   return lanes_.back().get();
 }
@@ -135,8 +153,20 @@ bool Lanes::playback_is_done() const {
 }
 
 std::string Lanes::failed_recording() const {
-  const auto failed = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->has_failed(); });
+  const auto failed = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->failure(); });
   return failed == lanes_.end() ? "" : (*failed)->name;
+}
+
+std::uint64_t Lanes::broken_lines() const {
+  std::uint64_t sum = 0;
+  for (const auto& lane : lanes_)
+    if (lane->playback) sum += lane->playback->broken_lines();
+  return sum;
+}
+
+std::string Lanes::broken_recording() const {
+  const auto broken = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->broken_lines() > 0; });
+  return broken == lanes_.end() ? "" : (*broken)->name;
 }
 
 std::size_t Lanes::unfinished_recordings() const {

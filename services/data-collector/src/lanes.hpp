@@ -1,7 +1,8 @@
 #pragma once
 // A lane is one journal with its way in and its way to the bus. What is collected has one; each recorded file that is
 // played has its own, named by the file's SHA-256, so that its events and their positions are a function of
-// that file alone, whatever is played beside it, before or after (docs/decisions/0007-a-journal-for-each-recording.md).
+// that file alone, whatever is played beside it, before or after; a longer copy of a file that was played goes on in its
+// lane (docs/decisions/0007-a-journal-for-each-recording.md).
 //
 // Recordings that hold the same source are played one after the other, the earlier one first; all others side by side.
 //
@@ -19,6 +20,7 @@
 #include "ingest.hpp"
 #include "journal/capture_set.hpp"
 #include "journal/journal.hpp"
+#include "journal/recordings.hpp"
 #include "net/loop.hpp"
 #include "options.hpp"
 #include "playback.hpp"
@@ -52,6 +54,9 @@ class Lanes {
   bool playback_is_done() const;  // nothing is left to be played
   // The first recording that could not be read to its end; "" when all could.
   std::string failed_recording() const;
+  // Lines of recordings that could not be read, and the first such recording; "" when all could.
+  std::uint64_t broken_lines() const;
+  std::string broken_recording() const;
   // How many recordings have not been played to their end. To be asked before stop_playing().
   std::size_t unfinished_recordings() const;
   // Nothing waits to be decoded or acknowledged, and no recording is left.
@@ -79,6 +84,7 @@ class Lanes {
     std::unique_ptr<journal::Journal> journal;
     std::unique_ptr<EventSink> sink;
     std::unique_ptr<Ingest> ingest;
+    journal::PlannedRecording recording;
     std::unique_ptr<Playback> playback;
     UnpublishedAge unpublished;
     std::size_t group = 0;
@@ -88,7 +94,8 @@ class Lanes {
     bool is_through() const { return playback && playback->is_done() && is_drained(); }
   };
 
-  Result<Lane*> open(std::string name, std::unique_ptr<journal::CaptureSet> recording);
+  Result<Lane*> open(std::string name, const journal::PlannedRecording* recording);
+  Result<void> begin_playing(Lane& lane, const journal::PlannedRecording& recording);
   Result<void> open_next(std::size_t group);
   void close(Lane& lane);
   Result<void> keep(Lane& lane, Instant now, bool with_retention);
@@ -99,7 +106,7 @@ class Lanes {
   bool is_playback_ = false;
   std::vector<std::unique_ptr<Lane>> lanes_;
   // Of each group of recordings with a source in common: those that have not begun, the next one last.
-  std::vector<std::vector<std::filesystem::path>> waiting_;
+  std::vector<std::vector<journal::PlannedRecording>> waiting_;
   std::optional<journal::RetentionReport> kept_;
   log::Sampler failures_;
 };

@@ -108,7 +108,9 @@ std::optional<Unpublished> read_end_report(std::string_view json) {
                      yes(report, "all_counted"),
                      number(report, "records_dropped").value_or(0),
                      text(report, "failed_recording"),
-                     number(report, "unfinished_recordings").value_or(0)};
+                     number(report, "unfinished_recordings").value_or(0),
+                     text(report, "broken_recording"),
+                     number(report, "broken_lines").value_or(0)};
 }
 
 std::optional<BusState> read_bus(std::string_view jsz, std::string_view stream) {

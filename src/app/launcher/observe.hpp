@@ -37,6 +37,8 @@ struct Unpublished {
   std::uint64_t records_dropped = 0;  // the journal could not be written: what they held is lost, and no gap may tell it
   std::string failed_recording{};     // the first that could not be read to its end
   std::uint64_t unfinished_recordings = 0;
+  std::string broken_recording{};     // the first with lines that could not be read
+  std::uint64_t broken_lines = 0;     // of all
 };
 std::optional<Unpublished> read_end_report(std::string_view json);
 

@@ -173,8 +173,10 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   if (const auto& told = findings.unpublished) {
     const auto dropped = fmt::format("{} records could not be written into the journal: what they held is lost", told->records_dropped);
     because(told->records_dropped > 0, dropped.c_str());
-    const auto failed = fmt::format("{} could not be read to its end (the collector's log names the line)", told->failed_recording);
+    const auto failed = fmt::format("{} could not be read to its end (the collector's log says why)", told->failed_recording);
     because(!told->failed_recording.empty(), failed.c_str());
+    const auto broken = fmt::format("{} lines of recordings could not be read, the first of them in {} (the collector's log names it)", told->broken_lines, told->broken_recording);
+    because(told->broken_lines > 0, broken.c_str());
     const auto unfinished = fmt::format("{} recordings were not played to their end", told->unfinished_recordings);
     because(findings.must_play_to_end && told->unfinished_recordings > 0, unfinished.c_str());
   }

@@ -61,11 +61,13 @@ TEST(EndReport, IsReadOrNotThere) {
   EXPECT_EQ(unpublished_text(*left), "12 events (3 of them gaps) are not published yet: they wait in the journal for the next start");
   EXPECT_EQ(left->records_dropped, 0u);
   const auto whole = read_end_report(
-      R"({"unpublished_events":0,"unpublished_gaps":0,"all_counted":true,"records_dropped":7,"failed_recording":"a.jsonl","unfinished_recordings":2})");
+      R"({"unpublished_events":0,"unpublished_gaps":0,"all_counted":true,"records_dropped":7,"failed_recording":"a.jsonl","broken_recording":"b.jsonl","broken_lines":3,"unfinished_recordings":2})");
   ASSERT_TRUE(whole);
   EXPECT_EQ(whole->records_dropped, 7u);
   EXPECT_EQ(whole->failed_recording, "a.jsonl");
   EXPECT_EQ(whole->unfinished_recordings, 2u);
+  EXPECT_EQ(whole->broken_recording, "b.jsonl");
+  EXPECT_EQ(whole->broken_lines, 3u);
   EXPECT_EQ(unpublished_text({0, 0, true}), "");
   EXPECT_THAT(unpublished_text({0, 0, false}), HasSubstr("more than 0 events"));
   for (const auto* text : {"", "{}", R"({"unpublished_events":1})", R"({"unpublished_events":-1,"unpublished_gaps":0})"}) EXPECT_FALSE(read_end_report(text)) << text;
@@ -148,6 +150,8 @@ TEST(Verdict, EachLossIsNamed) {
   EXPECT_THAT(why([](Findings& f) { f.must_report = true; }), HasSubstr("the collector did not end in order"));
   EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.records_dropped = 7}; }), HasSubstr("7 records could not be written"));
   EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.failed_recording = "a.jsonl"}; }), HasSubstr("a.jsonl could not be read to its end"));
+  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.broken_recording = "b.jsonl", .broken_lines = 3}; }),
+              HasSubstr("3 lines of recordings could not be read, the first of them in b.jsonl"));
   EXPECT_THAT(why([](Findings& f) {
                 f.unpublished = Unpublished{.unfinished_recordings = 2};
                 f.must_play_to_end = true;
