@@ -160,8 +160,7 @@ def main():
         system.wait_healthy()
         started = time.monotonic()
         downtime, killed_at = {}, {}
-        parts = ["collector", "storage", "nats", "clickhouse"] if rate >= 1000 else ["collector", "storage", "clickhouse", "nats"]
-        for number, part in enumerate(parts):
+        for number, part in enumerate(["collector", "storage", "nats", "clickhouse"]):
             due = started + duration * (number + 1) / 6
             time.sleep(max(0, due - time.monotonic()))
             killed_at[part] = decimal.Decimal(time.time())

@@ -338,10 +338,11 @@ void Worker::lease_lost(const std::string& reason) {
 // delivered again: nothing was acknowledged.
 class Worker::Session {
  public:
-  Session(Worker& worker, nats::PullConsumer& consumer, nats::Lease& lease, WallTime stream, std::uint64_t doubt_through,
-          nats::Connection& connection)
+  Session(Worker& worker, nats::PullConsumer& consumer, nats::KeyValue& bucket, nats::Lease& lease, WallTime stream,
+          std::uint64_t doubt_through, nats::Connection& connection)
       : worker_(worker),
         consumer_(consumer),
+        bucket_(bucket),
         lease_(lease),
         connection_(connection),
         disconnects_(connection.disconnects()),
@@ -375,7 +376,8 @@ class Worker::Session {
       const auto step = batcher_.next(now);
       if (std::holds_alternative<sinks::clickhouse::Finished>(step)) return {};
       if (auto done = std::visit([&](const auto& s) { return carry_out(s, stop); }, step); !done) return done;
-      if (session_is_gone_) return Error{Errc::unavailable, "the session in ClickHouse has ended", "beginning another"};
+      if (session_is_gone_ && !give_up_at) return Error{Errc::unavailable, "the session in ClickHouse has ended", "beginning another"};
+      if (session_is_gone_) go_on_in_another_session();
       keep_alive();
       publish_status();
     }
@@ -562,6 +564,15 @@ class Worker::Session {
     }
   }
 
+  // Told to stop there is no new beginning that would take again what is held, so it is stored from here. The batch is in
+  // doubt: the table is read first, and the session that has ended can bring nothing any more.
+  void go_on_in_another_session() {
+    if (const auto begun = worker_.take_over(bucket_, lease_, {}); begun)
+      session_is_gone_ = false;
+    else
+      worker_.pause(kLookForStop, {});
+  }
+
   void note_insert(const sinks::clickhouse::Piece& piece, MonoTime at) {
     const std::lock_guard lock{worker_.mutex_};
     worker_.status_.last_insert = at;
@@ -598,6 +609,7 @@ class Worker::Session {
 
   Worker& worker_;
   nats::PullConsumer& consumer_;
+  nats::KeyValue& bucket_;
   nats::Lease& lease_;
   nats::Connection& connection_;
   const std::uint64_t disconnects_;
@@ -727,7 +739,7 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
   set_working();
   const auto begun = net::now().mono;
   const auto doubt_through = std::max(highest.sequence, info.delivered_stream_sequence);
-  auto ended = Session{*this, **consumer, lease, stream->created, doubt_through, connection}.run(stop);
+  auto ended = Session{*this, **consumer, bucket, lease, stream->created, doubt_through, connection}.run(stop);
   if (net::now().mono - begun >= kStable) failures_ = 0;
   return ended;
 }

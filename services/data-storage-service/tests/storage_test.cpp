@@ -620,12 +620,12 @@ class StorageThatDies : public StorageService {
     between_ = std::make_unique<Between>(clickhouse_->url(), [this] { ::kill(pid_of_storage_, SIGKILL); });
     write_config("1500ms");
   }
-  void write_config(const std::string& lease_ttl) {
+  void write_config(const std::string& lease_ttl, const std::string& batch_timeout = "0.1") {
     const std::string config = directory_.string() + "/storage.yaml";
     std::FILE* file = std::fopen(config.c_str(), "w");
     fmt::print(file, "nats: {{url: [\"{}\"]}}\nclickhouse: {{url: \"{}\"}}\nstorage: {{data_source: simulated, lease_ttl: {}}}\n"
-               "health: {{listen: \"127.0.0.1:0\"}}\nmetrics: {{listen: \"127.0.0.1:0\"}}\nbatches: {{trades: {{timeout: 0.1}}}}\n",
-               nats_->url(), between_->url(), lease_ttl);
+               "health: {{listen: \"127.0.0.1:0\"}}\nmetrics: {{listen: \"127.0.0.1:0\"}}\nbatches: {{trades: {{timeout: {}}}}}\n",
+               nats_->url(), between_->url(), lease_ttl, batch_timeout);
     std::fclose(file);
   }
   void TearDown() override {
@@ -734,6 +734,28 @@ TEST_F(StorageThatDies, StoresWhatItHasTakenAndLeavesInOrderAtSigterm) {
   EXPECT_EQ(0u, info->unacknowledged);
   start_process();  // and takes the lease at once: it was given back
   expect_each_once();
+}
+
+// What waits for its batch when storage is told to stop is stored, also when ClickHouse was started again since the last
+// insert and knows storage's session no more.
+TEST_F(StorageThatDies, StoresWhatItHasTakenAtSigtermThoughClickHouseWasStartedAgain) {
+  write_config("1500ms", "60");
+  start_process();
+  ASSERT_TRUE(eventually([&] { return stored() == 0; }));
+  publish_trades(1);
+  const auto consumer = consumer_name("marketprism_sim_hot", DataType::trade);
+  ASSERT_TRUE(eventually([&] {
+    const auto info = jetstream_->consumer_info("MARKET_DATA", consumer);
+    return info && info->pending == 0 && info->unacknowledged == 1;
+  }));
+  clickhouse_->kill_hard();
+  clickhouse_->start();
+  storage_->signal(SIGTERM);
+  ASSERT_EQ(0, storage_->wait(30s));
+  const auto info = jetstream_->consumer_info("MARKET_DATA", consumer);
+  ASSERT_TRUE(info);
+  EXPECT_EQ(0u, info->unacknowledged);
+  EXPECT_EQ(next_trade_, stored());
 }
 
 }  // namespace
