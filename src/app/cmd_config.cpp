@@ -12,6 +12,7 @@
 #include "app/launcher/preflight.hpp"
 #include "base/text.hpp"
 #include "config/files.hpp"
+#include "data-storage-service/src/foreign_rows.hpp"
 #include "data-storage-service/src/options.hpp"
 #include "services/data-collector/src/config.hpp"
 
@@ -52,8 +53,9 @@ const std::vector<Part>& parts() {
        {"clickhouse", "storage", "batches", "trim", "tiers"},
        [](const auto& paths) { return storage::load_configuration(paths, config::process_environment(), {}); },
        [](config::Config& config) -> Result<void> {
-         storage::read_options(config);
-         return config.finish();
+         const auto options = storage::read_options(config);
+         if (auto finished = config.finish(); !finished) return finished;
+         return storage::check_database(options);
        }}};
   return all;
 }

@@ -9,6 +9,7 @@
 #include "app/cli.hpp"
 #include "app/commands.hpp"
 #include "base/log.hpp"
+#include "data-storage-service/src/foreign_rows.hpp"
 #include "data-storage-service/src/storage.hpp"
 #include "telemetry/logging.hpp"
 
@@ -52,6 +53,7 @@ Result<Read> read(const std::vector<std::string>& files, const std::vector<confi
   config::Config config{std::move(*root), config::process_environment(), flags};
   Read out{storage::read_options(config), {}};
   if (auto finished = config.finish(); !finished) return finished.error();
+  if (auto fits = storage::check_database(out.options); !fits) return fits.error();
   out.settings = config.settings();
   return out;
 }

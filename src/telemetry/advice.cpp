@@ -105,6 +105,9 @@ constexpr Advice kTable[] = {
     {"NATS connection cannot be made", kNats},
     {"stream setting changed", "nothing: nats.change_stream asked for it"},
     {"stream setting differs and is left as it is", "set nats.change_stream to true and restart, or configure what the stream has"},
+    {"rows are refused: they are of another data source than this database",
+     "give them a storage service of their own (storage.data_source and clickhouse.database), or point the collector or this one at another bus; what is "
+     "refused stands in rejected_messages"},
     {"inserts fail, trying again", kClickHouse},
     {"waiting_for_nats", kNats},
     {"waiting_for_lease", "nothing if another storage process serves this database; of one that died the lease is taken over after some seconds"},

@@ -206,6 +206,32 @@ class Doctor(Parts):
         self.apply(found)
         self.assertNotIn("ttl_differs", self.findings())
 
+    def test_storage_refuses_the_rows_of_another_data_source(self):
+        self.write_configuration()
+        file = self.path / "storage.yaml"
+        file.write_text(file.read_text().replace("data_source: simulated", "data_source: live").replace(f", database: {DATABASE}", ", database: mine_hot"))
+        for part in ("nats", "clickhouse", "storage", "sim", "collector"):
+            self.start(part)
+        found = self.finding("foreign_data")
+        self.assertIn("refuses rows of simulated data: mine_hot is a database of live data", found["what"])
+        self.assertEqual(http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0], 503)
+        log = (self.path / "storage.log").read_text()
+        self.assertEqual(log.count("WARN storage: rows are refused: they are of another data source"), 1)
+
+        def rejects():
+            status, answer = self.ask("status")
+            self.assertEqual(status, 1)
+            self.assertTrue([p for p in answer["problems"] if p.startswith("storage refuses rows")], answer["problems"])
+            row = next(s for s in answer["sources"] if s["data_type"] == "trade")
+            return row["rejected_today"] > 0 and row["rejected_last_5_minutes"] > 0
+        wait_for("status to show the rejects", rejects, 60)
+
+        self.end("storage")
+        self.apply(found, "storage")
+        trades = f"SELECT count() FROM {DATABASE}.trades"
+        wait_for("the rows", lambda: http(f"http://127.0.0.1:{self.port['clickhouse']}/", trades)[1].strip() not in ("", "0"), 60)
+        self.assertNotIn("foreign_data", self.findings())
+
     def fill_stream(self):
         """Publishes until the stream refuses more."""
         with socket.create_connection(("127.0.0.1", self.port["nats"])) as nats:

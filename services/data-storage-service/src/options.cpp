@@ -74,10 +74,7 @@ void read_clickhouse(config::Section clickhouse, StorageOptions& o) {
 
 void read_database(config::Section clickhouse, StorageOptions& o) {
   const bool is_live = o.data_source == DataSource::live;
-  const std::string fallback = o.data_source == DataSource::simulated ? "marketprism_sim_hot"
-                               : o.data_source == DataSource::replay  ? "marketprism_replay_hot"
-                                                                      : "marketprism_hot";
-  o.database = clickhouse.text("database", fallback, {.help = "where rows go; simulated and played-back data have databases of their own", .env = "CLICKHOUSE_DB"});
+  o.database = clickhouse.text("database", usual_database(o.data_source), {.help = "where rows go; simulated and played-back data have databases of their own", .env = "CLICKHOUSE_DB"});
   const auto cold = clickhouse.text("cold_database", is_live ? cold_name_of(o.database) : "",
                                     {.help = "where rows go that are older than hot_ttl when they arrive"});
   const auto ttl = clickhouse.duration("hot_ttl", is_live ? 72h : 0h, {.help = "how long the hot data tables keep rows; 0: for ever"});
@@ -155,6 +152,19 @@ void read_logging(config::Section logging, StorageOptions& o) {
 }
 
 }  // namespace
+
+const char* usual_database(DataSource source) {
+  switch (source) {
+    case DataSource::live:
+    case DataSource::backfill:
+      return "marketprism_hot";
+    case DataSource::simulated:
+      return "marketprism_sim_hot";
+    case DataSource::replay:
+      return "marketprism_replay_hot";
+  }
+  return "";
+}
 
 std::map<DataType, BatchLimits> default_batches() {
   std::map<DataType, BatchLimits> out;

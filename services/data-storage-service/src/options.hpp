@@ -71,6 +71,9 @@ Result<config::Node> load_configuration(const std::vector<std::string>& paths, c
 // Reads everything; what is wrong is told by config.finish().
 StorageOptions read_options(config::Config& config);
 
+// Where data of a source goes when nothing else is said: "marketprism_sim_hot".
+const char* usual_database(DataSource source);
+
 // services/data-storage-service/config/clickhouse_schema.sql as it was when the program was built.
 std::string_view built_in_schema();
 

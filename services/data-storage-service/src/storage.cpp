@@ -53,9 +53,9 @@ std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, 
 class Service final : public Storage {
  public:
   Service(StorageOptions options, sinks::clickhouse::Schema schema)
-      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(schema)), keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }), tiers_(options_, bus_, schema_, metrics_) {
+      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(schema)), foreign_(options_, metrics_), keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }), tiers_(options_, bus_, schema_, metrics_) {
     telemetry::add_process_metrics(metrics_, "storage");
-    for (const auto& [type, limits] : options_.batches) workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, metrics_));
+    for (const auto& [type, limits] : options_.batches) workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, foreign_, metrics_));
   }
   ~Service() override { stop(); }
 
@@ -103,14 +103,17 @@ class Service final : public Storage {
       is_idle = is_idle && status.rows_held == 0;
       types += fmt::format(R"({}"{}":{})", types.empty() ? "" : ",", to_string(worker->type()), json_of(status, consumer, now));
     }
-    std::string problem;
-    if (tiers_are_on(options_)) problem = tiers_.problem();
+    std::string problem = foreign_.problem(now);
+    if (problem.empty() && tiers_are_on(options_)) problem = tiers_.problem();
     out.healthy = out.healthy && problem.empty();
     out.drained = backlog && backlog->drained() && is_idle;
     out.json = fmt::format(R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
                            out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
                            to_string(options_.data_source), pending, unacknowledged);
     if (!problem.empty()) out.json += R"(,"problem":)" + quoted(problem);
+    std::string foreign;
+    for (const auto& [source, rows] : foreign_.counts()) foreign += fmt::format(R"({}"{}":{})", foreign.empty() ? "" : ",", to_string(source), rows);
+    out.json += R"(,"foreign_rows":{)" + foreign + "}";
     if (backlog) {
       out.json += fmt::format(R"(,"stream_messages":{},"stream_first_sequence":{},"stream_last_sequence":{},"stream_full_percent":{})",
                               backlog->stream.messages, backlog->stream.first_sequence, backlog->stream.last_sequence, fill_percent(backlog->stream));
@@ -132,6 +135,7 @@ class Service final : public Storage {
   telemetry::Metrics metrics_;
   Bus bus_;
   Schema schema_;
+  ForeignRows foreign_;
   Keeper keeper_;
   TierMover tiers_;
   std::vector<std::unique_ptr<Worker>> workers_;

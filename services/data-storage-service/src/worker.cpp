@@ -213,12 +213,13 @@ struct Worker::Meters {
   }
 };
 
-Worker::Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, telemetry::Metrics& metrics)
+Worker::Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, ForeignRows& foreign, telemetry::Metrics& metrics)
     : options_(options),
       type_(type),
       name_(consumer_name(options.database, type)),
       bus_(bus),
       schema_(schema),
+      foreign_(foreign),
       meters_(std::make_shared<Meters>(metrics, to_string(type))),
       sink_(sink_options(options, type)),
       random_(std::random_device{}()),
@@ -412,12 +413,15 @@ class Worker::Session {
     if (!batcher_.wants(message.stream_sequence)) return;
     const auto now = net::now();
     const auto rows_before = batcher_.rows_held();
+    const auto foreign_before = encoder_.counters().foreign;
     encoder_.encode({.subject = message.message.subject,
                      .payload = message.message.payload,
                      .encoding = message.message.header("MP-Encoding"),
                      .sequence = message.stream_sequence,
                      .stored_at = message.stored_at},
                     now.wall, batcher_.open_batch());
+    if (const auto foreign = encoder_.counters().foreign - foreign_before; foreign > 0)
+      worker_.foreign_.saw(foreign, encoder_.foreign_source(), now.mono);
     if (!message.message.header(jetstream::kAgainHeader).empty()) batcher_.open_batch().mark_again(rows_before);
     batcher_.took(message.stream_sequence, now.mono);
     worker_.meters_->messages.add();

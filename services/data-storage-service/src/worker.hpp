@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 
+#include "data-storage-service/src/foreign_rows.hpp"
 #include "data-storage-service/src/options.hpp"
 #include "data-storage-service/src/state_log.hpp"
 #include "nats/consumer.hpp"
@@ -85,7 +86,7 @@ std::optional<std::uint64_t> stored_in_note(std::string_view note, DataType type
 // Runs on: one thread, run(). status() from any.
 class Worker {
  public:
-  Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, telemetry::Metrics& metrics);
+  Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, ForeignRows& foreign, telemetry::Metrics& metrics);
 
   // Until `stop`; then stores and acknowledges what it has taken (at most options.drain_timeout) and gives the lease back.
   void run(std::stop_token stop);
@@ -121,6 +122,7 @@ class Worker {
   const std::string name_;  // of the consumer
   Bus& bus_;
   Schema& schema_;
+  ForeignRows& foreign_;
   std::shared_ptr<Meters> meters_;
   sinks::clickhouse::ClickHouseSink sink_;
   std::minstd_rand random_;

@@ -1,5 +1,7 @@
 #include "data-storage-service/src/options.hpp"
 
+#include "data-storage-service/src/foreign_rows.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -116,6 +118,15 @@ TEST(StorageOptions, TheProductionTiersReplaceTheDefaultOnes) {
     const bool is_ours = setting.path.starts_with("tiers.");
     EXPECT_TRUE(!is_ours || setting.origin == config::Origin::file) << setting.path;
   }
+}
+
+TEST(StorageOptions, ADatabaseOfAnotherDataSourceIsRefused) {
+  const auto live = read("clickhouse: {database: marketprism_sim_hot}\n").value();
+  EXPECT_THAT(check_database(live).error().text(), AllOf(HasSubstr("marketprism_sim_hot is the database of simulated data"), HasSubstr("data_source is live")));
+  EXPECT_TRUE(check_database(read("").value()));
+  EXPECT_TRUE(check_database(read("storage: {data_source: replay}\n").value()));
+  EXPECT_TRUE(check_database(read("clickhouse: {database: mine}\n").value()));
+  EXPECT_FALSE(check_database(read("storage: {data_source: simulated}\nclickhouse: {database: marketprism_hot}\n").value()));
 }
 
 TEST(StorageOptions, ATiersFileThatIsNotThereIsNamed) {

@@ -253,6 +253,44 @@ TEST_F(StorageService, PutsWhatCannotBeARowIntoRejectedMessagesAndGoesOn) {
   EXPECT_EQ("BTC-USDT", rejected[2][4]);
 }
 
+std::atomic<int> foreign_lines{0};
+void count_foreign_line(log::Level, std::string_view message, log::Fields) {
+  if (message == "rows are refused: they are of another data source than this database") ++foreign_lines;
+}
+
+TEST_F(StorageService, IsNotHealthyWhileItRefusesRowsOfAnotherDataSource) {
+  auto storage = start(options());
+  ensure_stream();
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
+  EXPECT_THAT(storage->health().json, HasSubstr(R"("foreign_rows":{})"));
+  foreign_lines = 0;
+  const auto sink_before = log::set_sink(count_foreign_line);
+  for (int id = 1; id <= 3; ++id) {
+    auto foreign = trade(id);
+    foreign.meta.data_source = DataSource::live;
+    publish({foreign});
+  }
+  EXPECT_TRUE(eventually([&] { return storage->health().drained; }));
+  log::set_sink(sink_before);
+  EXPECT_EQ(foreign_lines, 1);
+  const auto health = storage->health();
+  EXPECT_FALSE(health.healthy);
+  EXPECT_THAT(health.json, HasSubstr("refuses rows of live data: marketprism_sim_hot is a database of simulated data"));
+  EXPECT_THAT(health.json, HasSubstr(R"("foreign_rows":{"live":3})"));
+  EXPECT_EQ("3", metric(*storage, R"(marketprism_storage_foreign_rows_total{data_source="live"})"));
+}
+
+TEST(ForeignRows, ArePastAfterATimeWithoutAny) {
+  StorageOptions o;
+  telemetry::Metrics metrics;
+  ForeignRows foreign(o, metrics);
+  const auto now = net::now().mono;
+  EXPECT_EQ("", foreign.problem(now));
+  foreign.saw(2, DataSource::replay, now);
+  EXPECT_THAT(foreign.problem(now + 4min), HasSubstr("replay data: marketprism_hot is a database of live data"));
+  EXPECT_EQ("", foreign.problem(now + 6min));
+}
+
 TEST_F(StorageService, RefusesTablesThatAreNotThoseOfTheSchemaAndSaysWhatDiffers) {
   const auto schema = sinks::clickhouse::schema_for(built_in_schema(), {"d_hot", "d_cold", 3}).value();
   ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, schema));

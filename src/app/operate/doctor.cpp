@@ -442,7 +442,9 @@ class Examination {
     if (!s.state.answers || s.types.empty()) {
       part_is_down("storage", t_.storage_health_url(), s.state.trouble);
     } else {
-      if (!s.state.is_well())
+      if (!s.foreign.empty() && s.state.trouble.starts_with("refuses rows"))
+        found(foreign_data(s));
+      else if (!s.state.is_well())
         found({"storage_unwell",
                Severity::error,
                "storage does not store: " + s.state.trouble,
@@ -485,6 +487,40 @@ class Examination {
       if (!c.metrics_state.is_well()) metrics_away("collector", c.metrics_state, t_.collector_metrics_url());
     }
     checked("collector", before, t_.collector_health_url());
+  }
+
+  // The usual mistake: storage has the wrong data_source, or reads another collector's stream.
+  Finding foreign_data(const StorageSeen& seen) const {
+    const auto most = std::max_element(seen.foreign.begin(), seen.foreign.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto source = data_source_from(most->first == "backfill" ? "live" : most->first);
+    const std::string usual = source ? storage::usual_database(*source) : "";
+    Finding finding{"foreign_data", Severity::error, "storage " + seen.state.trouble,
+                    fmt::format("stream {} brings {} data: stop this storage and start one for them (the command; storage.data_source: {} and "
+                                "clickhouse.database: {} in a file): it begins with the oldest message that the stream still holds. Or, when "
+                                "they do not belong here, stop their collector or give it another NATS (nats.url)",
+                                seen.stream, most->first, source ? to_string(*source) : most->first, usual),
+                    {}};
+    if (!source || t_.is_up) return finding;
+    auto command = storage_command();
+    const std::vector<config::Flag> flags{{"storage.data_source", to_string(*source), "--data-source"},
+                                          {"clickhouse.database", usual, "--database"}};
+    // Only live data expire: a file that says when they do does not fit the others.
+    if (!storage_accepts(flags)) {
+      finding.cure += fmt::format(" ({} does not fit them as it is: clickhouse.hot_ttl and cold_database are for live data)", t_.storage_config);
+      return finding;
+    }
+    finding.commands.push_back(fmt::format("{} --data-source {} --database {}", command, to_string(*source), usual));
+    return finding;
+  }
+
+  bool storage_accepts(const std::vector<config::Flag>& flags) const {
+    std::vector<std::string> files;
+    if (!t_.storage_config.empty()) files.push_back(t_.storage_config);
+    auto root = storage::load_configuration(files, config::process_environment(), flags);
+    if (!root) return false;
+    config::Config config{std::move(*root), config::process_environment(), flags};
+    storage::read_options(config);
+    return config.finish().has_value();
   }
 
   void metrics_away(const std::string& part, const PartState& state, const std::string& url) {

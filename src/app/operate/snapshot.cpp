@@ -131,9 +131,20 @@ ClickHouseSeen look_at_clickhouse(const Target& target, const std::string& datab
                                "AND cause NOT IN ('start', 'end') "
                                "AND state != 'recovered' GROUP BY exchange, market_type, data_type FORMAT TabSeparated",
                                database)});
-  if (!gaps) return seen;
-  seen.gaps_today.emplace();
-  for (const auto& row : *gaps) seen.gaps_today->push_back({row.at(0), row.at(1), row.at(2), number_of(row.at(3))});
+  if (gaps) {
+    seen.gaps_today.emplace();
+    for (const auto& row : *gaps) seen.gaps_today->push_back({row.at(0), row.at(1), row.at(2), number_of(row.at(3))});
+  }
+  const auto rejects = client.rows(
+      {fmt::format("SELECT exchange, market_type, data_type, countIf(received_at >= toStartOfDay(now('UTC'))), countIf(received_at > now() - 300) "
+                   "FROM `{}`.rejected_messages WHERE received_at >= least(toStartOfDay(now('UTC')), now() - 300) "
+                   "GROUP BY exchange, market_type, data_type FORMAT TabSeparated",
+                   database)});
+  if (rejects) {
+    seen.rejects.emplace();
+    for (const auto& row : *rejects)
+      seen.rejects->push_back({row.at(0), row.at(1), row.at(2), number_of(row.at(3)), number_of(row.at(4))});
+  }
   return seen;
 }
 
@@ -179,7 +190,10 @@ void read_storage_health(std::string_view json, StorageSeen& seen) {
   seen.database = text(health, "database");
   seen.stream = text(health, "stream");
   seen.data_source = text(health, "data_source");
-  seen.state.trouble.clear();
+  seen.state.trouble = text(health, "problem");
+  dom::object foreign;
+  if (health["foreign_rows"].get(foreign) == simdjson::SUCCESS)
+    for (const auto& [source, rows] : foreign) seen.foreign[std::string(source)] = rows.is_uint64() ? rows.get_uint64().value_unsafe() : 0;
   for (const auto& [name, type] : types) {
     auto& row = seen.types[std::string(name)];
     row.state = text(type, "state");

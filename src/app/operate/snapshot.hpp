@@ -55,6 +55,7 @@ struct StoredTypeSeen {
 struct StorageSeen {
   PartState state;
   std::string database, stream, data_source;
+  std::map<std::string, std::uint64_t> foreign;  // rows refused because they are of this other data source
   std::map<std::string, StoredTypeSeen> types;
   PartState metrics_state;
   MetricsPage metrics;
@@ -90,6 +91,11 @@ struct ClickHouseSeen {
     std::string exchange, market_type, data_type;
     std::uint64_t count = 0;
   };
+  struct Rejects {
+    std::string exchange, market_type, data_type;
+    std::uint64_t today = 0, lately = 0;
+  };
+  std::optional<std::vector<Rejects>> rejects;  // rejected_messages of this UTC day and of the last five minutes
   std::optional<std::vector<Gaps>> gaps_today;  // UTC; those that are no edges of a recording and not recovered
 };
 

@@ -71,15 +71,26 @@ void add_gaps(const Snapshot& now, std::map<SourceKey, SourceRow>& rows) {
   }
 }
 
+void add_rejects(const Snapshot& now, std::map<SourceKey, SourceRow>& rows) {
+  if (!now.clickhouse.rejects) return;
+  for (auto& [key, row] : rows) row.rejected_today = row.rejected_lately = 0;
+  for (const auto& reject : *now.clickhouse.rejects) {
+    auto& row = rows[{reject.exchange, market_of(reject.exchange, reject.market_type), reject.data_type}];
+    row.rejected_today = row.rejected_today.value_or(0) + reject.today;
+    row.rejected_lately = row.rejected_lately.value_or(0) + reject.lately;
+  }
+}
+
 std::vector<SourceRow> source_rows(const Snapshot& before, const Snapshot& now) {
   std::map<SourceKey, SourceRow> rows;
   add_rates(before, now, rows);
   add_streams(now, rows);
   add_gaps(now, rows);
+  add_rejects(now, rows);
   std::vector<SourceRow> out;
   for (auto& [key, row] : rows) {
     // What a market can deliver and nobody asked for: no stream, and never an event.
-    if (row.streams == 0 && row.gaps_today.value_or(0) == 0 && row.events_per_second.value_or(0) == 0) continue;
+    if (row.streams == 0 && row.gaps_today.value_or(0) == 0 && row.rejected_today.value_or(0) == 0 && row.events_per_second.value_or(0) == 0) continue;
     std::tie(row.exchange, row.market, row.data_type) = key;
     out.push_back(std::move(row));
   }
@@ -215,6 +226,11 @@ std::string rate_text(const std::optional<double>& value) {
   return !value ? "-" : *value < 10 ? fmt::format("{:.1f}", *value) : fmt::format("{:.0f}", *value);
 }
 std::string count_text(const std::optional<std::uint64_t>& value) { return value ? std::to_string(*value) : "-"; }
+// Those of today, and in brackets how many of them came lately.
+std::string rejects_text(const SourceRow& row) {
+  const auto lately = row.rejected_lately.value_or(0);
+  return count_text(row.rejected_today) + (lately > 0 ? fmt::format(" ({} new)", lately) : "");
+}
 std::string time_text(const std::optional<double>& seconds) {
   if (!seconds) return "-";
   if (*seconds < 1) return fmt::format("{:.1f} ms", *seconds * 1000);
@@ -248,7 +264,7 @@ class Writer {
 
 Colour colour_of(const SourceRow& row) {
   if (row.live_streams < row.streams) return Colour::red;
-  return row.gaps_today.value_or(0) > 0 ? Colour::yellow : Colour::plain;
+  return row.gaps_today.value_or(0) > 0 || row.rejected_lately.value_or(0) > 0 ? Colour::yellow : Colour::plain;
 }
 
 }  // namespace
@@ -287,12 +303,13 @@ std::string status_screen(const StatusView& view, const Screen& screen) {
                                         : "UNWELL",
                          part.detail),
              part.is_well ? Colour::plain : Colour::red);
-  out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", "source", "type", "events/s", "last event", "streams", "gaps today"),
+  out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11} {:>15}", "source", "type", "events/s", "last event", "streams",
+                       "gaps today", "rejected today"),
            Colour::dim);
   for (const auto& row : view.sources)
-    out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", row.exchange + (row.market.empty() ? "" : " " + row.market),
+    out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11} {:>15}", row.exchange + (row.market.empty() ? "" : " " + row.market),
                          row.data_type, rate_text(row.events_per_second), time_text(row.last_event_age_seconds),
-                         fmt::format("{}/{}", row.live_streams, row.streams), count_text(row.gaps_today)),
+                         fmt::format("{}/{}", row.live_streams, row.streams), count_text(row.gaps_today), rejects_text(row)),
              colour_of(row));
   out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", "stored", "state", "rows/s", "rows/batch", "waiting", "p99 delay"),
            Colour::dim);
@@ -339,9 +356,9 @@ std::string status_json(const StatusView& view) {
   });
   list("sources", view.sources, [&](const auto& r) {
     return fmt::format(
-        R"({{"exchange":{},"market":{},"data_type":{},"events_per_second":{},"last_event_age_seconds":{},"streams":{},"live_streams":{},"gaps_today":{}}})",
+        R"({{"exchange":{},"market":{},"data_type":{},"events_per_second":{},"last_event_age_seconds":{},"streams":{},"live_streams":{},"gaps_today":{},"rejected_today":{},"rejected_last_5_minutes":{}}})",
         text(r.exchange), text(r.market), text(r.data_type), real(r.events_per_second), real(r.last_event_age_seconds), r.streams,
-        r.live_streams, count(r.gaps_today));
+        r.live_streams, count(r.gaps_today), count(r.rejected_today), count(r.rejected_lately));
   });
   list("storage", view.types, [&](const auto& r) {
     return fmt::format(

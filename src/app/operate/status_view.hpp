@@ -16,6 +16,7 @@ struct SourceRow {
   std::optional<double> last_event_age_seconds;  // of its newest stream
   std::uint64_t streams = 0, live_streams = 0;
   std::optional<std::uint64_t> gaps_today;
+  std::optional<std::uint64_t> rejected_today, rejected_lately;  // lately: within five minutes
 };
 
 struct TypeRow {

@@ -53,6 +53,11 @@ class Configuration(unittest.TestCase):
         path.write_text(text)
         return path
 
+    def test_storage_refuses_the_database_of_another_data_source(self):
+        done = run("storage", "--database", "marketprism_sim_hot", "--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("marketprism_sim_hot is the database of simulated data", done.stderr)
+
     def up(self, *args):
         options = ["nats", "nats-http", "clickhouse", "collector-health", "collector-metrics", "storage-health", "storage-metrics"]
         ports = [word for name, port in zip(options, free_ports(len(options))) for word in (f"--{name}-port", port)]

@@ -88,9 +88,12 @@ Result<void> MessageEncoder::append(const MarketEvent& event, RowKey key, WallTi
     return Error{Errc::bad_value, "type",
                  fmt::format("{} on a subject of {}", to_string(type_of(event)), to_string(options_.type))};
   const auto source = meta_of(event).data_source;
-  if (std::find(options_.sources.begin(), options_.sources.end(), source) == options_.sources.end())
+  if (std::find(options_.sources.begin(), options_.sources.end(), source) == options_.sources.end()) {
+    ++counters_.foreign;
+    foreign_source_ = source;
     return Error{Errc::conflict, "data_source",
                  fmt::format("{} does not belong into a database of {} data", to_string(source), to_string(options_.sources.front()))};
+  }
   const auto time = partition_time(event);
   const bool is_old = table_.expires && options_.hot_for && now - time > *options_.hot_for;
   const auto target = is_old ? Target::cold : Target::hot;

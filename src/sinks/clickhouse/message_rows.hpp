@@ -33,6 +33,7 @@ struct EncodingOptions {
 struct EncodingCounters {
   std::uint64_t rows = 0;      // of the table, hot and cold
   std::uint64_t rejected = 0;  // of rejected_messages
+  std::uint64_t foreign = 0;   // of those: of a source that may not enter this database
 };
 
 // One thread.
@@ -43,6 +44,8 @@ class MessageEncoder {
   // Appends the message's rows to the batch.
   void encode(const BusMessage& message, WallTime now, RowBatch& batch);
   const EncodingCounters& counters() const { return counters_; }
+  // Of the last row that was foreign.
+  DataSource foreign_source() const { return foreign_source_; }
 
  private:
   void encode_line(const BusMessage& message, std::string_view line, std::uint32_t index, WallTime now, RowBatch& batch);
@@ -55,6 +58,7 @@ class MessageEncoder {
   wire::Decoder decoder_{pool_};
   std::string unpacked_;
   EncodingCounters counters_;
+  DataSource foreign_source_{};
 };
 
 // The sources that may enter a database that is said to hold `main`: back-filled rows are real ones.

@@ -62,6 +62,19 @@ TEST(StatusView, ShowsRatesAgesAndGapsBySourceAndType) {
   EXPECT_THAT(screen, Not(HasSubstr("\x1b")));
 }
 
+TEST(StatusView, ShowsRejectsBySource) {
+  auto now = snapshot(20);
+  now.clickhouse.rejects = {{{"binance", "perpetual", "trade", 7, 2}, {"okx", "spot", "orderbook", 5, 0}}};
+  const auto view = status_view(snapshot(10), now);
+  ASSERT_EQ(view.sources.size(), 2u) << "a source that has rejects only is shown";
+  EXPECT_EQ(view.sources[0].rejected_today, 7u);
+  EXPECT_EQ(view.sources[0].rejected_lately, 2u);
+  EXPECT_EQ(view.sources[1].rejected_today, 5u);
+  EXPECT_THAT(status_screen(view, {}), HasSubstr("7 (2 new)"));
+  EXPECT_THAT(status_json(view), HasSubstr(R"("rejected_today":7,"rejected_last_5_minutes":2)"));
+  EXPECT_EQ(status_view(snapshot(10), snapshot(20)).sources[0].rejected_today, std::nullopt) << "not known is not none";
+}
+
 TEST(StatusView, APartThatIsAwayIsShownSo) {
   auto now = snapshot(20);
   now.clickhouse = {};
@@ -105,6 +118,10 @@ TEST(Snapshot, ReadsWhatTheServicesSay) {
       storage);
   EXPECT_EQ(storage.state.trouble, "trade: waiting_for_clickhouse: refused");
   EXPECT_EQ(storage.types.at("trade").waiting, 7u);
+  read_storage_health(
+      R"({"status":"unhealthy","problem":"refuses rows of live data","foreign_rows":{"live":9},"data_types":{"trade":{"state":"running"}}})", storage);
+  EXPECT_EQ(storage.state.trouble, "refuses rows of live data");
+  EXPECT_EQ(storage.foreign.at("live"), 9u);
   NatsSeen nats;
   read_jsz(
       R"({"config":{"store_dir":"/s","max_storage":1000},"storage":10,"account_details":[{"stream_detail":[{"name":"S","config":{"max_bytes":500},"state":{"messages":3,"bytes":9,"last_ts":"2026-11-22T10:00:00Z"}}]}]})",

@@ -108,6 +108,15 @@ TEST(MessageEncoder, RejectsWhatCannotBeARowWithItsTextAndTheReason) {
   }
 }
 
+TEST(MessageEncoder, CountsRowsThatBelongIntoAnotherDatabase) {
+  MessageEncoder encoder{options()};
+  RowBatch batch;
+  encoder.encode(message(trade("1", "replay") + "\n{\n" + trade("2", "simulated")), kNow, batch);
+  EXPECT_EQ(3u, encoder.counters().rejected);
+  EXPECT_EQ(2u, encoder.counters().foreign) << "a broken line is of no source";
+  EXPECT_EQ(DataSource::simulated, encoder.foreign_source());
+}
+
 TEST(MessageEncoder, RejectsOneLineOfSeveral) {
   MessageEncoder encoder{options()};
   RowBatch batch;
