@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -74,10 +75,10 @@ exchanges:
                                               env={**CLEAN, "MARKETPRISM_LIBCHDB": LIBRARY, **self.environment, **settings, **environment})
         log.close()
 
-    def start(self, name, **environment):
+    def start(self, name, folder="data/nats/simulated", **environment):
         p = self.port
         command = {
-            "nats": [SERVER, "-js", "-a", "127.0.0.1", "-p", str(p["nats"]), "-m", str(p["nats_http"]), "-sd", f"{self.path}/data/nats/simulated"],
+            "nats": [SERVER, "-js", "-a", "127.0.0.1", "-p", str(p["nats"]), "-m", str(p["nats_http"]), "-sd", f"{self.path}/{folder}"],
             "clickhouse": [PROGRAM, "clickhouse", "--data", f"{self.path}/data/clickhouse", "--http", f"127.0.0.1:{p['clickhouse']}"],
             "storage": [PROGRAM, "storage", "--config", "storage.yaml"],
             "sim": [PROGRAM, "sim", "--listen", f"127.0.0.1:{p['sim']}"],
@@ -153,14 +154,75 @@ class Doctor(Parts):
         stranger.wait(30)
         stranger.stdout.close()
         self.assertNotIn("port_taken", self.findings())
-        self.apply(self.finding("clickhouse_down"), "clickhouse")
-        self.assertNotIn("clickhouse_down", self.findings())
+        found = self.finding("clickhouse_down")
+        self.assertEqual(found["commands"], [], "there is no data of it to be seen")
+        self.assertIn("the folder that has its data", found["cure"])
 
-    def test_nats_down(self):
+    def test_parts_that_were_started_as_the_guide_says(self):
+        """No run/addresses.yaml, no configuration named: the cures start each part with the data and the file that it had."""
+        p = self.port
+        where = ["--nats", f"nats://127.0.0.1:{p['nats']}", "--url", f"http://127.0.0.1:{p['clickhouse']}"]
+        for name in ("storage_health", "storage_metrics", "collector_health", "collector_metrics"):
+            where += ["--" + name.replace("_", "-"), f"127.0.0.1:{p[name]}"]
+
+        def ask():
+            done = subprocess.run([PROGRAM, "doctor", "--json", "--offline", "--nats-http", f"http://127.0.0.1:{p['nats_http']}", *where],
+                                  capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
+            self.assertEqual(done.stderr, "")
+            return {f["id"]: f for f in json.loads(done.stdout)["findings"]}
+
+        file = ROOT / "services/data-storage-service/config/unified_storage_service.yaml"
+        self.start("nats", folder="data/nats")
+        self.start("clickhouse")
+        own = self.path / "own.yaml"  # keeps rows longer than the default
+        own.write_text(file.read_text().replace("hot_ttl: 3d", "hot_ttl: 9d").replace("tiered_storage_config.yaml", str(file.parent / "tiered_storage_config.yaml")))
+        start = [PROGRAM, "storage", "--config", str(own), "--nats", where[1], "--clickhouse", where[3], "--health", where[5], "--metrics", where[7]]
+        self.run_in_background("storage", start)
+        self.await_part("storage")
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{p['storage_health']}/health")[0] == 200)
+        self.assertNotIn("ttl_differs", ask(), "as it is configured")
+        for part in ("storage", "clickhouse", "nats"):
+            self.end(part)
+        found = ask()
+        for part, command in (("nats", f"-sd {self.path}/data/nats"), ("clickhouse", f"--data {self.path}/data/clickhouse"), ("storage", f"--config {file} "),
+                              ("collector", f"--config {ROOT}/services/data-collector/config ")):
+            self.assertEqual(len(found[part + "_down"]["commands"]), 1, found[part + "_down"])
+            self.assertIn(command, found[part + "_down"]["commands"][0] + " ")
+        check = subprocess.run(found["collector_down"]["commands"][0] + " --check", shell=True, capture_output=True, text=True, timeout=60, cwd=self.path, env=CLEAN)
+        self.assertEqual(check.returncode, 0, check.stderr)
+        self.apply(found["nats_down"], "nats")
+        self.apply(found["clickhouse_down"], "clickhouse")
+        found = ask()
+        self.assertNotIn("ttl_differs", found, "how long rows are kept is not known here")
+        self.assertNotIn("stream_missing", found)
+        self.apply(found["storage_down"], "storage")
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{p['storage_health']}/health")[0] == 200)
+        found = ask()
+        self.assertEqual([i for i in found if i.startswith(("storage", "nats", "clickhouse"))], [])
+        self.assertIn("after 9 days", found["ttl_differs"]["what"])
+        self.assertIn("rows older than the new time are removed", found["ttl_differs"]["cure"])
+
+    def test_nats_down_and_up_with_its_stream(self):
         found = self.finding("nats_down")
         self.assertIn(str(self.port["nats"]), found["what"])
-        self.apply(found, "nats")
-        self.assertNotIn("nats_down", self.findings())
+        # Where its stream is nobody knows: a command could begin an empty one.
+        self.assertEqual(found["commands"], [])
+        self.assertIn("the store folder it had", found["cure"])
+        for folder in ("data/nats", "data/nats/simulated"):  # the guide's, and that of `up`
+            with self.subTest(folder):
+                self.start("nats", folder=folder)
+                self.start("clickhouse")
+                self.start("storage")  # makes the stream
+                wait_for("the stream", lambda: "stream_missing" not in self.findings())
+                self.end("storage")
+                self.end("clickhouse")
+                self.end("nats", signal.SIGKILL)
+                self.apply(self.finding("nats_down"), "nats")
+                found = self.findings()
+                self.assertNotIn("nats_down", found)
+                self.assertNotIn("stream_missing", found)
+                self.end("nats")
+                shutil.rmtree(self.path / "data/nats")
 
     def test_clickhouse_down_and_up_with_its_data(self):
         self.start("clickhouse")

@@ -110,6 +110,7 @@ class Service final : public Storage {
     out.json = fmt::format(R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
                            out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
                            to_string(options_.data_source), pending, unacknowledged);
+    out.json += fmt::format(R"(,"hot_ttl_days":{})", options_.hot_ttl ? std::chrono::duration_cast<std::chrono::days>(*options_.hot_ttl).count() : 0);
     if (!problem.empty()) out.json += R"(,"problem":)" + quoted(problem);
     std::string foreign;
     for (const auto& [source, rows] : foreign_.counts()) foreign += fmt::format(R"({}"{}":{})", foreign.empty() ? "" : ",", to_string(source), rows);

@@ -200,6 +200,8 @@ std::string addresses(const LaunchOptions& o) {
     line("command", command);
     line("directory", o.directory);
   }
+  if (!o.storage_config.empty()) line("storage_config", o.storage_config);
+  if (!o.storage_config.empty() && !o.database.empty()) line("cold_database", cold_database_of(o.database));
   if (o.mode != Mode::replay) line("collector_config", o.markets.empty() ? o.config : collector_file(o));
   return text;
 }

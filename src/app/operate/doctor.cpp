@@ -17,6 +17,7 @@
 #include "app/operate/status_view.hpp"
 #include "base/text.hpp"
 #include "base/version.hpp"
+#include "config/files.hpp"
 #include "exchanges/exchange.hpp"
 #include "nats/connection.hpp"
 #include "nats/jetstream.hpp"
@@ -120,26 +121,116 @@ class Examination {
     return (is_here ? "" : "cd " + shell_quoted(t_.command_directory) + " && ") + environment + t_.command;
   }
 
-  std::string storage_command(const std::string& environment = "") const {
+  // The file that storage is likely to have been started with: the one that was named, else the guide's.
+  std::string storage_file() const {
+    if (!t_.storage_config.empty()) return t_.storage_config;
+    std::error_code error;
+    const auto shipped = launcher::install_root() + "/services/data-storage-service/config/unified_storage_service.yaml";
+    return fs::is_regular_file(shipped, error) ? shipped : "";
+  }
+
+  Result<storage::StorageOptions> storage_as_read(const std::vector<config::Flag>& flags) const {
+    std::vector<std::string> files;
+    if (const auto file = storage_file(); !file.empty()) files.push_back(file);
+    auto root = storage::load_configuration(files, config::process_environment(), flags);
+    if (!root) return root.error();
+    config::Config config{std::move(*root), config::process_environment(), flags};
+    auto options = storage::read_options(config);
+    if (auto finished = config.finish(); !finished) return finished.error();
+    return options;
+  }
+
+  // With options for what the file and the environment do not say: what was looked at and what is started are the same.
+  std::string storage_command(const std::string& environment = "", std::optional<DataSource> other = {}) const {
     std::string command = environment + shell_quoted(self()) + " storage";
-    if (!t_.storage_config.empty()) command += " --config " + shell_quoted(t_.storage_config);
+    if (const auto file = storage_file(); !file.empty()) command += " --config " + shell_quoted(file);
+    const auto read = storage_as_read({});
+    if (!read) return command;
+    const auto add = [&](const char* option, const std::string& have, const std::string& want) {
+      if (have != want) command += fmt::format(" {} {}", option, shell_quoted(want));
+    };
+    add("--nats", fmt::format("{}", fmt::join(read->nats.urls, ",")), fmt::format("{}", fmt::join(t_.storage.nats.urls, ",")));
+    add("--stream", read->stream.name, t_.storage.stream.name);
+    add("--clickhouse", read->clickhouse.url, t_.storage.clickhouse.url);
+    if (other)
+      command += fmt::format(" --data-source {} --database {}", to_string(*other), storage::usual_database(*other));
+    else
+      add("--database", read->database, t_.storage.database);
+    add("--health", read->health_listen, t_.storage.health_listen);
+    add("--metrics", read->metrics_listen, t_.storage.metrics_listen);
     return command;
   }
 
-  std::string start_command(const std::string& part) const {
-    if (part == "storage") return storage_command();
-    if (part == "collector")
-      return shell_quoted(self()) + " collector --config " + (t_.collector_config.empty() ? "FILE" : shell_quoted(t_.collector_config));
+  std::string collector_command() const {
+    std::string command = shell_quoted(self()) + " collector --config " + shell_quoted(t_.collector_config);
+    auto root = config::load_files({t_.collector_config});
+    if (!root) return command;
+    config::Config config{std::move(*root)};
+    const auto read = collector::read_settings(config);
+    if (!read) return command;
+    const auto add = [&](const char* option, const std::string& have, const std::string& want) {
+      if (have != want) command += fmt::format(" {} {}", option, shell_quoted(want));
+    };
+    add("--nats", read->options.bus.url, t_.collector.bus.url);
+    add("--health", read->options.health_listen, t_.collector.health_listen);
+    add("--metrics", read->options.metrics_listen, t_.collector.metrics_listen);
+    return command;
+  }
+
+  // Where the data of a part lies that was started by hand. Nothing when it is not to be seen from here: started with another
+  // folder it would be empty, and look as if all data were gone.
+  std::optional<std::string> store_of(const std::string& part) const {
+    const auto data = t_.data.empty() ? std::string("data") : t_.data;
+    std::error_code error;
+    if (part == "clickhouse") {
+      const auto folder = data + "/clickhouse";
+      return fs::is_directory(folder + "/store", error) ? std::optional(folder) : std::nullopt;
+    }
+    std::vector<std::string> there;
+    for (const auto& folder : {data + "/nats", data + "/nats/" + to_string(t_.storage.data_source)})
+      if (fs::is_directory(folder + "/jetstream", error)) there.push_back(folder);
+    return there.size() == 1 ? std::optional(there.front()) : std::nullopt;
+  }
+
+  // How a part that was started by hand is started again.
+  void start_again(const std::string& part, Finding& finding) const {
+    const std::string containers = "in containers: `docker ps -a` and `docker logs` of its container say why it does not run";
+    const auto by = [&](const std::string& what, const std::string& command) {
+      finding.cure = fmt::format("{}; or all parts by `marketprism up`; {}", what, containers);
+      if (!command.empty()) finding.commands = {command};
+    };
+    if (part == "storage") {
+      const auto file = storage_file();
+      if (file.empty()) return by("start it as it was started: `marketprism storage --config` with its own file (--storage-config tells me which)", "");
+      return by(t_.storage_config.empty() ? fmt::format("start it again, by the command if it was started with {}, else with its own file", file)
+                                          : std::string("start it by the command"),
+                storage_command());
+    }
+    if (part == "collector") {
+      if (t_.collector_config.empty())
+        return by("start it as it was started: `marketprism collector --config` with its own file (--collector-config tells me which)", "");
+      return by(fmt::format("start it again, by the command if it was started with {}, else with its own file", t_.collector_config), collector_command());
+    }
+    const auto store = store_of(part);
     const auto data = t_.data.empty() ? std::string("data") : t_.data;
     if (part == "clickhouse") {
-      const auto place = place_of(t_.storage.clickhouse.url);
-      return fmt::format("{} clickhouse --data {} --http 127.0.0.1:{}", shell_quoted(self()), shell_quoted(data + "/clickhouse"),
-                         place.port);
+      if (!store)
+        return by(fmt::format("start it as it was started: the server, or `marketprism clickhouse --data` with the folder that has its data (there is none in "
+                              "{}/clickhouse: with another folder its tables are not there)",
+                              data),
+                  "");
+      return by(fmt::format("start it by the command; its data is in {}", *store),
+                fmt::format("{} clickhouse --data {} --http 127.0.0.1:{}", shell_quoted(self()), shell_quoted(*store), place_of(t_.storage.clickhouse.url).port));
     }
-    const auto place = place_of(t_.storage.nats.urls.front());
+    if (!store)
+      return by(fmt::format("start it as it was started: nats-server with JetStream and the store folder it had (-sd, or store_dir of its configuration; {}): "
+                            "with another one the stream is not there, and begins anew",
+                            fs::is_directory(data + "/nats") ? "several below " + data + "/nats could be it" : "there is none below " + data + "/nats"),
+                "");
     const auto tools = launcher::find_tools();
-    return fmt::format("{} -js -a 127.0.0.1 -p {} -m {} -sd {}", shell_quoted(tools ? tools->nats_server : "nats-server"), place.port,
-                       place_of(t_.nats_http).port, shell_quoted(data + "/nats/" + to_string(t_.storage.data_source)));
+    by(fmt::format("start it by the command; its stream is in {}", *store),
+       fmt::format("{} -js -a 127.0.0.1 -p {} -m {} -sd {}", shell_quoted(tools ? tools->nats_server : "nats-server"),
+                   place_of(t_.storage.nats.urls.front()).port, place_of(t_.nats_http).port, shell_quoted(*store)));
   }
 
   // A part is not there.
@@ -165,10 +256,7 @@ class Examination {
       finding.cure = fmt::format("is it running on {}, and does the way there (name, firewall) work?", place.host);
       finding.commands = {fmt::format("curl -v {}", shell_quoted(address))};
     } else {
-      finding.cure =
-          "start it by the command, or all parts by `marketprism up` (in containers: `docker ps -a` and `docker logs` of its container say "
-          "why it does not run)";
-      finding.commands = {start_command(part)};
+      start_again(part, finding);
     }
     found(std::move(finding));
   }
@@ -361,7 +449,10 @@ class Examination {
     }
     return sinks::clickhouse::schema_statements(text, {t_.storage.database, t_.storage.cold_database, ttl_days()});
   }
+  // That of the storage service that runs, else of its configuration.
   std::optional<int> ttl_days() const {
+    if (seen_.storage.hot_ttl_days && seen_.storage.database == t_.storage.database)
+      return *seen_.storage.hot_ttl_days > 0 ? seen_.storage.hot_ttl_days : std::nullopt;
     if (!t_.storage.hot_ttl) return std::nullopt;
     return static_cast<int>(std::chrono::duration_cast<std::chrono::days>(*t_.storage.hot_ttl).count());
   }
@@ -405,6 +496,9 @@ class Examination {
   }
 
   void judge_ttl(clickhouse::Client& client, const std::vector<sinks::clickhouse::SchemaTable>& wanted) {
+    // A default is no reason to have rows expire earlier, or never: somebody may have configured otherwise in a file that is not known here.
+    const bool is_told = (seen_.storage.hot_ttl_days && seen_.storage.database == t_.storage.database) || !t_.storage_config.empty();
+    if (!is_told) return;
     const auto rows = client.rows(
         {fmt::format("SELECT name, extract(create_table_query, 'TTL toDateTime\\\\(timestamp\\\\) \\\\+ toIntervalDay\\\\(([0-9]+)\\\\)'), "
                      "position(engine_full, 'TTL ') > 0 FROM system.tables WHERE database = {} FORMAT TabSeparated",
@@ -412,7 +506,7 @@ class Examination {
     if (!rows) return;
     const auto days = ttl_days();
     const auto must_be = days ? std::to_string(*days) : "";
-    Finding finding{"ttl_differs", Severity::warning, "", "change the tables by the commands, or clickhouse.hot_ttl of storage", {}};
+    Finding finding{"ttl_differs", Severity::warning, "", "change the tables by the commands (rows older than the new time are removed), or clickhouse.hot_ttl of storage", {}};
     for (const auto& row : *rows) {
       const auto table = std::find_if(wanted.begin(), wanted.end(),
                                       [&](const auto& w) { return w.database == t_.storage.database && w.name == row.at(0); });
@@ -501,26 +595,15 @@ class Examination {
                                 seen.stream, most->first, source ? to_string(*source) : most->first, usual),
                     {}};
     if (!source || t_.is_up) return finding;
-    auto command = storage_command();
     const std::vector<config::Flag> flags{{"storage.data_source", to_string(*source), "--data-source"},
                                           {"clickhouse.database", usual, "--database"}};
     // Only live data expire: a file that says when they do does not fit the others.
-    if (!storage_accepts(flags)) {
-      finding.cure += fmt::format(" ({} does not fit them as it is: clickhouse.hot_ttl and cold_database are for live data)", t_.storage_config);
+    if (!storage_as_read(flags)) {
+      finding.cure += fmt::format(" ({} does not fit them as it is: clickhouse.hot_ttl and cold_database are for live data)", storage_file());
       return finding;
     }
-    finding.commands.push_back(fmt::format("{} --data-source {} --database {}", command, to_string(*source), usual));
+    finding.commands.push_back(storage_command("", *source));
     return finding;
-  }
-
-  bool storage_accepts(const std::vector<config::Flag>& flags) const {
-    std::vector<std::string> files;
-    if (!t_.storage_config.empty()) files.push_back(t_.storage_config);
-    auto root = storage::load_configuration(files, config::process_environment(), flags);
-    if (!root) return false;
-    config::Config config{std::move(*root), config::process_environment(), flags};
-    storage::read_options(config);
-    return config.finish().has_value();
   }
 
   void metrics_away(const std::string& part, const PartState& state, const std::string& url) {

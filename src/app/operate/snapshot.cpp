@@ -191,6 +191,7 @@ void read_storage_health(std::string_view json, StorageSeen& seen) {
   seen.stream = text(health, "stream");
   seen.data_source = text(health, "data_source");
   seen.state.trouble = text(health, "problem");
+  if (std::uint64_t days = 0; health["hot_ttl_days"].get(days) == simdjson::SUCCESS) seen.hot_ttl_days = static_cast<int>(days);
   dom::object foreign;
   if (health["foreign_rows"].get(foreign) == simdjson::SUCCESS)
     for (const auto& [source, rows] : foreign) seen.foreign[std::string(source)] = rows.is_uint64() ? rows.get_uint64().value_unsafe() : 0;

@@ -7,6 +7,7 @@
 
 #include "app/launcher/plan.hpp"
 #include "app/launcher/preflight.hpp"
+#include "config/files.hpp"
 #include "net/url.hpp"
 
 namespace mp::operate {
@@ -19,7 +20,7 @@ Result<config::Node> load(const std::string& file) {
   config::Node empty;
   empty.kind = config::Node::Kind::map;
   if (file.empty()) return empty;
-  return config::load_yaml(file);
+  return config::load_files({file});
 }
 
 // What `marketprism up` wrote; empty when there is no such file.
@@ -41,6 +42,7 @@ struct Named {
 constexpr Named kBoth[] = {{"NATS_URL", "nats"}};
 constexpr Named kStorage[] = {{"CLICKHOUSE_URL", "clickhouse"},
                               {"CLICKHOUSE_DB", "database"},
+                              {"MARKETPRISM_CLICKHOUSE_COLD_DATABASE", "cold_database"},
                               {"MARKETPRISM_STORAGE_DATA_SOURCE", "data_source"},
                               {"MARKETPRISM_HEALTH_LISTEN", "storage_health"},
                               {"MARKETPRISM_METRICS_LISTEN", "storage_metrics"}};
@@ -68,8 +70,11 @@ void add_flag(std::vector<config::Flag>& flags, const std::string& path, const s
   if (!value.empty()) flags.push_back({path, value, option});
 }
 
-Result<storage::StorageOptions> read_storage(const TargetFlags& f, const config::Environment& environment, const Values& addresses) {
-  auto root = load(f.storage_config);
+Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::string& file, const config::Environment& environment,
+                                             const Values& addresses) {
+  std::vector<std::string> files;
+  if (!file.empty()) files.push_back(file);
+  auto root = storage::load_configuration(files, environment, {});
   if (!root) return root.error();
   Values then;
   add_named(then, addresses, kBoth);
@@ -102,6 +107,8 @@ Result<collector::CollectorOptions> read_collector(const TargetFlags& f, const s
   add_named(then, addresses, kBoth);
   add_named(then, addresses, kCollector);
   std::vector<config::Flag> flags;
+  add_flag(flags, "nats.url", f.nats, "--nats");
+  add_flag(flags, "nats.stream", f.stream, "--stream");
   add_flag(flags, "health.listen", f.collector_health, "--collector-health");
   add_flag(flags, "metrics.listen", f.collector_metrics, "--collector-metrics");
   config::Config config{std::move(*root), behind(environment, std::move(then)), std::move(flags)};
@@ -121,12 +128,12 @@ std::string monitoring_of(const std::vector<std::string>& urls) {
 
 std::string collector_file(const TargetFlags& f, const Values& addresses) {
   if (!f.collector_config.empty()) return f.collector_config;
-  if (const auto found = addresses.find("collector_config"); found != addresses.end() && fs::is_regular_file(found->second))
+  if (const auto found = addresses.find("collector_config"); found != addresses.end() && fs::exists(found->second))
     return found->second;
   // A play-back has no venues.
   if (!addresses.empty()) return "";
-  const auto sample = launcher::install_root() + "/services/data-collector/config/collector/collector.yaml";
-  return fs::is_regular_file(sample) ? sample : "";
+  const auto sample = launcher::install_root() + "/services/data-collector/config";
+  return fs::is_directory(sample) ? sample : "";
 }
 
 }  // namespace
@@ -152,7 +159,9 @@ Result<Target> find_target(const TargetFlags& f, const config::Environment& envi
   if (const auto command = addresses->find("command"); command != addresses->end()) target.command = command->second;
   if (const auto directory = addresses->find("directory"); directory != addresses->end()) target.command_directory = directory->second;
   target.storage_config = f.storage_config;
-  auto storage = read_storage(f, environment, *addresses);
+  if (const auto file = addresses->find("storage_config"); target.storage_config.empty() && file != addresses->end())
+    target.storage_config = file->second;
+  auto storage = read_storage(f, target.storage_config, environment, *addresses);
   if (!storage) return storage.error();
   target.storage = std::move(*storage);
   target.collector_config = collector_file(f, *addresses);

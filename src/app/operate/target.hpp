@@ -33,7 +33,7 @@ struct Target {
   std::string journal;                    // folder
   std::string command;                    // that started `up`; "" when it is not known
   std::string command_directory;          // where it was typed
-  std::string storage_config;             // the file that was read; "" for none
+  std::string storage_config;             // the file that was read, named or of `up`; "" for none
 
   std::string storage_health_url() const;
   std::string storage_metrics_url() const;
