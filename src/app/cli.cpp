@@ -22,6 +22,16 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
+// A second-level command that there is not: "journal lss".
+std::string unknown_subcommand(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  if (names.empty() || argc < 2 || argv[1][0] == '-' || std::find(names.begin(), names.end(), argv[1]) != names.end()) return "";
+  const auto near = nearest(argv[1], names);
+  return fmt::format("no command '{}'; {}", argv[1],
+                     near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
+}
+
 // What the user typed that we do not know, and the nearest thing that we do.
 std::string hint_for(const CLI::App& app, int argc, char** argv) {
   const auto known = option_names(app);
@@ -56,7 +66,10 @@ std::optional<int> parse_cli(CLI::App& app, int argc, char** argv) {
     fmt::print("{}", app.help("", CLI::AppFormatMode::All));
     return 0;
   } catch (const CLI::ParseError& e) {
-    fmt::print(stderr, "{}: {}{} (see --help)\n", app.get_name(), e.what(), hint_for(app, argc, argv));
+    if (const auto unknown = unknown_subcommand(app, argc, argv); !unknown.empty())
+      fmt::print(stderr, "{}: {} (see --help)\n", app.get_name(), unknown);
+    else
+      fmt::print(stderr, "{}: {}{} (see --help)\n", app.get_name(), e.what(), hint_for(app, argc, argv));
     return 2;
   }
 }

@@ -12,6 +12,7 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
 #include "base/log.hpp"
 #include "base/time.hpp"
 #include "config/config.hpp"
@@ -168,6 +169,7 @@ int run_clickhouse(int argc, char** argv) {
   const sigset_t signals = block_signals();
   if (auto logging = telemetry::start_logging(plan->logging); !logging)
     return fail("clickhouse", logging.error().text());
+  warn_about_variables();
   const int status = serve(*plan, signals);
   telemetry::stop_logging();
   return status;

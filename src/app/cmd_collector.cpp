@@ -7,6 +7,7 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
 #include "base/log.hpp"
 #include "config/files.hpp"
 #include "exchanges/exchange.hpp"
@@ -162,6 +163,7 @@ int run_collector(int argc, char** argv) {
   }
   if (const auto started = telemetry::start_logging(logging_of(settings->logging)); !started)
     return fail("collector", started.error().text());
+  warn_about_variables();
   ::signal(SIGHUP, SIG_IGN);  // until it can be taken
   const auto options_at_start = settings->options;
   const auto done = collector::run_collector(options_at_start, [&] { return read_again(*cli, options, *settings); });

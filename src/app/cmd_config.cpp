@@ -9,6 +9,7 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
 #include "app/launcher/preflight.hpp"
 #include "base/text.hpp"
 #include "config/files.hpp"
@@ -118,8 +119,8 @@ void print_text(const Part& part, const std::vector<std::string>& files, const s
 std::string json_of(const std::vector<config::Setting>& settings) {
   std::vector<std::string> entries;
   for (const auto& setting : settings)
-    entries.push_back(fmt::format(R"({{"key":{},"value":{},"origin":"{}","from":{},"variable":{},"help":{}}})", quoted(setting.path), quoted(setting.value),
-                                  to_string(setting.origin), quoted(setting.from), quoted(setting.env), quoted(setting.help)));
+    entries.push_back(fmt::format(R"({{"key":{},"value":{},"origin":"{}","from":{},"differs":{},"variable":{},"help":{}}})", quoted(setting.path), quoted(setting.value),
+                                  to_string(setting.origin), quoted(setting.from), setting.differs, quoted(setting.env), quoted(setting.help)));
   return "[" + fmt::format("{}", fmt::join(entries, ",")) + "]";
 }
 
@@ -154,7 +155,7 @@ int show(const ShowOptions& options) {
       status = 2;
     }
     auto settings = config.settings();
-    if (options.changed) std::erase_if(settings, [](const auto& setting) { return setting.origin == config::Origin::built_in; });
+    if (options.changed) std::erase_if(settings, [](const auto& setting) { return !setting.differs; });
     if (options.json)
       json.push_back(quoted(part->name) + ":" + json_of(settings));
     else
@@ -195,6 +196,10 @@ int check(const std::vector<std::string>& named, const std::string& part_name) {
     return 2;
   }
   bool good = true;
+  if (const auto variables = unknown_variables_text(); !variables.empty()) {
+    fmt::print(stderr, "environment: nothing reads {}\n", variables);
+    good = false;
+  }
   for (const auto& path : paths) {
     auto root = config::load_files({path});
     if (!root) {
@@ -258,7 +263,7 @@ int run_config(int argc, char** argv) {
   auto* show_command = cli->add_subcommand("show", "every key, its value in effect, and its origin; secrets are masked");
   show_command->add_option("part", show_options.names, "collector, storage; all of them when none is named");
   show_command->add_option("--config", show_options.files, "files or folders instead of the shipped ones; repeatable");
-  show_command->add_flag("--changed", show_options.changed, "only what is not a default");
+  show_command->add_flag("--changed", show_options.changed, "only what differs from its default");
   show_command->add_flag("--json", show_options.json, "as JSON");
   std::vector<std::string> check_files;
   std::string check_part;

@@ -10,6 +10,7 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "sim/binance/playback.hpp"
@@ -270,6 +271,7 @@ int run_sim(int argc, char** argv) {
     fmt::print(stderr, "marketprism sim: {} (see --help)\n", plan.error().text());
     return 2;
   }
+  warn_about_variables();
   if (!plan->captures.empty()) return play_back(*plan);
   if (options.ledger.empty()) return simulate(*plan, nullptr);
   const auto ledger = sim::LedgerFile::open(options.ledger);

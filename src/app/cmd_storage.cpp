@@ -8,6 +8,7 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
 #include "base/log.hpp"
 #include "data-storage-service/src/foreign_rows.hpp"
 #include "data-storage-service/src/storage.hpp"
@@ -133,6 +134,7 @@ int run_storage(int argc, char** argv) {
     return 2;
   }
   if (auto logging = telemetry::start_logging(start->options.logging); !logging) return fail("storage", logging.error().text());
+  warn_about_variables();
   const int status = serve(*start, origins);
   telemetry::stop_logging();
   return status;

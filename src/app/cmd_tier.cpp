@@ -3,6 +3,9 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
+#include "base/text.hpp"
+#include "clickhouse/client.hpp"
 #include "config/files.hpp"
 #include "data-storage-service/src/storage.hpp"
 #include "data-storage-service/src/tiers.hpp"
@@ -36,8 +39,26 @@ Result<storage::StorageOptions> read(const Options& options) {
   return read;
 }
 
+// What moves must be there: a mistyped name would be made, with all its tables, and nothing found in it.
+Result<void> check_hot_database(const storage::StorageOptions& options) {
+  clickhouse::Client client{options.clickhouse};
+  const auto rows = client.rows({"SELECT name FROM system.databases WHERE lower(name) NOT IN ('system', 'information_schema') ORDER BY name FORMAT TabSeparated"});
+  if (!rows) return rows.error();
+  std::vector<std::string> names;
+  for (const auto& row : *rows) names.push_back(row.at(0));
+  if (std::find(names.begin(), names.end(), options.database) != names.end()) return {};
+  const auto near = nearest(options.database, names);
+  return Error{Errc::usage, "clickhouse.database",
+               fmt::format("there is no database {} at {}; {}", options.database, client.address(),
+                           !near.empty() ? fmt::format("did you mean {}?", near) : fmt::format("there are: {}", fmt::join(names, ", ")))};
+}
+
 int run_once(storage::StorageOptions options) {
   if (!storage::tiers_are_on(options)) return fail("tier run", "nothing moves: it needs live data, clickhouse.hot_ttl, a cold database and tiers.enabled");
+  if (const auto there = check_hot_database(options); !there) {
+    fail("tier run", there.error().text());
+    return there.error().code == Errc::usage ? 2 : 1;
+  }
   const auto schema = storage::schema_of(options);
   if (!schema) return fail("tier run", schema.error().text());
   telemetry::Metrics metrics;
@@ -96,6 +117,7 @@ int run_tier(int argc, char** argv) {
   logging.part = "tier";
   logging.standard_output = false;
   if (const auto started = telemetry::start_logging(logging); !started) return fail("tier", started.error().text());
+  warn_about_variables();
   const int status = run_once(std::move(*read_options));
   telemetry::stop_logging();
   return status;

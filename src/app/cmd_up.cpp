@@ -7,6 +7,7 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/variables.hpp"
 #include "app/launcher/launcher.hpp"
 #include "app/launcher/preflight.hpp"
 #include "base/text.hpp"
@@ -283,6 +284,7 @@ int run_up(int argc, char** argv) {
     fail("up", launch.error().text());
     return launch.error().code == Errc::usage ? 2 : 1;
   }
+  warn_about_variables();
   launcher::block_signals();
   const auto status = start(*launch, options);
   if (status) return *status;

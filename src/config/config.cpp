@@ -192,7 +192,7 @@ std::map<std::string, std::string> Section::table(const std::string& key, bool s
       values[entry.key] = entry.value.scalar;
       config_->settings_.push_back({fmt::format("{}.{}", path_of(key), entry.key),
                                     secret ? "***" : entry.value.scalar, Origin::file,
-                                    entry.place.text(), "", ""});
+                                    entry.place.text(), "", "", true});
     } else {
       config_->problem(entry.place, fmt::format("{}.{}: expected a plain value, saw {}", path_of(key), entry.key, describe(entry.value)));
     }
@@ -205,7 +205,7 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
   config_->records_[record_].known.push_back(key);
   const std::string path = path_of(key);
   const std::string env = in_list_ ? "" : (about.env.empty() ? variable_name(path) : about.env);
-  Setting setting{path, about.secret && !fallback.empty() ? "***" : fallback, Origin::built_in, "default", env, about.help};
+  Setting setting{path, about.secret && !fallback.empty() ? "***" : fallback, Origin::built_in, "default", env, about.help, false};
   std::optional<Found> found;
 
   const auto* entry = node_ == nullptr ? nullptr : node_->find(key);
@@ -238,6 +238,7 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
   }
   if (found) {
     setting.value = about.secret && !found->text.empty() ? "***" : without_secrets(found->text);
+    setting.differs = found->text != fallback;  // where the values themselves can be compared, compare() does
     found->setting = config_->settings_.size();
   } else if (about.required) {
     config_->problem(node_ != nullptr ? node_->place : Place{"configuration", 0},
@@ -247,6 +248,8 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
   config_->settings_.push_back(std::move(setting));
   return found;
 }
+
+void Section::compare(const Found& found, bool differs) { config_->settings_[found.setting].differs = differs; }
 
 void Section::complain(const Found& found, const std::string& expected) {
   const bool secret = found.setting < config_->settings_.size() && config_->settings_[found.setting].value == "***";
@@ -267,7 +270,10 @@ std::string Section::text(const std::string& key, const std::string& fallback, c
 bool Section::boolean(const std::string& key, bool fallback, const Key& about) {
   const auto found = find(key, about, fallback ? "true" : "false");
   if (!found) return fallback;
-  if (const auto value = parse_boolean(found->text)) return *value;
+  if (const auto value = parse_boolean(found->text)) {
+    compare(*found, *value != fallback);
+    return *value;
+  }
   complain(*found, "true or false");
   return fallback;
 }
@@ -279,7 +285,10 @@ std::int64_t Section::integer(const std::string& key, std::int64_t fallback, std
   std::int64_t value = 0;
   const char* end = found->text.data() + found->text.size();
   const auto parsed = std::from_chars(found->text.data(), end, value);
-  if (parsed.ec == std::errc{} && parsed.ptr == end && value >= least && value <= most) return value;
+  if (parsed.ec == std::errc{} && parsed.ptr == end && value >= least && value <= most) {
+    compare(*found, value != fallback);
+    return value;
+  }
   complain(*found, most == std::numeric_limits<std::int64_t>::max() ? fmt::format("a whole number from {}", least)
                                                                      : fmt::format("a whole number from {} to {}", least, most));
   return fallback;
@@ -291,7 +300,10 @@ double Section::number(const std::string& key, double fallback, double least, do
   double value = 0;
   const char* end = found->text.data() + found->text.size();
   const auto parsed = std::from_chars(found->text.data(), end, value);
-  if (parsed.ec == std::errc{} && parsed.ptr == end && value >= least && value <= most) return value;
+  if (parsed.ec == std::errc{} && parsed.ptr == end && value >= least && value <= most) {
+    compare(*found, value < fallback || value > fallback);
+    return value;
+  }
   complain(*found, fmt::format("a number from {} to {}", least, most));
   return fallback;
 }
@@ -299,7 +311,10 @@ double Section::number(const std::string& key, double fallback, double least, do
 std::chrono::milliseconds Section::duration(const std::string& key, std::chrono::milliseconds fallback, const Key& about) {
   const auto found = find(key, about, duration_text(fallback));
   if (!found) return fallback;
-  if (const auto value = parse_duration(found->text, about.bare_seconds)) return *value;
+  if (const auto value = parse_duration(found->text, about.bare_seconds)) {
+    compare(*found, *value != fallback);
+    return *value;
+  }
   complain(*found, about.bare_seconds ? "a duration like 250ms, 10s or 5m, or seconds" : "a duration like 250ms, 10s, 5m, 48h or 3d");
   return fallback;
 }
@@ -307,7 +322,10 @@ std::chrono::milliseconds Section::duration(const std::string& key, std::chrono:
 std::uint64_t Section::size(const std::string& key, std::uint64_t fallback, const Key& about) {
   const auto found = find(key, about, size_text(fallback));
   if (!found) return fallback;
-  if (const auto value = parse_size(found->text)) return *value;
+  if (const auto value = parse_size(found->text)) {
+    compare(*found, *value != fallback);
+    return *value;
+  }
   complain(*found, "a size like 64KB, 256MB or 8GB");
   return fallback;
 }
@@ -323,7 +341,11 @@ std::string Section::address(const std::string& key, const std::string& fallback
 std::vector<std::string> Section::texts(const std::string& key, const std::vector<std::string>& fallback, const Key& about) {
   const auto found = find(key, about, fmt::format("{}", fmt::join(fallback, ", ")));
   if (!found) return fallback;
-  if (found->node == nullptr) return split_list(found->text);
+  if (found->node == nullptr) {
+    auto values = split_list(found->text);
+    compare(*found, values != fallback);
+    return values;
+  }
   if (found->node->kind != Node::Kind::list) {
     complain(*found, "a list, like [a, b]");
     return fallback;
@@ -337,6 +359,7 @@ std::vector<std::string> Section::texts(const std::string& key, const std::vecto
     }
   }
   config_->settings_[found->setting].value = without_secrets(fmt::format("{}", fmt::join(values, ", ")));
+  compare(*found, values != fallback);
   return values;
 }
 
@@ -367,6 +390,7 @@ std::vector<Item> Section::items(const std::string& key, const Key& about) {
     }
   }
   config_->settings_[found->setting].value = fmt::format("{}", fmt::join(shown, ", "));
+  compare(*found, !shown.empty());
   return items;
 }
 

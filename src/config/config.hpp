@@ -45,6 +45,7 @@ struct Setting {
   std::string from;  // "collector.yaml:12", "NATS_URL", "--nats", "default"
   std::string env;   // the variable that sets it; "" inside lists
   std::string help;
+  bool differs = false;  // its value from the default's; one that is set to the default does not
 };
 
 struct Flag {
@@ -111,6 +112,7 @@ class Section {
   struct Found;
   Section(Config& config, const Node* node, std::string path, bool in_list);
   std::optional<Found> find(const std::string& key, const Key& about, const std::string& fallback);
+  void compare(const Found& found, bool differs);
   void complain(const Found& found, const std::string& expected);
   const Node* child(const std::string& key, Node::Kind kind, const char* expected);
   std::string path_of(const std::string& key) const;

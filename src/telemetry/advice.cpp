@@ -27,6 +27,7 @@ constexpr Advice kTable[] = {
     {"a changed key needs a restart of the collector; it goes on with the old value", kRestart},
     {"a changed key needs a restart of storage; it goes on with the old value", kRestart},
     {"the configuration names what cannot be collected", kConfiguration},
+    {"nothing reads these environment variables", "correct their names (`marketprism config show --json` lists every key with its variable), or unset them"},
     {"no symbols chosen: nothing is subscribed", "name symbols of this exchange in the configuration and reload it"},
     {"unknown symbol: nothing is collected for it", "correct `symbols` (the nearest names are in the line) and reload"},
     {"a chosen symbol is not listed any more", "take it out of `symbols` and reload, unless it comes back"},

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 BINARY = sys.argv.pop(1)
@@ -134,6 +135,58 @@ class Configuration(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("collector.yaml:2: unknown key 'databse' in 'clickhouse'; did you mean 'database'?", done.stderr)
         self.assertEqual(run("config", "check", "/nowhere.yaml").returncode, 2)
+
+    def test_changed_compares_values(self):
+        same = self.written("trim: {replay_window: 2d, high_percent: 80}\nclickhouse: {hot_ttl: 72h, url: 'http://localhost:8123'}\nnats: {url: ['nats://127.0.0.1:4222'], max_bytes: 8192MB}\n"
+                            "storage: {data_source: live}\n")
+        done = run("config", "show", "storage", "--changed", "--config", same, LOG_LEVEL="info")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[1:]), (0, []), "set, and equal to the defaults")
+        other = self.written("trim: {replay_window: 47h, high_percent: 81}\nclickhouse: {hot_ttl: 4d, password: x}\nnats: {url: [a, b], max_bytes: 9GB, change_stream: true}\n")
+        done = run("config", "show", "storage", "--changed", "--config", other, LOG_LEVEL="")
+        self.assertEqual([line.split()[0] for line in done.stdout.splitlines()[1:]],
+                         ["nats.url", "nats.max_bytes", "nats.change_stream", "clickhouse.password", "clickhouse.hot_ttl", "trim.replay_window", "trim.high_percent"])
+
+    def test_a_mistyped_variable_is_told_with_the_nearest_name(self):
+        mistyped = {"MARKETPRISM_COLECTOR_NATS_URL": "nats://x:1", "MARKETPRISM_LOGING_LEVEL": "debug", "MARKETPRISM_JURNAL_DIRECTORY": "/x", "MARKETPRISM_SOMETHING_ELSE_ENTIRELY": "1"}
+        # Of other parts, of the launcher and the tests, of Kubernetes; and one that is set but empty.
+        known = {"MARKETPRISM_BIND": "127.0.0.1", "MARKETPRISM_REQUIRE_DEPS": "1", "MARKETPRISM_TIERS_COLD_PASSWORD_FILE": "/dev/null", "MARKETPRISM_STORAGE_DATA_SOURCE": "live",
+                 "MARKETPRISM_JOURNAL_KEEP_BYTES": "1GB", "MARKETPRISM_NATS_PORT_4222_TCP_ADDR": "10.0.0.1", "MARKETPRISM_NATS_SERVICE_HOST": "10.0.0.1", "MARKETPRISM_JOURNL": ""}
+        done = run("config", "check", **mistyped, **known)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr, "environment: nothing reads MARKETPRISM_COLECTOR_NATS_URL (did you mean NATS_URL?), MARKETPRISM_JURNAL_DIRECTORY (did you mean MARKETPRISM_JOURNAL_DIRECTORY?), "
+                         "MARKETPRISM_LOGING_LEVEL (did you mean LOG_LEVEL?), MARKETPRISM_SOMETHING_ELSE_ENTIRELY\n")
+        self.assertEqual(run("config", "check", **known).returncode, 0)
+        for command in ("collector", "storage", "clickhouse", "sim"):
+            with self.subTest(command):
+                self.assertEqual(self.first_warnings(command, MARKETPRISM_JURNAL_DIRECTORY="/x"), 1)
+                self.assertEqual(self.first_warnings(command), 0)
+
+    def first_warnings(self, command, **environment):
+        """How often the warning is there when the part has started and ended again."""
+        first, second = free_ports(2)
+        (self.path / "data").mkdir(exist_ok=True)
+        arguments = {"collector": ["--config", self.written(GOOD.replace("symbols", f"ws_base: 'ws://127.0.0.1:1'\n    rest_base: 'http://127.0.0.1:1'\n    symbols")), "--nats", "nats://127.0.0.1:1", "--data-source",
+                                   "simulated", "--journal", self.path / "journal", "--health", f"127.0.0.1:{first}", "--metrics", f"127.0.0.1:{second}"],
+                     "storage": ["--nats", "nats://127.0.0.1:1", "--clickhouse", "http://127.0.0.1:1", "--health", f"127.0.0.1:{first}", "--metrics", f"127.0.0.1:{second}"],
+                     "clickhouse": ["--data", self.path / "data/clickhouse", "--http", f"127.0.0.1:{first}"],
+                     "sim": ["--listen", f"127.0.0.1:{first}"]}[command]
+        started = subprocess.Popen([BINARY, command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment})
+        deadline = time.monotonic() + 20
+        while started.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", first), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        started.terminate()
+        output, _ = started.communicate(timeout=30)
+        return output.count("nothing reads these environment variables")
+
+    def test_mistyped_second_words_are_told_with_the_nearest(self):
+        for words, told in ((("journal", "lss"), "no command 'lss'; did you mean 'ls'?"), (("config", "shwo"), "no command 'shwo'; did you mean 'show'?"),
+                            (("tier", "stauts"), "no command 'stauts'; did you mean 'status'?"), (("tier", "onec"), "no command 'onec'; there are run, status")):
+            done = run(*words)
+            self.assertEqual((done.returncode, done.stderr), (2, f"marketprism {words[0]}: {told} (see --help)\n"))
 
     def test_reload_says_when_nothing_runs(self):
         done = run("config", "reload", "--data", self.path)
