@@ -85,6 +85,27 @@ class JournalCommand(unittest.TestCase):
             self.assertEqual(done.stdout, "")
             self.assertIn(told, done.stderr)
 
+    def test_markets_and_times_that_cannot_be_are_told(self):
+        journal = self.converted()
+        for args, told in ((("--market", "foo"), "'foo' is no market of the exchanges: spot, derivatives"), (("--market", "spto"), "did you mean 'spot'?"),
+                           (("--market", "spot", "--exchange", "okx"), "okx has no markets to choose from: leave it out, saw 'spot'"),
+                           (("--from", "2023-11-15", "--to", "2023-11-14"), "2023-11-15 is not before 2023-11-14"),
+                           (("--from", "2023-11-15", "--to", "2023-11-15"), "is not before")):
+            done = self.run_journal("cat", journal, *args, status=2)
+            self.assertEqual(done.stdout, "")
+            self.assertIn(told, done.stderr)
+        self.assertIn('"n', self.run_journal("cat", journal, "--market", "spot", "--from", "2023-11-14", "--to", "2023-11-16").stdout)
+
+    def test_one_segment_that_was_cut_short_is_told(self):
+        journal = self.converted()
+        segment = next(journal.glob("*/*.mpj"))
+        self.assertEqual(self.run_journal("cat", segment).stderr, "")
+        whole = segment.read_bytes()
+        for cut in (1, 48, 200):
+            segment.write_bytes(whole[:-cut])
+            self.assertIn("ends without its seal", self.run_journal("cat", segment).stderr)
+        self.assertEqual(self.run_journal("cat", journal).stderr, "", "the last of a journal may be being written")
+
     def test_a_full_disk_is_named(self):
         journal = self.converted()
         done = self.run_journal("convert", "--to", "capture", journal, "-o", "/dev/full", status=1)

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "base/text.hpp"
@@ -72,6 +76,27 @@ std::optional<int> parse_cli(CLI::App& app, int argc, char** argv) {
       fmt::print(stderr, "{}: {}{} (see --help)\n", app.get_name(), e.what(), hint_for(app, argc, argv));
     return 2;
   }
+}
+
+std::string no_such_market(const std::string& exchange, const std::vector<std::string>& markets, const std::string& seen) {
+  const bool has_none = markets.size() == 1 && markets.front().empty();
+  if (has_none) return fmt::format("{} has no markets to choose from: leave it out, saw '{}'", exchange, shortened(seen, 60));
+  const auto near = nearest(seen, markets);
+  return fmt::format("{} has the markets {}, saw '{}'{}", exchange, fmt::join(markets, ", "), shortened(seen, 60),
+                     near.empty() ? "" : "; did you mean '" + near + "'?");
+}
+
+Result<void> check_output(const std::string& option, const std::string& file) {
+  if (file.empty()) return {};
+  std::error_code ignored;
+  const bool is_new = !std::filesystem::exists(file, ignored);
+  if (std::filesystem::is_directory(file, ignored)) return Error{Errc::usage, option, file + " is a folder; name a file"};
+  errno = 0;
+  std::FILE* out = std::fopen(file.c_str(), "ab");
+  if (out == nullptr) return Error{Errc::usage, option, fmt::format("{} cannot be written: {}", file, std::strerror(errno))};
+  std::fclose(out);
+  if (is_new) std::filesystem::remove(file, ignored);
+  return {};
 }
 
 int fail(const std::string& command, const std::string& text) {

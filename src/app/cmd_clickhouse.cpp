@@ -89,6 +89,9 @@ Result<std::string> read_password(const std::string& file) {
 
 Result<Plan> make_plan(const Options& o) {
   Plan plan;
+  if (o.data.empty()) return Error{Errc::usage, "--data", "names no folder"};
+  if (const auto library = environment("MARKETPRISM_LIBCHDB"); !library.empty() && !std::filesystem::is_regular_file(library))
+    return Error{Errc::usage, "MARKETPRISM_LIBCHDB", "no such file: " + library};
   plan.data = o.data;
   plan.limits.max_memory_bytes = o.max_memory;
   plan.server.listen = o.http;

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "app/cli.hpp"
@@ -94,6 +95,8 @@ Result<collector::Settings> settings_of(const CLI::App& cli, const Options& opti
 
 // What cannot be told from single values.
 Result<void> check(const collector::CollectorOptions& options) {
+  if (auto ok = check_output("--final-books", options.final_books_file); !ok) return ok;
+  if (auto ok = check_output("--end-report", options.end_report_file); !ok) return ok;
   if (options.playback.files.empty()) {
     if (options.sources.empty())
       return Error{Errc::usage, "exchanges", "nothing to collect: name exchanges and symbols in --config FILE, or a recording by --capture"};
@@ -101,7 +104,8 @@ Result<void> check(const collector::CollectorOptions& options) {
     if (options.data_source == DataSource::replay) return Error{Errc::usage, "data_source", "replay needs --capture"};
     return {};
   }
-  if (options.playback.speed < 0) return Error{Errc::usage, "--speed", "must be 0 or more"};
+  if (!std::isfinite(options.playback.speed) || options.playback.speed < 0)
+    return Error{Errc::usage, "--speed", fmt::format("must be a number from 0 on, saw {}", options.playback.speed)};
   if (options.data_source != DataSource::replay)
     return Error{Errc::usage, "data_source", "a recording is played with --data-source replay"};
   for (const auto& file : options.playback.files)

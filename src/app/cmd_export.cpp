@@ -49,7 +49,10 @@ std::vector<std::string> split_all(const std::vector<std::string>& texts) {
   for (const auto& text : texts) {
     for (std::size_t begin = 0; begin <= text.size();) {
       const auto comma = std::min(text.find(',', begin), text.size());
-      if (comma > begin) items.push_back(text.substr(begin, comma - begin));
+      auto item = text.substr(begin, comma - begin);
+      item.erase(0, item.find_first_not_of(" \t"));
+      item.erase(item.find_last_not_of(" \t") + 1);
+      if (!item.empty()) items.push_back(std::move(item));
       begin = comma + 1;
     }
   }

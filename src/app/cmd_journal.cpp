@@ -120,6 +120,23 @@ Result<WallTime> parse_time(const std::string& text) {
   return parse_epoch_seconds(text);
 }
 
+// Of the exchanges that are named, or of any.
+Result<void> check_market(const Settings& settings) {
+  if (settings.market.empty()) return {};
+  std::vector<std::string> known;
+  for (const auto& exchange : exchanges()) {
+    if (!settings.exchanges.empty() && std::ranges::find(settings.exchanges, exchange.name) == settings.exchanges.end()) continue;
+    for (const auto& market : exchange.markets)
+      if (!market.empty() && std::ranges::find(known, market) == known.end()) known.push_back(market);
+  }
+  if (std::ranges::find(known, settings.market) != known.end()) return {};
+  const auto of = settings.exchanges.empty() ? std::string("the exchanges") : fmt::format("{}", fmt::join(settings.exchanges, " and "));
+  if (known.empty()) return Error{Errc::usage, "--market", no_such_market(of, {""}, settings.market)};
+  const auto near = nearest(settings.market, known);
+  return Error{Errc::usage, "--market", fmt::format("'{}' is no market of {}: {}{}", shortened(settings.market, 60), of, fmt::join(known, ", "),
+                                                    near.empty() ? "" : "; did you mean '" + near + "'?")};
+}
+
 Result<RecordSelection> selection_of(const Settings& settings) {
   RecordSelection selection;
   const auto read = [](const std::string& option, const std::string& text, std::optional<WallTime>& to) -> Result<void> {
@@ -133,11 +150,14 @@ Result<RecordSelection> selection_of(const Settings& settings) {
   };
   if (auto from = read("--from", settings.from, selection.from); !from) return from.error();
   if (auto to = read("--to", settings.to, selection.to); !to) return to.error();
+  if (selection.from && selection.to && *selection.from >= *selection.to)
+    return Error{Errc::usage, "--from and --to", fmt::format("{} is not before {}: no record can be between them", settings.from, settings.to)};
   for (const auto& name : settings.exchanges) {
     if (const auto known = find_exchange(name); !known)
       return Error{Errc::usage, "--exchange: " + known.error().where, known.error().seen};
   }
   selection.exchanges = {settings.exchanges.begin(), settings.exchanges.end()};
+  if (auto known = check_market(settings); !known) return known.error();
   if (!settings.market.empty()) selection.market = settings.market;
   if (settings.segment != 0) selection.segment = settings.segment;
   return selection;
@@ -171,12 +191,27 @@ int print_to(std::FILE* out, const std::string& name, const std::vector<JournalF
   return status;
 }
 
+// One segment for itself has no later one that says where it must end: without its seal it may have been cut short.
+void tell_cut_short(const std::string& path, const std::vector<JournalFiles>& journals) {
+  if (!fs::is_regular_file(path)) return;
+  for (const auto& journal : journals) {
+    for (const auto& file : journal.segments) {
+      const auto summary = summarize(file);
+      if (!summary || summary->closed) continue;
+      fmt::print(stderr, "marketprism journal: segment {} ends without its seal{}: it is being written, or its writer was killed, or the file was cut short and records are missing\n",
+                 file.number, summary->torn_bytes > 0 ? fmt::format(", after {} bytes of an unfinished group", summary->torn_bytes) : "");
+    }
+  }
+}
+
 int run_cat(const Settings& settings) {
   const auto selection = selection_of(settings);
   if (!selection) return refuse(selection.error());
   const auto journals = find_journals(settings.path);
   if (!journals) return refuse(journals.error());
-  return print_to(stdout, "standard output", *journals, *selection);
+  const int status = print_to(stdout, "standard output", *journals, *selection);
+  tell_cut_short(settings.path, *journals);
+  return status;
 }
 
 int convert_to_capture(const Settings& settings) {
@@ -218,9 +253,7 @@ Result<std::optional<Source>> named_source(const Settings& settings) {
   if (settings.market.empty() && markets.size() == 1) return std::optional(Source{settings.exchange, markets.front()});
   if (std::find(markets.begin(), markets.end(), settings.market) != markets.end())
     return std::optional(Source{settings.exchange, settings.market});
-  return Error{Errc::usage, "--market",
-               fmt::format("{} has the markets {}, not \"{}\"", settings.exchange, fmt::join(markets, ", "),
-                           shortened(settings.market))};
+  return Error{Errc::usage, "--market", no_such_market(settings.exchange, markets, settings.market)};
 }
 
 int convert_to_journal(const Settings& settings) {

@@ -41,6 +41,20 @@ struct Settings {
   std::vector<std::string> files;
 };
 
+// What came in may be shown, not done: a terminal obeys control characters.
+std::string escaped(std::string_view text) {
+  const bool is_text = is_valid_utf8(text);
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || (!is_text && byte >= 0x80))
+      out += fmt::format("\\x{:02x}", byte);
+    else
+      out += c;
+  }
+  return out;
+}
+
 class Normalizer {
  public:
   explicit Normalizer(Source source, bool orderbooks)
@@ -92,7 +106,13 @@ class Normalizer {
     write_out();
   }
 
-  bool failed() const { return write_failed_ || (lines_read_ == 0 && lines_refused_ > 0); }
+  // Nothing of it was of this exchange and market: a mistaken option or file, and no success.
+  bool failed() const { return write_failed_ || lines_read_ == elsewhere_; }
+  std::string failure() const {
+    if (lines_read_ == 0 && lines_refused_ == 0) return "the input has no line";
+    if (lines_read_ == 0) return fmt::format("none of the {} lines could be read", lines_refused_);
+    return fmt::format("all {} lines that could be read are of another exchange or market (the first: {}) than {}", lines_read_, first_elsewhere_, name_of(source_));
+  }
   bool write_failed() const { return write_failed_; }
 
   void report() {
@@ -109,6 +129,8 @@ class Normalizer {
   }
 
  private:
+  static std::string name_of(const Source& source) { return source.exchange + (source.market.empty() ? "" : " " + source.market); }
+
   static SessionOptions options(const Source& source, bool orderbooks) {
     SessionOptions out;
     out.source = source;
@@ -123,7 +145,7 @@ class Normalizer {
   void complain(const std::string& file, const Error& error) {
     constexpr std::uint64_t kTold = 10;
     if (++lines_refused_ <= kTold)
-      fmt::print(stderr, "marketprism normalize: {}: {}\n", file == "-" ? "standard input" : file, error.text());
+      fmt::print(stderr, "marketprism normalize: {}: {}\n", file == "-" ? "standard input" : file, escaped(error.text()));
     else if (lines_refused_ == kTold + 1)
       fmt::print(stderr, "marketprism normalize: further lines that cannot be read are only counted\n");
   }
@@ -149,7 +171,12 @@ class Normalizer {
     if (!line.exchange.empty()
             ? line.exchange != source_.exchange || (!line.market.empty() && line.market != source_.market)
             : is_elsewhere(line.url)) {
-      ++elsewhere_;
+      if (++elsewhere_ == 1) {
+        const auto known = source_of_url(line.url);
+        first_elsewhere_ = !line.exchange.empty() ? name_of({std::string(line.exchange), std::string(line.market)})
+                           : known                ? name_of(*known)
+                                                  : std::string(line.url);
+      }
       return;
     }
     RawRecord record;
@@ -202,6 +229,7 @@ class Normalizer {
   std::uint64_t lines_read_ = 0;
   std::uint64_t lines_refused_ = 0;
   std::uint64_t elsewhere_ = 0;
+  std::string first_elsewhere_;
   std::map<std::string, std::uint64_t> events_;
 };
 
@@ -219,11 +247,7 @@ Result<Source> source_of(const Settings& settings) {
   if (std::ranges::find(markets, settings.market) != markets.end()) return Source{settings.exchange, settings.market};
   if (settings.market.empty())
     return Error{Errc::usage, settings.exchange + " needs --market", fmt::format("{}", fmt::join(markets, " or "))};
-  const auto near = nearest(settings.market, markets);
-  return Error{Errc::usage, settings.exchange + " has no market",
-               fmt::format("'{}'{}", shortened(settings.market),
-                           near.empty() ? fmt::format("; it has {}", fmt::join(markets, ", "))
-                                        : "; did you mean '" + near + "'?")};
+  return Error{Errc::usage, "--market", no_such_market(settings.exchange, markets, settings.market)};
 }
 
 }  // namespace
@@ -250,7 +274,8 @@ int run_normalize(int argc, char** argv) {
   normalizer.finish();
   normalizer.report();
   if (normalizer.write_failed()) return fail("normalize", "standard output could not be written");
-  return all_opened && !normalizer.failed() ? 0 : 1;
+  if (all_opened && normalizer.failed()) return fail("normalize", normalizer.failure());
+  return all_opened ? 0 : 1;
 }
 
 }  // namespace mp::app

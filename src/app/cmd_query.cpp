@@ -136,7 +136,9 @@ int run_query(int argc, char** argv) {
     return plan.error().code == Errc::usage ? 2 : 1;
   }
   const auto done = run(*plan);
-  return done ? 0 : fail("query", done.error().text());
+  if (done) return 0;
+  fail("query", done.error().text());
+  return done.error().code == Errc::usage ? 2 : 1;
 }
 
 }  // namespace mp::app

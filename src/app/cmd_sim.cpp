@@ -43,6 +43,7 @@ struct Options {
   std::vector<std::string> exchanges;
   std::vector<std::string> faults;
   std::string symbols;
+  bool has_symbols = false;
   int rate = 250;
   std::uint64_t seed = 1;
   std::string start_time;
@@ -187,6 +188,7 @@ Result<Plan> make_plan(const Options& o) {
   plan.playback.limits = plan.world.binance_limits;
   for (const auto& fault : o.faults)
     if (const auto ok = read_fault(fault, plan.world); !ok) return ok.error();
+  if (o.has_symbols && o.symbols.find_first_not_of(" ,") == std::string::npos) return Error{Errc::usage, "--symbols", fmt::format("names none, saw '{}'", o.symbols)};
   if (!o.captures.empty() && !(o.faults.empty() && o.exchanges.empty() && o.symbols.empty()))
     return Error{Errc::usage, "--exchange, --symbols and --fault are for simulated markets, not for --capture", ""};
   auto sources = sim::choose_sources(plan.world.market.start, o.exchanges, o.symbols);
@@ -266,6 +268,7 @@ int run_sim(int argc, char** argv) {
       "sim", "Simulated exchanges that speak the real wire protocols over websockets and REST.", kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
+  options.has_symbols = cli->count("--symbols") > 0;
   const auto plan = make_plan(options);
   if (!plan) {
     fmt::print(stderr, "marketprism sim: {} (see --help)\n", plan.error().text());

@@ -100,7 +100,10 @@ void reload(storage::Storage& service, const Origins& origins, const Read& prese
 int serve(const Read& start, const Origins& origins) {
   const auto signals = block_signals();
   auto service = storage::Storage::start(start.options);
-  if (!service) return fail("storage", service.error().text());
+  if (!service) {
+    fail("storage", service.error().text());
+    return service.error().code == Errc::usage ? 2 : 1;
+  }
   log::info("storage started", {{"health", (*service)->health_address()}, {"metrics", (*service)->metrics_address()}});
   int signal = 0;
   do {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -106,6 +107,8 @@ Result<void> check_modes(const CLI::App& cli, const Options& o) {
   if (cli.count("--config") > 0 && !live) return usage("--config", "is for the real exchanges, not for --sim or --capture");
   if (cli.count("--storage-config") > 0 && !live) return usage("--storage-config", "is for live data: simulated and played-back data have databases of their own, with the defaults");
   if (cli.count("--exchange") > 0 && !o.launch.captures.empty()) return usage("--exchange", "a recording is played as it is");
+  if (cli.count("--symbols") > 0 && o.symbols.find_first_not_of(" ,") == std::string::npos) return usage("--symbols", fmt::format("names none, saw '{}'", o.symbols));
+  if (o.data.empty()) return usage("--data", "names no folder");
   if (!o.symbols.empty() && !o.launch.captures.empty()) return usage("--symbols", "a recording is played as it is");
   if (cli.count("--config") > 0 && (!o.exchanges.empty() || !o.symbols.empty())) {
     return usage("--config", "says what to collect already; leave --exchange and --symbols to the file");
@@ -146,7 +149,7 @@ Result<void> plan_simulation(const Options& o, LaunchOptions& launch) {
 }
 
 Result<void> plan_play_back(LaunchOptions& launch) {
-  if (launch.speed < 0) return usage("--speed", fmt::format("must be 0 or more, saw {}", launch.speed));
+  if (!std::isfinite(launch.speed) || launch.speed < 0) return usage("--speed", fmt::format("must be a number from 0 on, saw {}", launch.speed));
   for (auto& file : launch.captures) {
     if (!fs::is_regular_file(file)) return usage("--capture", "no such file: " + file);
     file = fs::absolute(file).lexically_normal();
@@ -175,7 +178,7 @@ Result<std::vector<launcher::Market>> markets_of(const std::string& selection) {
     if (colon == std::string::npos || market == selection.substr(colon + 1)) chosen.push_back({(*found)->name, market, {}});
   }
   if (!chosen.empty()) return chosen;
-  return usage("--exchange", fmt::format("{} has the markets {}, saw '{}'", (*found)->name, fmt::join(markets, ", "), selection));
+  return usage("--exchange", no_such_market((*found)->name, markets, selection.substr(colon + 1)));
 }
 
 Result<void> plan_collection(const Options& o, LaunchOptions& launch) {
@@ -222,6 +225,8 @@ Result<LaunchOptions> understand(const CLI::App& cli, const Options& o) {
   for (auto* file : {&launch.ledger, &launch.final_books}) {
     if (!file->empty()) *file = fs::absolute(*file).lexically_normal();
   }
+  if (auto ok = check_output("--ledger", launch.ledger); !ok) return ok.error();
+  if (auto ok = check_output("--final-books", launch.final_books); !ok) return ok.error();
   Result<void> planned{};
   switch (launch.mode) {
     case Mode::live: planned = plan_collection(o, launch); break;
@@ -289,7 +294,7 @@ int run_up(int argc, char** argv) {
   const auto status = start(*launch, options);
   if (status) return *status;
   fail("up", status.error().text());
-  return status.error().where == "--log-max-bytes" ? 2 : 1;
+  return status.error().code == Errc::usage ? 2 : 1;
 }
 
 }  // namespace mp::app

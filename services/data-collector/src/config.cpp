@@ -72,7 +72,10 @@ SelectionRule read_rule(Section item) {
   rule.quote = item.text("quote", "", {.help = "the quote asset: USDT"});
   rule.top = static_cast<std::uint32_t>(
       item.integer("top", 0, 0, 10'000, {.help = "of those, so many of the highest volume in 24 h; 0: all"}));
-  if (rule == SelectionRule{})
+  const auto keys = item.keys();
+  if (rule == SelectionRule{} && std::find(keys.begin(), keys.end(), "top") != keys.end())
+    item.refuse("top", "0 stands for all, so this rule has no condition; write how many, or '*' to collect everything that the venue lists");
+  else if (rule == SelectionRule{})
     item.refuse("symbol", "a rule without any condition; write '*' to collect everything that the venue lists");
   return rule;
 }
@@ -112,8 +115,13 @@ SessionOptions read_source(Section& item, DataSource data_source) {
   const auto found = find_exchange(session.source.exchange);
   // A name that is not known has been refused; its market is then any word.
   const auto markets = found ? (*found)->markets : std::vector<std::string>{};
-  session.source.market = found ? item.one_of("market", markets.front(), markets, {.help = "which of its markets"})
-                                : item.text("market", "");
+  const bool has_one = found && markets.size() == 1 && markets.front().empty();
+  session.source.market = found && !has_one ? item.one_of("market", markets.front(), markets, {.help = "which of its markets"})
+                                            : item.text("market", "");
+  if (has_one && !session.source.market.empty()) {
+    item.refuse("market", fmt::format("{} has no markets to choose from: leave the key out, saw '{}'", session.source.exchange, shortened(session.source.market, 60)));
+    session.source.market.clear();
+  }
   session.symbols = read_symbols(item);
   session.data_types = read_data_types(item, found ? *found : nullptr, session.source.market);
   session.min_interval = item.duration(

@@ -112,7 +112,8 @@ TEST(CollectorConfig, RulesThatCannotBeMeantAreRefused) {
                         .text();
   EXPECT_THAT(text, HasSubstr("collector.yaml:4: exchanges[0].symbols[0].kind: expected one of spot, perpetual, "
                               "futures, options, saw 'perpetuals'"));
-  EXPECT_THAT(text, HasSubstr("exchanges[0].symbols[1].symbol: a rule without any condition"));
+  EXPECT_THAT(text, HasSubstr("exchanges[0].symbols[1].top: 0 stands for all, so this rule has no condition"));
+  EXPECT_THAT(read(exchange("    symbols: [{base: ''}]\n")).error().text(), HasSubstr("symbols[0].symbol: a rule without any condition"));
   EXPECT_THAT(text, HasSubstr("collector.yaml:6: unknown key 'qoute' in 'exchanges[0].symbols[2]'; "
                               "did you mean 'quote'?"));
   EXPECT_THAT(text, HasSubstr("collector.yaml:7: exchanges[0].symbols[3]: expected a plain value or a mapping"));

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "base/log.hpp"
 
 namespace mp::storage {
@@ -53,6 +56,14 @@ std::map<DataSource, std::uint64_t> ForeignRows::counts() const {
 }
 
 Result<void> check_database(const StorageOptions& options) {
+  const auto is_name = [](const std::string& name) {
+    return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  };
+  constexpr const char* kRule = "letters, digits and _ only, saw '{}'";
+  if (options.database.empty() || !is_name(options.database))
+    return Error{Errc::usage, "clickhouse.database", fmt::format(fmt::runtime(kRule), options.database)};
+  // None has no cold tables.
+  if (!is_name(options.cold_database)) return Error{Errc::usage, "clickhouse.cold_database", fmt::format(fmt::runtime(kRule), options.cold_database)};
   for (const auto source : {DataSource::live, DataSource::simulated, DataSource::replay}) {
     if (options.database != usual_database(source) || options.data_source == source) continue;
     return Error{Errc::usage, "clickhouse.database",

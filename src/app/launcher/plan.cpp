@@ -241,8 +241,16 @@ Plan make_plan(const LaunchOptions& o, const Tools& tools) {
 }
 
 Result<Ports> shifted(Ports ports, int offset) {
-  for (auto* port : {&ports.nats, &ports.nats_http, &ports.clickhouse, &ports.collector_health, &ports.collector_metrics,
-                     &ports.storage_health, &ports.storage_metrics, &ports.sim}) {
+  const std::pair<const char*, std::uint16_t*> all[] = {{"--nats-port", &ports.nats},
+                                                        {"--nats-http-port", &ports.nats_http},
+                                                        {"--clickhouse-port", &ports.clickhouse},
+                                                        {"--collector-health-port", &ports.collector_health},
+                                                        {"--collector-metrics-port", &ports.collector_metrics},
+                                                        {"--storage-health-port", &ports.storage_health},
+                                                        {"--storage-metrics-port", &ports.storage_metrics},
+                                                        {"--sim-port", &ports.sim}};
+  for (const auto& [option, port] : all) {
+    if (*port == 0) return Error{Errc::usage, option, "must be 1 to 65535, saw 0 (others have to know the port, so none is chosen freely)"};
     const int moved = *port + offset;
     if (moved < 1 || moved > 65535) {
       return Error{Errc::usage, "--port-offset", fmt::format("{} moves port {} to {}, outside 1 to 65535", offset, *port, moved)};

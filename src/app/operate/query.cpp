@@ -21,29 +21,76 @@ std::string first_word(std::string_view sql) {
   return word;
 }
 
+// "INSERT INTO t FORMAT CSV …": a word of its own, outside texts and brackets; VALUES and SELECT bring none.
+bool brings_data_in_a_format(std::string_view statement) {
+  int depth = 0;
+  char quote = 0;
+  std::string word;
+  for (std::size_t i = 0; i <= statement.size(); ++i) {
+    const char c = i < statement.size() ? statement[i] : ' ';
+    if (quote != 0) {
+      if (c == '\\') ++i;
+      else if (c == quote) quote = 0;
+      continue;
+    }
+    if (c == '\'' || c == '"' || c == '`') quote = c;
+    if (c == '(') ++depth;
+    if (c == ')') --depth;
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_') {
+      word += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      continue;
+    }
+    if (depth == 0 && (word == "VALUES" || word == "SELECT" || word == "WITH")) return false;
+    if (depth == 0 && word == "FORMAT") return true;
+    word.clear();
+  }
+  return false;
+}
+
 std::string new_session() { return fmt::format("marketprism-query-{}-{:08x}", ::getpid(), std::random_device{}()); }
 
 }  // namespace
 
-std::vector<std::string> statements_of(const std::string& sql) {
+Result<std::vector<std::string>> statements_of(const std::string& sql) {
   auto statements = sinks::clickhouse::split_statements(sql);
-  if (!statements || statements->size() < 2) return {sql};
-  const bool has_data = std::any_of(statements->begin(), statements->end(), [](const auto& s) { return first_word(s) == "INSERT"; });
-  if (has_data) return {sql};
+  if (!statements) return std::vector{sql};
+  if (statements->empty()) return Error{Errc::usage, "SQL", "it holds no statement, only comments"};
+  if (statements->size() == 1) {
+    if (database_of_use(statements->front()))
+      return Error{Errc::usage, "SQL", "USE is for the statements after it, and there is none: name the database by --database"};
+    return std::vector{sql};
+  }
+  for (const auto& statement : *statements) {
+    if (first_word(statement) != "INSERT" || !brings_data_in_a_format(statement)) continue;
+    // All of it may be one statement, whose data holds a ';'.
+    if (&statement == &statements->front()) return std::vector{sql};
+    return Error{Errc::usage, "SQL", "an INSERT with data in a FORMAT stands alone, since its data may hold ';': run it by itself, or write VALUES"};
+  }
   return std::move(*statements);
+}
+
+std::optional<std::string> database_of_use(std::string_view statement) {
+  if (first_word(statement) != "USE") return std::nullopt;
+  std::string name(statement.substr(3));
+  std::erase_if(name, [](char c) { return c == '`' || c == '"' || std::isspace(static_cast<unsigned char>(c)) != 0 || c == ';'; });
+  return name.empty() ? std::nullopt : std::optional(name);
 }
 
 Result<void> run_query(clickhouse::Client& client, const std::string& sql, const QueryOptions& options,
                        const clickhouse::Client::Take& take) {
   const auto statements = statements_of(sql);
-  clickhouse::Statement statement{.sql = {}, .session = statements.size() > 1 ? new_session() : "", .settings = options.settings};
-  if (!options.database.empty()) statement.settings.emplace_back("database", options.database);
-  if (!options.format.empty()) statement.settings.emplace_back("default_format", options.format);
-  for (const auto& text : statements) {
-    statement.sql = text;
+  if (!statements) return statements.error();
+  const auto session = statements->size() > 1 ? new_session() : "";
+  auto database = options.database;
+  for (const auto& text : *statements) {
+    clickhouse::Statement statement{.sql = text, .session = session, .settings = options.settings};
+    if (!database.empty()) statement.settings.emplace_back("database", database);
+    if (!options.format.empty()) statement.settings.emplace_back("default_format", options.format);
     const auto answer = client.stream(statement, take);
     if (!answer) return answer.error();
     if (!answer->ok()) return answer->error("ClickHouse at " + client.address());
+    // Each request names its database, which would win over the session's.
+    if (auto used = database_of_use(text)) database = std::move(*used);
   }
   return {};
 }

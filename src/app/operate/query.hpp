@@ -1,6 +1,7 @@
 #pragma once
 // One or more SQL statements to ClickHouse, their answers passed on as they come.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,11 @@ Result<void> run_query(clickhouse::Client& client, const std::string& sql, const
 
 // ---- pure ----
 
-// The text's statements. One that brings data with it (INSERT … FORMAT) or does not read as SQL stays whole.
-std::vector<std::string> statements_of(const std::string& sql);
+// The text's statements. One alone that brings data with it (INSERT … FORMAT) or does not read as SQL stays as it is. Errc::usage
+// when there is none, only comments, and for data among several statements: where it ends cannot be told, as it may hold ';'.
+Result<std::vector<std::string>> statements_of(const std::string& sql);
+// The database that `USE name` names; nothing for any other statement.
+std::optional<std::string> database_of_use(std::string_view statement);
 
 // The database to ask when none is named: live data before simulated before played-back.
 struct DatabaseChoice {

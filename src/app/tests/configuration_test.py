@@ -188,6 +188,49 @@ class Configuration(unittest.TestCase):
             done = run(*words)
             self.assertEqual((done.returncode, done.stderr), (2, f"marketprism {words[0]}: {told} (see --help)\n"))
 
+    def wrong(self, told, *words, **environment):
+        done = run(*words, **environment)
+        self.assertEqual(done.returncode, 2, (words, done.stdout, done.stderr))
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertIn(told, done.stderr)
+
+    def test_wrong_usage_is_status_2_and_one_line(self):
+        data = self.path / "data"
+        listen = ("--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+        self.wrong("--nats-port and --nats-http-port: both say port 8222", "up", "--data", data, "--nats-port", "8222")
+        self.wrong("--nats-port: must be 1 to 65535, saw 0", "up", "--data", data, "--nats-port", "0")
+        self.wrong("clickhouse.database: letters, digits and _ only, saw 'a;b'", "storage", "--database", "a;b", *listen)
+        self.wrong("MARKETPRISM_NATS_SERVER: /nowhere is not a program", "up", "--data", data, MARKETPRISM_NATS_SERVER="/nowhere")
+        self.wrong("MARKETPRISM_LIBCHDB: no such file: /nowhere", "up", "--data", data, MARKETPRISM_LIBCHDB="/nowhere")
+        self.wrong("MARKETPRISM_LIBCHDB: no such file: /nowhere", "clickhouse", "--data", data, MARKETPRISM_LIBCHDB="/nowhere")
+        self.wrong("--data: names no folder", "up", "--data", "")
+        self.wrong("--data: names no folder", "clickhouse", "--data", "")
+        for text in ("", " , "):
+            self.wrong(f"--symbols: names none, saw '{text}'", "up", "--sim", "--data", data, "--symbols", text)
+            self.wrong(f"--symbols: names none, saw '{text}'", "up", "--data", data, "--symbols", text)
+            self.wrong(f"--symbols: names none, saw '{text}'", "sim", "--listen", "127.0.0.1:0", "--symbols", text)
+        recording = self.path / "r.jsonl"
+        recording.write_text("")
+        for speed in ("nan", "-1", "inf"):
+            self.wrong("--speed: must be a number from 0 on, saw " + speed, "up", "--data", data, "--capture", recording, "--speed", speed)
+            self.wrong("--speed: must be a number from 0 on, saw " + speed, "collector", "--data-source", "replay", "--capture", recording, "--speed", speed, "--check")
+        for speed in ("nan", "0", "-1", "inf"):
+            self.wrong("--speed must be above 0", "sim", "--listen", "127.0.0.1:0", "--capture", recording, "--speed", speed)
+        for file in ("/nowhere/at/all", self.path):
+            self.wrong(f"--final-books: {file} ", "up", "--sim", "--data", data, "--final-books", file)
+            self.wrong(f"--final-books: {file} ", "collector", "--config", self.written(GOOD), "--final-books", file, "--check")
+        self.wrong("okx has no markets to choose from: leave it out, saw 'foo'", "up", "--data", data, "--exchange", "okx:foo")
+        self.wrong("binance has the markets spot, derivatives, saw 'sput'; did you mean 'spot'?", "up", "--data", data, "--exchange", "binance:sput")
+        self.wrong("market: deribit has no markets to choose from: leave the key out, saw 'spot'", "collector", "--config", self.written(GOOD.replace("binance", "deribit")), "--check")
+        self.wrong("symbols[0].top: 0 stands for all", "collector", "--config", self.written(GOOD.replace("[BTC-USDT]", "[{top: 0}]")), "--check")
+        self.assertFalse(data.exists() and any(data.glob("logs/*")), "nothing was started")
+
+    def test_a_file_that_can_be_written_is_not_left_behind(self):
+        books = self.path / "books.jsonl"
+        done = run("collector", "--config", self.written(GOOD), "--final-books", books, "--check")
+        self.assertEqual((done.returncode, done.stderr, books.exists()), (0, "", False))
+
     def test_reload_says_when_nothing_runs(self):
         done = run("config", "reload", "--data", self.path)
         self.assertEqual(done.returncode, 1)

@@ -288,8 +288,19 @@ class Manners(unittest.TestCase):
         self.assertIn(b"lines refused: 2", result.stderr)
         self.assertEqual(result.stdout, b"")
 
-    def test_empty_input_is_none(self):
-        self.assertEqual(self.spot(stdin=b"").returncode, 0)
+    def test_input_that_holds_nothing_of_ours_is_a_failure(self):
+        result = self.spot(stdin=b"")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"the input has no line", result.stderr)
+        other = {**trade_line(2, 1790000002), "url": "wss://fstream.binance.com/market/stream"}
+        result = self.spot(stdin=text(other, other))
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"all 2 lines that could be read are of another exchange or market (the first: binance derivatives) than binance spot", result.stderr)
+
+    def test_control_bytes_of_bad_input_do_not_reach_the_terminal(self):
+        result = self.spot(stdin=b"a\x1b[31mb\x07\n\xff\xfe\x9b31m\n")
+        self.assertIn(rb"a\x1b[31mb\x07", result.stderr)
+        self.assertFalse([byte for byte in result.stderr if byte < 0x20 and byte != 0x0a or byte >= 0x7f], result.stderr)
 
     def test_gaps_and_rejects_are_events(self):
         result = self.spot(stdin=text(INFO_LINE, trade_line(1, 1790000001), trade_line(4, 1790000002),

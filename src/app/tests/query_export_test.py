@@ -114,6 +114,21 @@ class Query(WithEngine):
         self.assertIn("empty", self.refused(2, "query", stdin=" ;\n"))
         self.refused(2, "query", "SELECT 1", "--sim", "--database", "x")
 
+    def test_several_statements_may_insert_values_and_use_a_database(self):
+        script = """CREATE DATABASE IF NOT EXISTS other;
+            USE other; -- from here on
+            CREATE TABLE IF NOT EXISTS t (x UInt8, s String) ENGINE = MergeTree ORDER BY x;
+            INSERT INTO t VALUES (1, 'a;b'), (2, 'FORMAT CSV');
+            INSERT INTO t (x, s) SELECT 3, currentDatabase();
+            SELECT * FROM t ORDER BY x"""
+        self.assertEqual(self.good("query", script), "1\ta;b\n2\tFORMAT CSV\n3\tother\n")
+        self.assertEqual(self.good("query", "INSERT INTO other.t FORMAT CSV\n4,\"c;d\"\n"), "")
+        self.assertEqual(self.good("query", "SELECT s FROM other.t WHERE x = 4"), "c;d\n")
+        self.assertIn("stands alone", self.refused(2, "query", "SELECT 1; INSERT INTO other.t FORMAT CSV 5,x"))
+        self.assertIn("only comments", self.refused(2, "query", "-- SELECT 1\n/* nothing */"))
+        self.assertIn("name the database by --database", self.refused(2, "query", "USE other"))
+        self.assertIn("code 81", self.refused(1, "query", "USE nowhere; SELECT 1"))
+
     def test_a_large_answer_is_not_held_in_memory(self):
         process = subprocess.Popen([PROGRAM, "query", "SELECT * FROM numbers(20000000)"], stdout=subprocess.PIPE, cwd=self.folder.name,
                                    env={**CLEAN, "CLICKHOUSE_URL": self.engine.url})
@@ -275,6 +290,12 @@ class Export(WithEngine):
         self.good("export", "--output", str(path), "--force", "--quiet")
         self.assertNotEqual(path.read_text(), "mine")
         self.assertIn("not a file", self.refused(1, "export", "--output", "/dev/null", "--format", "csv", "--force"))
+
+    def test_blanks_after_commas(self):
+        out = self.path("blanks.csv")
+        self.good("export", "--output", str(out), "--columns", " timestamp, price ,quantity", "--quiet", "--force")
+        with open(out) as file:
+            self.assertEqual(next(csv.reader(file)), ["timestamp", "price", "quantity"])
 
     def test_what_is_not_there_is_named(self):
         out = str(self.path("none.csv"))
