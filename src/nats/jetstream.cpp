@@ -1,5 +1,7 @@
 #include "nats/jetstream.hpp"
 
+#include "base/text.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -147,6 +149,7 @@ Result<EnsuredStream> JetStream::ensure_stream(const StreamConfig& config, bool 
   if (!have) {
     if (server_code(have.error()) != kStreamNotFound) return have.error();
     auto made = api_request(connection_, "$JS.API.STREAM.CREATE." + config.name, body, timeout_);
+    if (!made && server_code(made.error()) == kSubjectsTaken) return subjects_taken(made.error(), config);
     if (!made) return made.error();
     out.outcome = EnsuredStream::Outcome::created;
     out.info = info_of(*made);
@@ -162,6 +165,33 @@ Result<EnsuredStream> JetStream::ensure_stream(const StreamConfig& config, bool 
   out.outcome = EnsuredStream::Outcome::updated;
   out.info = info_of(*changed);
   return out;
+}
+
+// The server does not say whose they are.
+Error JetStream::subjects_taken(const Error& refusal, const StreamConfig& config) {
+  auto error = refusal;
+  const auto holders = streams_on(config.subjects);
+  std::string names;
+  if (holders)
+    for (const auto& name : *holders) names += (names.empty() ? "" : ", ") + name;
+  if (names.empty()) return error;
+  error.where = "stream " + config.name;
+  error.seen += "; stream " + names + " holds them, and a subject can be in one stream only: set nats.stream (NATS_STREAM, --stream) to " + names +
+                " for collector and storage, or remove that stream when all of it is stored";
+  return error;
+}
+
+Result<std::vector<std::string>> JetStream::streams_on(const std::vector<std::string>& subjects) {
+  std::vector<std::string> names;
+  for (const auto& subject : subjects) {
+    std::string body = "{\"subject\":";
+    append_json_string(body, subject);
+    auto answer = api_request(connection_, "$JS.API.STREAM.NAMES", body + "}", timeout_);
+    if (!answer) return answer.error();
+    for (auto& name : answer->texts("/streams"))
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+  }
+  return names;
 }
 
 Result<StreamInfo> JetStream::stream_info(std::string_view stream) {

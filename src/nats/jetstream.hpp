@@ -22,6 +22,7 @@ namespace mp::nats {
 inline constexpr int kNoMessageFound = 10037;
 inline constexpr int kConsumerNotFound = 10014;
 inline constexpr int kStreamNotFound = 10059;
+inline constexpr int kSubjectsTaken = 10065;
 inline constexpr int kStreamFull = 10077;
 inline constexpr int kWrongLastSequence = 10071;
 inline constexpr int kDirectGetNotFound = 404;
@@ -108,6 +109,8 @@ class JetStream {
   // kStreamNotFound when there is none.
   Result<StreamInfo> stream_info(std::string_view stream);
   Result<std::vector<std::string>> stream_names();
+  // Of those that hold any of these subjects.
+  Result<std::vector<std::string>> streams_on(const std::vector<std::string>& subjects);
   Result<void> delete_stream(std::string_view stream);
   // Removes all messages with sequences up to and including `sequence`; the number of them.
   Result<std::uint64_t> purge_through(std::string_view stream, std::uint64_t sequence);
@@ -136,6 +139,7 @@ class JetStream {
   milliseconds timeout() const { return timeout_; }
 
  private:
+  Error subjects_taken(const Error& refusal, const StreamConfig& config);
   Connection& connection_;
   milliseconds timeout_;
 };

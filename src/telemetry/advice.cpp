@@ -16,10 +16,10 @@ constexpr std::string_view kDamaged = "keep the segment, run `marketprism journa
 constexpr std::string_view kConfiguration = "correct the configuration (`marketprism config check`) and reload it";
 constexpr std::string_view kRestart = "restart the service when it suits, or put the old value back";
 constexpr std::string_view kNats = "look at NATS: is it running (curl :8222/healthz), are address, user and password right (`marketprism config show`), what does its log say";
-constexpr std::string_view kNatsLost = "nothing is lost, it is published again; find out why NATS lost what it had acknowledged (its log, its disk, a purge by hand)";
+constexpr std::string_view kNatsLost = "what the journal holds is published again; find out why NATS lost what it had acknowledged (its log, its disk, a purge by hand)";
 constexpr std::string_view kClickHouse = "look at what the trouble names: is ClickHouse running (curl :8123/ping), its disk, its log; everything waits on the bus";
 constexpr std::string_view kVenueWords = "read the venue's words: correct the symbol or the credentials, collect fewer streams, or wait when it is busy";
-constexpr std::string_view kReport = "nothing is lost: the raw message is in the journal; report it, the venue has changed its format";
+constexpr std::string_view kReport = "the raw message is in the journal (`marketprism journal cat`); report it: the venue has changed its format";
 
 constexpr Advice kTable[] = {
     // Configuration.
@@ -98,7 +98,7 @@ constexpr Advice kTable[] = {
     {"publishing: the server refuses fast ingest *", "nothing: publishing goes on, more slowly; nats-server 2.14 or later is faster"},
     {"publishing: stream * refuses messages *", "let storage catch up (its /health) when it is full; otherwise NATS's answer says what is wrong"},
     {"publishing: no answer to a published message in time; reading back what is stored", kNothing},
-    {"publishing: *", "nothing is lost: what the bus has not taken waits in the journal; look at NATS if it repeats"},
+    {"publishing: *", "what the bus has not taken waits in the journal, as long as that can be written (/health); look at NATS if it repeats"},
     // Storage.
     {"connection to NATS lost, trying again", kNats},
     {"NATS refuses the connection", kNats},

@@ -294,6 +294,26 @@ class Doctor(Parts):
         wait_for("the rows", lambda: http(f"http://127.0.0.1:{self.port['clickhouse']}/", trades)[1].strip() not in ("", "0"), 60)
         self.assertNotIn("foreign_data", self.findings())
 
+    def test_a_stream_of_another_name_holds_the_subjects(self):
+        for part in ("nats", "clickhouse", "storage"):
+            self.start(part)
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.end("storage")
+        self.environment = {"NATS_STREAM": "OTHER"}
+        self.start("storage")
+        self.start("sim")
+        self.start("collector")
+        found = self.finding("subjects_taken")
+        self.assertIn("stream MARKET_DATA holds its subjects", found["what"])
+        self.assertIn("set nats.stream (NATS_STREAM, --stream) to MARKET_DATA", found["cure"])
+        for part in ("storage", "collector"):
+            wait_for(f"{part} to say it", lambda: "stream MARKET_DATA holds them, and a subject can be in one stream only: set nats.stream" in (self.path / f"{part}.log").read_text(), 30)
+            self.end(part)
+        self.environment = {}
+        for part in ("storage", "collector"):
+            self.start(part)
+        self.wait_gone("subjects_taken")
+
     def fill_stream(self):
         """Publishes until the stream refuses more."""
         with socket.create_connection(("127.0.0.1", self.port["nats"])) as nats:

@@ -514,6 +514,10 @@ class Launcher {
     findings.unpublished = unpublished();
     findings.must_report = !plan_.end_report.empty();
     findings.must_play_to_end = options_.exit_when_done;
+    findings.bus_says_stored = (*bus)->waiting == 0;
+    findings.data = options_.data;
+    findings.is_playback = options_.mode == Mode::replay;
+    if (const auto all = query(sql_all_rows(plan_.database))) findings.rows_of_others = std::strtoull(all->c_str(), nullptr, 10);
     return judge(findings, range, deaths_);
   }
 

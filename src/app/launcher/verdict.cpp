@@ -102,6 +102,10 @@ std::string sql_gaps(const std::string& database, const BusRange& range, std::op
                      quoted(database), in_range(range), begun);
 }
 
+std::string sql_all_rows(const std::string& database) {
+  return fmt::format("SELECT (SELECT count() FROM {0}.trades) + (SELECT count() FROM {0}.orderbook_deltas) FORMAT TSV", quoted(database));
+}
+
 void read_counts(std::string_view answer, Findings& findings) {
   for (const auto line : split(answer, '\n')) {
     const auto fields = split(line, '\t');
@@ -133,6 +137,37 @@ std::string unpublished_text(const Unpublished& left) {
   return fmt::format("{}{} events ({} of them gaps) are not published yet: they wait in the journal for the next start",
                      left.all_counted ? "" : "more than ", left.events, left.gaps);
 }
+
+namespace {
+
+// Why there is no row of this run's stream, and how to go on; nothing when there is no reason to be seen.
+std::vector<std::string> why_no_data(const Findings& findings, const BusRange& range) {
+  const auto messages = range.last - range.after;
+  const bool all_published = findings.unpublished && findings.unpublished->events == 0 && findings.unpublished->all_counted;
+  std::string seen;
+  if (messages > 0 && findings.missing_messages == messages && findings.bus_says_stored) {
+    seen = fmt::format("the bus has {} messages and says that all of them were stored before, and ClickHouse has none of them: its tables are new ones "
+                       "(was {}/clickhouse removed, or is it another one?)",
+                       messages, findings.data);
+  } else if (messages == 0 && findings.is_playback && all_published) {
+    seen = fmt::format("the journal says that everything was published and acknowledged before, and the stream is a new one without any message (was {}/nats removed?)",
+                       findings.data);
+    seen += findings.rows_of_others > 0
+                ? fmt::format("; ClickHouse has {} rows from streams that are gone, and whether they are all cannot be told any more", findings.rows_of_others)
+                : std::string("; ClickHouse has no rows either");
+  } else {
+    return {};
+  }
+  const auto& data = findings.data;
+  return {"seen: " + seen,
+          findings.is_playback
+              ? fmt::format("to have them stored: play the recordings into a new folder (--data {}-2), or remove journal, nats and clickhouse in {} and play them again", data, data)
+              : fmt::format("to have them stored again: `marketprism journal convert --to capture {0}/journal -o recording.jsonl`, then `marketprism up --capture "
+                            "recording.jsonl --speed 0 --exit-when-done --data {0}-2`; the journal has them",
+                            data)};
+}
+
+}  // namespace
 
 Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
   Verdict verdict;
@@ -180,6 +215,8 @@ Verdict judge(const Findings& findings, const BusRange& range, int restarts) {
     const auto unfinished = fmt::format("{} recordings were not played to their end", told->unfinished_recordings);
     because(findings.must_play_to_end && told->unfinished_recordings > 0, unfinished.c_str());
   }
+  if (rows("trades") + rows("orderbook_deltas") + findings.stored_before == 0)
+    for (auto& line : why_no_data(findings, range)) verdict.lines.push_back(std::move(line));
   verdict.good = why.empty();
   verdict.lines.push_back(verdict.good ? "nothing of this run was lost" : "NOT GOOD: " + why);
   return verdict;

@@ -35,11 +35,19 @@ struct Findings {
   std::uint64_t gap_count = 0;
   std::optional<Unpublished> unpublished;  // nothing: the collector did not say
   bool must_report = false;        // a collector that ended in order has said it
+  // Where there is no row of this stream: what else is known.
+  bool bus_says_stored = false;      // storage has acknowledged all of these messages
+  std::uint64_t rows_of_others = 0;  // trades and changes of books in the database, of other streams
+  std::string data;                  // the data folder
+  bool is_playback = false;
   bool must_play_to_end = false;   // recordings that were cut short are no success
 };
 
 // "12 events (3 of them gaps) are not published yet …"; "" when there are none.
 std::string unpublished_text(const Unpublished& unpublished);
+
+// Market data of all streams, one number.
+std::string sql_all_rows(const std::string& database);
 
 // One SELECT each; the answers are tab-separated lines.
 std::string sql_counts(const std::string& database, const BusRange& range);

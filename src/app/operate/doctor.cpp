@@ -325,6 +325,17 @@ class Examination {
                          bytes_text(n.store_max_bytes)),
              "raise max_file_store of the server's jetstream block, or remove streams that are not needed",
              {}});
+    if (const auto holders = stream ? Result<std::vector<std::string>>(std::vector<std::string>{}) : jetstream.streams_on(t_.storage.stream.subjects);
+        holders && !holders->empty()) {
+      found({"subjects_taken",
+             Severity::error,
+             fmt::format("there is no stream {}, and stream {} holds its subjects: it cannot be made", name, fmt::join(*holders, ", ")),
+             fmt::format("a subject can be in one stream only: set nats.stream (NATS_STREAM, --stream) to {} for collector and storage, or remove that stream "
+                         "when all of it is stored",
+                         holders->front()),
+             {}});
+      return checked("JetStream", before, "");
+    }
     if (!stream) {
       found({"stream_missing",
              Severity::note,
@@ -342,8 +353,9 @@ class Examination {
 
   void judge_fill(const nats::StreamInfo& stream) {
     if (stream.max_bytes <= 0 || static_cast<double>(stream.bytes) < kStreamFull * static_cast<double>(stream.max_bytes)) return;
-    const auto what = fmt::format("stream {} holds {} of its bound of {}: it takes no more, the journal keeps what comes", stream.name,
-                                  bytes_text(stream.bytes), bytes_text(static_cast<std::uint64_t>(stream.max_bytes)));
+    const auto what = fmt::format("stream {} holds {} of its bound of {}: it takes no more, {}", stream.name, bytes_text(stream.bytes),
+                                  bytes_text(static_cast<std::uint64_t>(stream.max_bytes)),
+                                  seen_.collector.journal_failing ? "and the journal cannot be written either: data is lost now" : "the journal keeps what comes");
     if (!seen_.storage.state.is_well()) {
       const auto pid = launcher_pid();
       return found({"jetstream_full", Severity::error, what,

@@ -96,6 +96,22 @@ TEST_P(Nats, DeliversPlainMessagesWithHeaders) {
   EXPECT_EQ(got[0].header("MP-Journal"), "j1");
 }
 
+TEST_P(Nats, SaysWhichStreamHoldsTheSubjectsOfANewOne) {
+  auto connection = connect();
+  JetStream js(*connection);
+  ASSERT_TRUE(js.ensure_stream(config()));
+  auto other = config();
+  other.name = "OTHER";
+  const auto refused = js.ensure_stream(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(server_code(refused.error()), kSubjectsTaken);
+  EXPECT_EQ(refused.error().where, "stream OTHER");
+  EXPECT_THAT(refused.error().seen, ::testing::HasSubstr("stream T holds them"));
+  EXPECT_THAT(refused.error().seen, ::testing::HasSubstr("set nats.stream (NATS_STREAM, --stream) to T"));
+  EXPECT_EQ(js.streams_on({"b.x"}).value(), std::vector<std::string>{"T"});
+  EXPECT_TRUE(js.streams_on({"c.>"}).value().empty());
+}
+
 TEST_P(Nats, MakesTheStreamOnceAndNamesWhatDiffers) {
   auto connection = connect();
   JetStream js(*connection);

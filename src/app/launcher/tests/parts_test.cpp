@@ -204,6 +204,32 @@ TEST(Verdict, WhatWasStoredBeforeIsDataToo) {
   EXPECT_THAT(verdict.lines, Contains(HasSubstr("3 of these messages were published again")));
 }
 
+TEST(Verdict, SaysWhyThereIsNoDataAndHowToGoOn) {
+  Findings findings;
+  findings.unpublished = Unpublished{.all_counted = true};
+  findings.is_playback = true;
+  findings.data = "/srv/d";
+  findings.bus_says_stored = true;
+  findings.missing_messages = kRange.last - kRange.after;
+  auto lines = judge(findings, kRange, 0).lines;
+  EXPECT_THAT(lines, Contains(HasSubstr("all of them were stored before, and ClickHouse has none of them: its tables are new ones (was /srv/d/clickhouse removed")));
+  EXPECT_THAT(lines, Contains(HasSubstr("play the recordings into a new folder (--data /srv/d-2)")));
+  EXPECT_THAT(lines.back(), HasSubstr("NOT GOOD: no market data reached ClickHouse"));
+  findings.is_playback = false;
+  EXPECT_THAT(judge(findings, kRange, 0).lines, Contains(HasSubstr("journal convert --to capture /srv/d/journal")));
+  findings.bus_says_stored = false;
+  EXPECT_THAT(judge(findings, kRange, 0).lines, Not(Contains(HasSubstr("seen: ")))) << "storage is behind: that is another matter";
+
+  findings.is_playback = true;
+  findings.missing_messages = 0;
+  BusRange empty = kRange;
+  empty.last = empty.after;
+  EXPECT_THAT(judge(findings, empty, 0).lines, Contains(HasSubstr("everything was published and acknowledged before, and the stream is a new one")));
+  EXPECT_THAT(judge(findings, empty, 0).lines, Contains(HasSubstr("ClickHouse has no rows either")));
+  findings.rows_of_others = 12;
+  EXPECT_THAT(judge(findings, empty, 0).lines, Contains(HasSubstr("ClickHouse has 12 rows from streams that are gone")));
+}
+
 TEST(Verdict, TradesAloneOrDeltasAloneAreData) {
   Findings findings;
   read_counts("orderbook_deltas\t1\t1\n", findings);
