@@ -108,6 +108,7 @@ struct Child {
   int generation = 0;
   MonoTime started{};
   Observation seen;
+  std::string told_failure;  // how its first start failed, as it was told last
 };
 
 class Launcher {
@@ -201,8 +202,7 @@ class Launcher {
       return;
     }
     disk_told_.reset();
-    screen_.say(fmt::format("{} lives but has not been well for long ({}): starting it again; the others wait for it and "
-                            "lose nothing",
+    screen_.say(fmt::format("{} lives but has not been well for long ({}): starting it again; the others wait for it",
                             name(part), problem.empty() ? "no reason told" : shortened(problem, 200)));
     if (children_[part].process) children_[part].process->signal(SIGTERM);
   }
@@ -234,6 +234,7 @@ class Launcher {
     auto& child = children_[part];
     if (part == plan_.collector && !range_) note_beginning();
     if (part == plan_.collector && !plan_.end_report.empty()) std::remove(plan_.end_report.c_str());
+    child.log->forget_last_lines();
     auto process = Process::start(plan_.parts[part].argv, plan_.parts[part].environment);
     if (!process) {
       screen_.say(process.error().text());
@@ -345,9 +346,21 @@ class Launcher {
       return;
     }
     ++deaths_;
+    if (!supervisor_.view(part).was_ready && is_told_failure(part, status)) return;
     screen_.say(fmt::format("{} (pid {}) ended: {}", name(part), pid, status.text()));
     const bool usage = status.exited && status.code == 2;
     if (!supervisor_.view(part).was_ready || usage) tell_last_lines(part);
+  }
+
+  // A start that fails is tried some times more: once is enough to say how, as long as it fails in the same way.
+  bool is_told_failure(std::size_t part, const ExitStatus& status) {
+    auto& child = children_[part];
+    auto how = status.text();
+    for (const auto& line : child.log->last_lines()) {
+      const bool begins_with_time = !line.empty() && std::isdigit(static_cast<unsigned char>(line.front())) != 0;
+      how += "\n" + (begins_with_time ? line.substr(std::min(line.find(' '), line.size())) : line);
+    }
+    return std::exchange(child.told_failure, how) == how;
   }
 
   void tell_last_lines(std::size_t part) {

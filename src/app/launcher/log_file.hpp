@@ -20,6 +20,7 @@ class LogFile {
   void append(std::string_view bytes, const std::function<void(const std::string&)>& line);
   void append_line(const std::string& line);
   const std::vector<std::string>& last_lines() const { return last_; }  // at most 8
+  void forget_last_lines() { last_.clear(); }                           // at a new start
   const std::string& path() const { return path_; }
 
  private:

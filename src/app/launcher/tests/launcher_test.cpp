@@ -135,6 +135,20 @@ TEST_F(LauncherTest, APartThatCannotStartEndsEverythingWithItsLastWords) {
   EXPECT_THAT(lines_of(trace_), ElementsAre("start nats", "start clickhouse", "start storage", "stop clickhouse", "stop nats"));
 }
 
+TEST_F(LauncherTest, AStartThatFailsAgainAndAgainIsToldOnce) {
+  habit(2, {"die"});
+  EXPECT_EQ(run_for(1s), 1);
+  EXPECT_THAT(lines_of(trace_), testing::Contains("start storage").Times(3));
+  const auto count = [said = said()](const std::string& text) {
+    std::size_t times = 0;
+    for (auto at = said.find(text); at != std::string::npos; at = said.find(text, at + 1)) ++times;
+    return times;
+  };
+  EXPECT_EQ(count("ended: exit status 1"), 1u) << said();
+  EXPECT_EQ(count("this is storage"), 1u) << said();
+  EXPECT_EQ(count("storage cannot be started: giving up"), 1u) << said();
+}
+
 TEST_F(LauncherTest, APartThatIgnoresTheSignalIsKilledAndTheExitStatusSaysSo) {
   habit(2, {"stubborn"});
   plan_.stop[2].limit = 300ms;
