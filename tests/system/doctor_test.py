@@ -3,6 +3,7 @@
 applied as it stands, and the finding goes away. (Clock and disk, which a test cannot spoil: src/app/operate/tests.)
 Argument: the program. Exit status 77: skipped (no nats-server or libchdb)."""
 
+import http.server as http_server
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -24,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("CLICKHOUSE_", "NATS_", "MARKETPRISM_")) or k in ("MARKETPRISM_LIBCHDB", "MARKETPRISM_NATS_SERVER")}
 LIBRARY = os.environ.get("MARKETPRISM_LIBCHDB") or str(ROOT / ".deps/chdb/libchdb.so")
 SERVER = os.environ.get("MARKETPRISM_NATS_SERVER") or str(ROOT / ".deps/nats-server/nats-server")
+OLD_SERVER = ROOT / ".deps/nats-server-debian/nats-server"
 DATABASE = "marketprism_sim_hot"
 
 
@@ -313,6 +316,126 @@ class Doctor(Parts):
         for part in ("storage", "collector"):
             self.start(part)
         self.wait_gone("subjects_taken")
+
+    def test_nats_without_jetstream_and_with_a_password(self):
+        p = self.port
+        address = [SERVER, "-a", "127.0.0.1", "-p", str(p["nats"]), "-m", str(p["nats_http"])]
+        self.run_in_background("nats", address)
+        self.await_part("nats")
+        self.assertIn("jetstream block", self.finding("jetstream_off")["cure"])
+        self.end("nats")
+        secured = [*address, "-js", "-sd", f"{self.path}/data/nats/simulated", "--user", "market", "--pass", "right"]
+        self.run_in_background("nats", secured)
+        self.await_part("nats")
+        found = self.finding("nats_refused")
+        self.assertIn("NATS_USER and NATS_PASSWORD", found["cure"])
+        self.assertNotIn("jetstream_off", self.findings())
+        found = self.finding("nats_refused", NATS_USER="market", NATS_PASSWORD="wrong-one")
+        self.assertNotIn("wrong-one", json.dumps(found))
+        found = self.findings(NATS_USER="market", NATS_PASSWORD="right")
+        self.assertNotIn("nats_refused", found)
+        self.assertNotIn("jetstream_off", found)
+
+    @unittest.skipUnless(OLD_SERVER.exists(), "tools/setup fetches Debian's nats-server")
+    def test_an_old_nats(self):
+        self.run_in_background("nats", [str(OLD_SERVER), "-js", "-a", "127.0.0.1", "-p", str(self.port["nats"]), "-m", str(self.port["nats_http"]),
+                                        "-sd", f"{self.path}/data/nats/simulated"])
+        self.await_part("nats")
+        found = self.finding("version_old")
+        self.assertEqual(found["severity"], "note")
+        self.assertIn("has no fast ingest", found["what"])
+
+    def test_too_many_parts(self):
+        for part in ("nats", "clickhouse", "storage"):
+            self.start(part)
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+
+        def do(sql):
+            status, body = http(f"http://127.0.0.1:{self.port['clickhouse']}/", sql, timeout=120)
+            self.assertEqual(status, 200, body)
+        do(f"SYSTEM STOP MERGES {DATABASE}.trades")
+        do(f"INSERT INTO {DATABASE}.trades (timestamp, received_at, exchange, symbol, trade_id, bus_sequence) SELECT '2026-11-20 00:00:00', '2026-11-20 00:00:00', 'binance', 'BTC-USDT', "
+           "toString(number), number FROM numbers(520) SETTINGS max_block_size = 1, min_insert_block_size_rows = 1, min_insert_block_size_bytes = 1, max_insert_threads = 1")
+        found = self.finding("too_many_parts")
+        self.assertIn("trades has 5", found["what"])
+        do(f"SYSTEM START MERGES {DATABASE}.trades")
+        self.apply(found)
+        self.wait_gone("too_many_parts")
+
+    def serve(self, port, pages):
+        """What a part that is in trouble would say; {path: (status, body)}."""
+        class Handler(http_server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                status, body = pages.get(self.path, (404, ""))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *unused):
+                pass
+        server = http_server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def close():
+            server.shutdown()
+            server.server_close()
+        self.addCleanup(close)
+
+    def test_what_services_say_of_themselves(self):
+        trade = {"state": "running", "pending": 90, "unacknowledged": 9, "rows": 1, "rejected": 0, "rows_held": 9, "last_insert_age_seconds": 120.5}
+        storage = {"status": "healthy", "database": DATABASE, "stream": "MARKET_DATA", "data_source": "simulated", "data_types": {"trade": trade}}
+        collector = {"status": "unhealthy", "problem": "the journal cannot be written", "data_source": "simulated", "uptime_seconds": 9, "journal": {"failing": True}, "streams": []}
+        other = 'marketprism_build_info{version="9.9.9"} 1\n'
+        pages = {name: {} for name in ("storage_health", "storage_metrics", "collector_health", "collector_metrics")}
+        for name, page in pages.items():
+            self.serve(self.port[name], page)
+        pages["storage_health"]["/health"] = (200, json.dumps(storage))
+        pages["collector_health"]["/health"] = (503, json.dumps(collector))
+        for name in ("storage_metrics", "collector_metrics"):
+            pages[name]["/metrics"] = (200, other)
+        found = self.findings()
+        self.assertIn("99 messages of trade wait, and nothing was stored for 120 s", found["storage_behind"]["what"])
+        self.assertEqual(found["journal_failing"]["severity"], "error")
+        self.assertIn("data is lost now", found["journal_failing"]["what"])
+        self.assertEqual(found["journal_failing"]["commands"], [f"df -h {self.path}/journal"])
+        self.assertIn("9.9.9", found["version_mixed"]["what"])
+        trade["last_insert_age_seconds"] = 1.0
+        collector.update(status="healthy", problem="", journal={"failing": False})
+        pages["storage_health"]["/health"] = (200, json.dumps(storage))
+        pages["collector_health"]["/health"] = (200, json.dumps(collector))
+        own = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True).stdout.split()[1]
+        for name in ("storage_metrics", "collector_metrics"):
+            pages[name]["/metrics"] = (200, other.replace("9.9.9", own))
+        self.assertEqual({"storage_behind", "journal_failing", "version_mixed"} & set(self.findings()), set())
+
+    def test_a_venue_that_does_not_serve_this_region(self):
+        pages = {"/": (451, "not here")}
+        self.serve(self.port["sim"], pages)
+        found = self.finding("venue_refuses")
+        self.assertIn("binance does not serve this region", found["what"])
+        self.assertIn("answers 451", found["what"])
+        pages["/"] = (200, "")
+        self.assertNotIn("venue_refuses", self.findings())
+
+    def test_status_goes_on_until_it_is_interrupted(self):
+        self.start("nats")
+        command = [PROGRAM, "status", "--watch", "--interval", "200ms", "--data", "data", "--storage-config", "storage.yaml", "--collector-config", "collector.yaml", "--nats-http",
+                   f"http://127.0.0.1:{self.port['nats_http']}"]
+        watching = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True, cwd=self.path, env=CLEAN)
+        self.addCleanup(watching.kill)
+        lines = [json.loads(watching.stdout.readline()) for _ in range(3)]
+        self.assertEqual([next(p["answers"] for p in line["parts"] if p["name"] == "nats") for line in lines], [True] * 3)
+        self.assertEqual(len({line["at"] for line in lines}), 3)
+        self.end("nats")
+        wait_for("it to show that NATS is away", lambda: not next(p["answers"] for p in json.loads(watching.stdout.readline())["parts"] if p["name"] == "nats"))
+        watching.send_signal(signal.SIGINT)
+        watching.stdout.read()
+        watching.stdout.close()
+        self.assertEqual(watching.wait(30), 1, "something is unwell")
+        # A reader that has seen enough ends it.
+        done = subprocess.run(["sh", "-c", shlex.join(command) + " | head -n 1"], capture_output=True, text=True, timeout=60, cwd=self.path, env=CLEAN)
+        self.assertTrue(done.stdout.startswith("marketprism  "), done.stdout)
 
     def fill_stream(self):
         """Publishes until the stream refuses more."""
