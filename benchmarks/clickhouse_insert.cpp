@@ -27,9 +27,7 @@ constexpr const char* kTable =
     "ENGINE = MergeTree ORDER BY (exchange, symbol, timestamp, trade_id) SETTINGS "
     "fsync_after_insert = {0}, fsync_part_directory = {0}";
 
-void put(std::string& out, const void* bytes, std::size_t size) {
-  out.append(static_cast<const char*>(bytes), size);
-}
+void put(std::string& out, const void* bytes, std::size_t size) { out.append(static_cast<const char*>(bytes), size); }
 void put_text(std::string& out, const std::string& text) {
   out += static_cast<char>(text.size());
   out += text;
@@ -52,8 +50,7 @@ std::string row_binary(std::size_t rows) {
   return out;
 }
 
-void measure(const std::string& name, std::size_t rows, double seconds,
-             const std::function<bool()>& insert) {
+void measure(const std::string& name, std::size_t rows, double seconds, const std::function<bool()>& insert) {
   const auto begin = Clock::now();
   std::size_t inserts = 0;
   double elapsed = 0;
@@ -63,8 +60,7 @@ void measure(const std::string& name, std::size_t rows, double seconds,
     elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
   }
   fmt::print("{:<34} {:>8} rows/insert {:>10.0f} rows/s {:>8.2f} ms/insert\n", name, rows,
-             static_cast<double>(rows * inserts) / elapsed,
-             elapsed * 1000 / static_cast<double>(inserts));
+             static_cast<double>(rows * inserts) / elapsed, elapsed * 1000 / static_cast<double>(inserts));
 }
 
 bool insert_direct(mp::engine::Connection& connection, const std::string& data) {
@@ -93,13 +89,12 @@ int main(int argc, char** argv) {
     auto server = mp::engine::ClickHouseServer::start(**engine, {.listen = "127.0.0.1:0"});
     auto connection = (*engine)->connect();
     mp::net::HttpClient client;
-    const std::string url =
-        "http://" + (*server)->address() + "/?query=INSERT%20INTO%20trades%20FORMAT%20RowBinary";
+    const std::string url = "http://" + (*server)->address() + "/?query=INSERT%20INTO%20trades%20FORMAT%20RowBinary";
     const std::string settings = "&async_insert=0&max_insert_block_size=1048576";
     for (const int fsync : {0, 1}) {
       fmt::print("fsync_after_insert = {}\n", fsync);
-      for (const std::size_t rows : {std::size_t{1}, std::size_t{100}, std::size_t{1000},
-                                     std::size_t{10'000}, std::size_t{100'000}}) {
+      for (const std::size_t rows :
+           {std::size_t{1}, std::size_t{100}, std::size_t{1000}, std::size_t{10'000}, std::size_t{100'000}}) {
         const std::string data = row_binary(rows);
         if (auto made = connection->query(fmt::format(kTable, fsync), "Null"); !made)
           return fmt::print("{}\n", made.error().text), 1;

@@ -93,7 +93,12 @@ struct Directory {
 
 RawRecord record_of(std::size_t n) {
   const auto& all = messages();
-  return {RecordKind::text, 1, &kSource, wall_from_nanos(1'700'000'000'000'000'000 + static_cast<std::int64_t>(n) * 61'234), 0, {},
+  return {RecordKind::text,
+          1,
+          &kSource,
+          wall_from_nanos(1'700'000'000'000'000'000 + static_cast<std::int64_t>(n) * 61'234),
+          0,
+          {},
           all[n % all.size()]};
 }
 
@@ -103,7 +108,8 @@ std::unique_ptr<Journal> begin(const Directory& directory, int level) {
   options.compression_level = level;
   auto journal = std::move(Journal::open(options).value());
   if (!journal->start_segment("", wall_from_nanos(0))) std::abort();
-  const RawRecord opened{RecordKind::opened, 1, &kSource, wall_from_nanos(0), 0, "wss://fstream.binance.com/stream", {}};
+  const RawRecord opened{
+      RecordKind::opened, 1, &kSource, wall_from_nanos(0), 0, "wss://fstream.binance.com/stream", {}};
   if (!journal->append({&opened, 1})) std::abort();
   return journal;
 }
@@ -128,9 +134,13 @@ void append(benchmark::State& state) {
   const auto after = journal->counters();
   state.SetItemsProcessed(static_cast<std::int64_t>(n));
   state.counters["payload_B/record"] = static_cast<double>(payload) / static_cast<double>(n);
-  state.counters["disk_B/record"] = static_cast<double>(after.written_bytes - before.written_bytes) / static_cast<double>(n);
+  state.counters["disk_B/record"] =
+      static_cast<double>(after.written_bytes - before.written_bytes) / static_cast<double>(n);
 }
-BENCHMARK(append)->ArgNames({"group", "level"})->ArgsProduct({{1, 2, 8, 64, 512}, {-1, 1, 3}})->Unit(benchmark::kMicrosecond);
+BENCHMARK(append)
+    ->ArgNames({"group", "level"})
+    ->ArgsProduct({{1, 2, 8, 64, 512}, {-1, 1, 3}})
+    ->Unit(benchmark::kMicrosecond);
 
 void read(benchmark::State& state) {
   const auto group = static_cast<std::size_t>(state.range(0));

@@ -33,7 +33,9 @@ class Loop {
   void run_until(Clock::time_point until) {
     for (;;) {
       std::unique_lock lock(mutex_);
-      if (tasks_.empty() && (Clock::now() >= until || !arrived_.wait_until(lock, until, [this] { return !tasks_.empty(); }))) return;
+      if (tasks_.empty() &&
+          (Clock::now() >= until || !arrived_.wait_until(lock, until, [this] { return !tasks_.empty(); })))
+        return;
       auto task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.unlock();
@@ -71,11 +73,14 @@ struct Bench {
     options.publisher.journal_is_new = true;
     if (cut_at > 0) options.publisher.limits.cut_at = cut_at;
     if (const char* window = std::getenv("WINDOW")) options.publisher.async_window = std::strtoul(window, nullptr, 10);
-    if (const char* flow = std::getenv("FLOW")) options.publisher.batch_flow = static_cast<std::uint32_t>(std::atoi(flow));
+    if (const char* flow = std::getenv("FLOW"))
+      options.publisher.batch_flow = static_cast<std::uint32_t>(std::atoi(flow));
     if (std::getenv("BUFFERED") != nullptr) options.connection.send_asap = false;
     auto opened = jetstream::Sink::open(
         options,
-        {.ready_for_more = [this] { is_full = false; }, .rewind = {}, .rejected = {},
+        {.ready_for_more = [this] { is_full = false; },
+         .rewind = {},
+         .rejected = {},
          .note = [](jetstream::Level, const std::string& text) { std::printf("  %s\n", text.c_str()); }},
         [this](std::function<void()> task) { loop.post(std::move(task)); });
     sink = std::move(*opened);
@@ -108,10 +113,11 @@ void throughput(Bench& bench, std::uint32_t events, std::size_t bytes, std::size
   while (bench.sink->outstanding_messages() > 0) bench.loop.run_until(Clock::now() + 1ms);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   const auto& counters = bench.sink->counters();
-  std::printf("%u events of %zu B over %zu subjects in %.2f s: %.0f events/s, %.0f messages/s (%.1f events each), %.1f MB/s\n", events,
-              bytes, subjects, seconds, events / seconds, static_cast<double>(counters.messages_acked) / seconds,
-              static_cast<double>(events) / static_cast<double>(counters.messages_acked),
-              static_cast<double>(counters.bytes_sent) / seconds / 1e6);
+  std::printf(
+      "%u events of %zu B over %zu subjects in %.2f s: %.0f events/s, %.0f messages/s (%.1f events each), %.1f MB/s\n",
+      events, bytes, subjects, seconds, events / seconds, static_cast<double>(counters.messages_acked) / seconds,
+      static_cast<double>(events) / static_cast<double>(counters.messages_acked),
+      static_cast<double>(counters.bytes_sent) / seconds / 1e6);
   bench.sink->stop(5s);
 }
 
@@ -146,10 +152,13 @@ void latency(Bench& bench, int per_second, int seconds, std::size_t bytes, std::
   bench.loop.run_until(Clock::now() + 300ms);
   const std::lock_guard lock(mutex);
   std::sort(micros.begin(), micros.end());
-  const auto at = [&](double q) { return micros[static_cast<std::size_t>(q * static_cast<double>(micros.size() - 1))]; };
-  std::printf("%zu of %u events at %d/s: median %.0f us, p90 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f us; %lu messages, %lu batches\n",
-              micros.size(), events, per_second, at(0.5), at(0.9), at(0.99), at(0.999), micros.back(),
-              bench.sink->counters().messages_sent, bench.sink->counters().batches);
+  const auto at = [&](double q) {
+    return micros[static_cast<std::size_t>(q * static_cast<double>(micros.size() - 1))];
+  };
+  std::printf(
+      "%zu of %u events at %d/s: median %.0f us, p90 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f us; %lu messages, %lu batches\n",
+      micros.size(), events, per_second, at(0.5), at(0.9), at(0.99), at(0.999), micros.back(),
+      bench.sink->counters().messages_sent, bench.sink->counters().batches);
   subscription->reset();
   bench.sink->stop(5s);
 }
@@ -159,13 +168,16 @@ void latency(Bench& bench, int per_second, int seconds, std::size_t bytes, std::
 int main(int argc, char** argv) {
   const auto argument = [&](int i, long otherwise) { return argc > i ? std::atol(argv[i]) : otherwise; };
   if (argc < 3) {
-    std::fprintf(stderr, "usage: %s URL throughput [EVENTS] [BYTES] [SUBJECTS] [CUT_AT] | latency [PER_SECOND] [SECONDS] [BYTES] [SUBJECTS]\n", argv[0]);
+    std::fprintf(
+        stderr,
+        "usage: %s URL throughput [EVENTS] [BYTES] [SUBJECTS] [CUT_AT] | latency [PER_SECOND] [SECONDS] [BYTES] [SUBJECTS]\n",
+        argv[0]);
     return 2;
   }
   Bench bench{.url = argv[1], .loop = {}, .sink = {}};
   if (std::string_view(argv[2]) == "latency") {
-    latency(bench, static_cast<int>(argument(3, 5'000)), static_cast<int>(argument(4, 5)), static_cast<std::size_t>(argument(5, 250)),
-            static_cast<std::size_t>(argument(6, 20)));
+    latency(bench, static_cast<int>(argument(3, 5'000)), static_cast<int>(argument(4, 5)),
+            static_cast<std::size_t>(argument(5, 250)), static_cast<std::size_t>(argument(6, 20)));
   } else {
     throughput(bench, static_cast<std::uint32_t>(argument(3, 1'000'000)), static_cast<std::size_t>(argument(4, 200)),
                static_cast<std::size_t>(argument(5, 20)), static_cast<std::size_t>(argument(6, 0)));

@@ -30,10 +30,12 @@ std::vector<std::string> option_names(const CLI::App& app) {
 std::string unknown_subcommand(const CLI::App& app, int argc, char** argv) {
   std::vector<std::string> names;
   for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
-  if (names.empty() || argc < 2 || argv[1][0] == '-' || std::find(names.begin(), names.end(), argv[1]) != names.end()) return "";
+  if (names.empty() || argc < 2 || argv[1][0] == '-' || std::find(names.begin(), names.end(), argv[1]) != names.end())
+    return "";
   const auto near = nearest(argv[1], names);
-  return fmt::format("no command '{}'; {}", argv[1],
-                     near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
+  return fmt::format(
+      "no command '{}'; {}", argv[1],
+      near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
 }
 
 // What the user typed that we do not know, and the nearest thing that we do.
@@ -78,9 +80,11 @@ std::optional<int> parse_cli(CLI::App& app, int argc, char** argv) {
   }
 }
 
-std::string no_such_market(const std::string& exchange, const std::vector<std::string>& markets, const std::string& seen) {
+std::string no_such_market(const std::string& exchange, const std::vector<std::string>& markets,
+                           const std::string& seen) {
   const bool has_none = markets.size() == 1 && markets.front().empty();
-  if (has_none) return fmt::format("{} has no markets to choose from: leave it out, saw '{}'", exchange, shortened(seen, 60));
+  if (has_none)
+    return fmt::format("{} has no markets to choose from: leave it out, saw '{}'", exchange, shortened(seen, 60));
   const auto near = nearest(seen, markets);
   return fmt::format("{} has the markets {}, saw '{}'{}", exchange, fmt::join(markets, ", "), shortened(seen, 60),
                      near.empty() ? "" : "; did you mean '" + near + "'?");
@@ -90,10 +94,12 @@ Result<void> check_output(const std::string& option, const std::string& file) {
   if (file.empty()) return {};
   std::error_code ignored;
   const bool is_new = !std::filesystem::exists(file, ignored);
-  if (std::filesystem::is_directory(file, ignored)) return Error{Errc::usage, option, file + " is a folder; name a file"};
+  if (std::filesystem::is_directory(file, ignored))
+    return Error{Errc::usage, option, file + " is a folder; name a file"};
   errno = 0;
   std::FILE* out = std::fopen(file.c_str(), "ab");
-  if (out == nullptr) return Error{Errc::usage, option, fmt::format("{} cannot be written: {}", file, std::strerror(errno))};
+  if (out == nullptr)
+    return Error{Errc::usage, option, fmt::format("{} cannot be written: {}", file, std::strerror(errno))};
   std::fclose(out);
   if (is_new) std::filesystem::remove(file, ignored);
   return {};

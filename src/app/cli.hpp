@@ -20,9 +20,11 @@ std::unique_ptr<CLI::App> make_cli(const std::string& name, const std::string& d
 std::optional<int> parse_cli(CLI::App& app, int argc, char** argv);
 
 // What an exchange offers for NAME:MARKET or a market's option: "okx has the markets spot, swap, not 'foo'".
-std::string no_such_market(const std::string& exchange, const std::vector<std::string>& markets, const std::string& seen);
+std::string no_such_market(const std::string& exchange, const std::vector<std::string>& markets,
+                           const std::string& seen);
 
-// Errc::usage when the file that a command is to write at its end cannot be: told before anything runs. "": none is asked for.
+// Errc::usage when the file that a command is to write at its end cannot be: told before anything runs. "": none is
+// asked for.
 Result<void> check_output(const std::string& option, const std::string& file);
 
 // One line on standard error, "marketprism <command>: <text>", and exit status 1.

@@ -55,8 +55,7 @@ struct Plan {
 };
 
 void add_options(CLI::App& cli, Options& o) {
-  cli.add_option("--data", o.data, "directory that holds the databases; made when it is not there")
-      ->required();
+  cli.add_option("--data", o.data, "directory that holds the databases; made when it is not there")->required();
   cli.add_option("--http", o.http, "ADDRESS:PORT to serve on; port 0 takes a free one");
   cli.add_option("--user", o.user, "the one user there is (else CLICKHOUSE_USER, else default)");
   cli.add_option("--password-file", o.password_file,
@@ -65,11 +64,9 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--max-memory", o.max_memory,
                  "for all statements together, e.g. 2GB; 0: half of this machine's memory")
       ->transform(CLI::AsSizeValue(false));
-  cli.add_option("--stop-grace", o.stop_grace,
-                 "how long statements may go on when it is told to stop, e.g. 30s");
+  cli.add_option("--stop-grace", o.stop_grace, "how long statements may go on when it is told to stop, e.g. 30s");
   cli.add_option("--log-file", o.log_file, "also write log lines to this file");
-  cli.add_option("--log-level", o.log_level,
-                 "debug (with every failed statement), info, warn or error");
+  cli.add_option("--log-level", o.log_level, "debug (with every failed statement), info, warn or error");
 }
 
 std::string environment(const char* name) {
@@ -90,7 +87,8 @@ Result<std::string> read_password(const std::string& file) {
 Result<Plan> make_plan(const Options& o) {
   Plan plan;
   if (o.data.empty()) return Error{Errc::usage, "--data", "names no folder"};
-  if (const auto library = environment("MARKETPRISM_LIBCHDB"); !library.empty() && !std::filesystem::is_regular_file(library))
+  if (const auto library = environment("MARKETPRISM_LIBCHDB");
+      !library.empty() && !std::filesystem::is_regular_file(library))
     return Error{Errc::usage, "MARKETPRISM_LIBCHDB", "no such file: " + library};
   plan.data = o.data;
   plan.limits.max_memory_bytes = o.max_memory;
@@ -105,11 +103,10 @@ Result<Plan> make_plan(const Options& o) {
   if (!grace) return Error{Errc::usage, "--stop-grace: " + grace.error().where, o.stop_grace};
   plan.stop_grace = std::chrono::duration_cast<std::chrono::milliseconds>(*grace);
   const auto level = log::parse_level(o.log_level);
-  if (!level)
-    return Error{Errc::usage, "--log-level must be debug, info, warn or error", o.log_level};
-  if (!config::parse_address(o.http)) return Error{Errc::usage, "--http must be ADDRESS:PORT, e.g. 127.0.0.1:8123", o.http};
-  if (o.max_connections == 0)
-    return Error{Errc::usage, "--max-connections must be at least 1", "0"};
+  if (!level) return Error{Errc::usage, "--log-level must be debug, info, warn or error", o.log_level};
+  if (!config::parse_address(o.http))
+    return Error{Errc::usage, "--http must be ADDRESS:PORT, e.g. 127.0.0.1:8123", o.http};
+  if (o.max_connections == 0) return Error{Errc::usage, "--max-connections must be at least 1", "0"};
   plan.logging = {.part = "clickhouse", .level = *level, .file = o.log_file};
   return plan;
 }
@@ -128,20 +125,16 @@ int serve(const Plan& plan, const sigset_t& signals) {
   auto engine = engine::Engine::open(plan.data, plan.limits);
   if (!engine) return fail("clickhouse", engine.error().text());
   auto options = plan.server;
-  options.on_failure = [](const std::string& text) {
-    log::debug("statement failed", {{"error", text}});
-  };
+  options.on_failure = [](const std::string& text) { log::debug("statement failed", {{"error", text}}); };
   auto server = engine::ClickHouseServer::start(**engine, std::move(options));
   if (!server) return fail("clickhouse", server.error().text());
-  fmt::print("ClickHouse (libchdb {}) is serving http://{}, data in {}\n", (*engine)->version(),
-             (*server)->address(), (*engine)->data_directory());
+  fmt::print("ClickHouse (libchdb {}) is serving http://{}, data in {}\n", (*engine)->version(), (*server)->address(),
+             (*engine)->data_directory());
   std::fflush(stdout);
 
   int signal = 0;
   ::sigwait(&signals, &signal);
-  log::info("stopping", {{"signal", signal == SIGINT    ? "SIGINT"
-                                    : signal == SIGTERM ? "SIGTERM"
-                                                        : "SIGHUP"}});
+  log::info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP"}});
   if (!(*server)->stop(plan.stop_grace)) {
     // What was answered is on disk; the lock goes with the process.
     log::error("a statement did not end even when it was told to; leaving without waiting for it");
@@ -158,10 +151,8 @@ int serve(const Plan& plan, const sigset_t& signals) {
 
 int run_clickhouse(int argc, char** argv) {
   Options options;
-  const auto cli =
-      make_cli("clickhouse",
-               "ClickHouse without a server: the real engine (libchdb) behind its HTTP interface.",
-               kExamples);
+  const auto cli = make_cli(
+      "clickhouse", "ClickHouse without a server: the real engine (libchdb) behind its HTTP interface.", kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
   const auto plan = make_plan(options);

@@ -63,7 +63,8 @@ constexpr KeyOption kKeyOptions[] = {
 
 void add_options(CLI::App& cli, Options& options) {
   cli.add_option("--config", options.config, "configuration: a YAML file, or a folder of them; repeatable");
-  cli.add_option("--capture", options.captures, "play this recording (capture JSON lines) instead of collecting; repeatable");
+  cli.add_option("--capture", options.captures,
+                 "play this recording (capture JSON lines) instead of collecting; repeatable");
   cli.add_option("--speed", options.speed, "of the play-back: 1 is the recording's own pace, 0 as fast as it goes");
   cli.add_flag("--exit-when-done", options.exit_when_done, "end when the recording is stored in the stream");
   cli.add_option("--final-books", options.final_books, "at the end write every book held to this file, as JSON lines");
@@ -99,7 +100,8 @@ Result<void> check(const collector::CollectorOptions& options) {
   if (auto ok = check_output("--end-report", options.end_report_file); !ok) return ok;
   if (options.playback.files.empty()) {
     if (options.sources.empty())
-      return Error{Errc::usage, "exchanges", "nothing to collect: name exchanges and symbols in --config FILE, or a recording by --capture"};
+      return Error{Errc::usage, "exchanges",
+                   "nothing to collect: name exchanges and symbols in --config FILE, or a recording by --capture"};
     if (options.exit_when_done) return Error{Errc::usage, "--exit-when-done", "needs --capture"};
     if (options.data_source == DataSource::replay) return Error{Errc::usage, "data_source", "replay needs --capture"};
     return {};
@@ -125,7 +127,8 @@ telemetry::LoggingOptions logging_of(const config::LogSettings& settings) {
 }
 
 // On SIGHUP: the configuration as it stands now; what cannot be taken over is told and stays as it is.
-Result<collector::CollectorOptions> read_again(const CLI::App& cli, const Options& options, collector::Settings& present) {
+Result<collector::CollectorOptions> read_again(const CLI::App& cli, const Options& options,
+                                               collector::Settings& present) {
   auto now = settings_of(cli, options);
   if (now)
     if (const auto ok = check(now->options); !ok) now = ok.error();
@@ -145,7 +148,8 @@ Result<collector::CollectorOptions> read_again(const CLI::App& cli, const Option
 
 int run_collector(int argc, char** argv) {
   Options options;
-  auto cli = make_cli("collector", "Collects market data: journals every frame, decodes it, publishes events to NATS JetStream.",
+  auto cli = make_cli("collector",
+                      "Collects market data: journals every frame, decodes it, publishes events to NATS JetStream.",
                       kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
@@ -160,7 +164,8 @@ int run_collector(int argc, char** argv) {
   }
   if (options.check) {
     if (settings->options.playback.files.empty()) return 0;
-    const std::vector<std::filesystem::path> recordings(settings->options.playback.files.begin(), settings->options.playback.files.end());
+    const std::vector<std::filesystem::path> recordings(settings->options.playback.files.begin(),
+                                                        settings->options.playback.files.end());
     const auto plan = journal::plan_recordings(recordings, source_of_url, settings->options.journal.directory);
     if (!plan) fail("collector", plan.error().text());
     return plan ? 0 : 2;

@@ -9,8 +9,8 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
-#include "app/variables.hpp"
 #include "app/launcher/preflight.hpp"
+#include "app/variables.hpp"
 #include "base/text.hpp"
 #include "config/files.hpp"
 #include "data-storage-service/src/foreign_rows.hpp"
@@ -43,14 +43,17 @@ struct Part {
 
 const std::vector<Part>& parts() {
   static const std::vector<Part> all{
-      {"collector", "services/data-collector/config", {"data_source", "journal", "network", "drain_timeout", "exchanges"},
+      {"collector",
+       "services/data-collector/config",
+       {"data_source", "journal", "network", "drain_timeout", "exchanges"},
        [](const auto& paths) { return config::load_files(paths); },
        [](config::Config& config) -> Result<void> {
          const auto settings = collector::read_settings(config);
          if (!settings) return settings.error();
          return {};
        }},
-      {"storage", "services/data-storage-service/config/unified_storage_service.yaml",
+      {"storage",
+       "services/data-storage-service/config/unified_storage_service.yaml",
        {"clickhouse", "storage", "batches", "trim", "tiers"},
        [](const auto& paths) { return storage::load_configuration(paths, config::process_environment(), {}); },
        [](config::Config& config) -> Result<void> {
@@ -67,12 +70,14 @@ const Part* part_named(const std::string& name) {
   return nullptr;
 }
 
-// By the keys that only one of them has; a fragment of common sections is the collector's unless its path says otherwise.
+// By the keys that only one of them has; a fragment of common sections is the collector's unless its path says
+// otherwise.
 const Part& part_of(const config::Node& root, const std::string& path) {
   const Part* best = nullptr;
   std::ptrdiff_t most = 0;
   for (const auto& part : parts()) {
-    const auto keys = std::ranges::count_if(root.entries, [&](const auto& entry) { return std::ranges::count(part.own_keys, entry.key) > 0; });
+    const auto keys = std::ranges::count_if(
+        root.entries, [&](const auto& entry) { return std::ranges::count(part.own_keys, entry.key) > 0; });
     if (keys <= most) continue;
     most = keys;
     best = &part;
@@ -104,7 +109,8 @@ struct ShowOptions {
 };
 
 void print_text(const Part& part, const std::vector<std::string>& files, const std::vector<config::Setting>& settings) {
-  fmt::print("# {}: {}\n", part.name, files.empty() ? "no file, environment and defaults" : fmt::format("{}", fmt::join(files, ", ")));
+  fmt::print("# {}: {}\n", part.name,
+             files.empty() ? "no file, environment and defaults" : fmt::format("{}", fmt::join(files, ", ")));
   std::size_t widest_path = 0;
   std::size_t widest_value = 0;
   for (const auto& setting : settings) {
@@ -112,15 +118,17 @@ void print_text(const Part& part, const std::vector<std::string>& files, const s
     widest_value = std::max(widest_value, std::min<std::size_t>(setting.value.size(), 40));
   }
   for (const auto& setting : settings)
-    fmt::print("{:<{}}  {:<{}}  {}\n", setting.path, widest_path, setting.value.empty() ? "\"\"" : setting.value, std::max<std::size_t>(widest_value, 2),
-               setting.from);
+    fmt::print("{:<{}}  {:<{}}  {}\n", setting.path, widest_path, setting.value.empty() ? "\"\"" : setting.value,
+               std::max<std::size_t>(widest_value, 2), setting.from);
 }
 
 std::string json_of(const std::vector<config::Setting>& settings) {
   std::vector<std::string> entries;
   for (const auto& setting : settings)
-    entries.push_back(fmt::format(R"({{"key":{},"value":{},"origin":"{}","from":{},"differs":{},"variable":{},"help":{}}})", quoted(setting.path), quoted(setting.value),
-                                  to_string(setting.origin), quoted(setting.from), setting.differs, quoted(setting.env), quoted(setting.help)));
+    entries.push_back(
+        fmt::format(R"({{"key":{},"value":{},"origin":"{}","from":{},"differs":{},"variable":{},"help":{}}})",
+                    quoted(setting.path), quoted(setting.value), to_string(setting.origin), quoted(setting.from),
+                    setting.differs, quoted(setting.env), quoted(setting.help)));
   return "[" + fmt::format("{}", fmt::join(entries, ",")) + "]";
 }
 
@@ -170,7 +178,8 @@ int show(const ShowOptions& options) {
 bool check_one(const Part& part, const std::string& path, config::Node root) {
   const bool whole = fs::is_directory(path) && std::string_view(part.name) == "collector";
   if (whole && root.find("exchanges") == nullptr) {
-    fmt::print(stderr, "{}: exchanges is missing: nothing would be collected; name exchanges and their symbols\n", path);
+    fmt::print(stderr, "{}: exchanges is missing: nothing would be collected; name exchanges and their symbols\n",
+               path);
     return false;
   }
   config::Config config(std::move(root));
@@ -243,31 +252,41 @@ int reload(const std::string& data) {
       continue;
     }
     if (::kill(*pid, SIGHUP) != 0) {
-      fmt::print(stderr, "marketprism config reload: {} (pid {}) cannot be told: {}; run it as the same user\n", part.name, *pid, std::strerror(errno));
+      fmt::print(stderr, "marketprism config reload: {} (pid {}) cannot be told: {}; run it as the same user\n",
+                 part.name, *pid, std::strerror(errno));
       continue;
     }
-    fmt::print("{} (pid {}) reads its configuration again; what it took over is in {}/logs/{}.log\n", part.name, *pid, data, part.name);
+    fmt::print("{} (pid {}) reads its configuration again; what it took over is in {}/logs/{}.log\n", part.name, *pid,
+               data, part.name);
     ++told;
   }
   if (told > 0) return 0;
-  return fail("config reload", fmt::format("nothing runs below {}; --data names the folder of `marketprism up`, and services that run elsewhere are told by kill -HUP", data));
+  return fail(
+      "config reload",
+      fmt::format(
+          "nothing runs below {}; --data names the folder of `marketprism up`, and services that run elsewhere are told by kill -HUP",
+          data));
 }
 
 }  // namespace
 
 int run_config(int argc, char** argv) {
-  auto cli = make_cli("config", "The effective configuration, with where each value came from; checks files; lets running services read them again.",
-                      kExamples);
+  auto cli = make_cli(
+      "config",
+      "The effective configuration, with where each value came from; checks files; lets running services read them again.",
+      kExamples);
   cli->require_subcommand(1);
   ShowOptions show_options;
-  auto* show_command = cli->add_subcommand("show", "every key, its value in effect, and its origin; secrets are masked");
+  auto* show_command =
+      cli->add_subcommand("show", "every key, its value in effect, and its origin; secrets are masked");
   show_command->add_option("part", show_options.names, "collector, storage; all of them when none is named");
   show_command->add_option("--config", show_options.files, "files or folders instead of the shipped ones; repeatable");
   show_command->add_flag("--changed", show_options.changed, "only what differs from its default");
   show_command->add_flag("--json", show_options.json, "as JSON");
   std::vector<std::string> check_files;
   std::string check_part;
-  auto* check_command = cli->add_subcommand("check", "reads files and says what is wrong; exit status 2 when something is");
+  auto* check_command =
+      cli->add_subcommand("check", "reads files and says what is wrong; exit status 2 when something is");
   check_command->add_option("files", check_files, "files or folders; the shipped ones when none is named");
   check_command->add_option("--part", check_part, "whose they are, collector or storage, when their keys do not tell");
   std::string data = "data";

@@ -52,8 +52,8 @@ int run_doctor(int argc, char** argv) {
     }
   }
   const auto diagnosis = operate::examine(options);
-  fmt::print("{}",
-             json ? operate::diagnosis_json(diagnosis) + "\n" : operate::diagnosis_text(diagnosis, operate::screen_of(STDOUT_FILENO)));
+  fmt::print("{}", json ? operate::diagnosis_json(diagnosis) + "\n"
+                        : operate::diagnosis_text(diagnosis, operate::screen_of(STDOUT_FILENO)));
   return operate::exit_status(diagnosis);
 }
 

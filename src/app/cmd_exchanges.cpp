@@ -31,8 +31,7 @@ std::string as_json() {
   std::vector<std::string> sources;
   for (const auto& exchange : exchanges())
     for (const auto& market : exchange.markets)
-      sources.push_back(fmt::format(R"({{"exchange":"{}","market":"{}","data_types":["{}"]}})",
-                                    exchange.name, market,
+      sources.push_back(fmt::format(R"({{"exchange":"{}","market":"{}","data_types":["{}"]}})", exchange.name, market,
                                     fmt::join(names_of(exchange.data_types_of(market)), R"(",")")));
   return fmt::format("[{}]\n", fmt::join(sources, ",\n "));
 }
@@ -50,12 +49,11 @@ std::string as_table() {
 
 int run_exchanges(int argc, char** argv) {
   bool json = false;
-  auto cli =
-      make_cli("exchanges",
-               "The exchanges and markets that can be collected, and the data types of each. '-' "
-               "stands for a venue "
-               "whose kinds of instruments share one protocol: its configuration names no market.",
-               kExamples);
+  auto cli = make_cli("exchanges",
+                      "The exchanges and markets that can be collected, and the data types of each. '-' "
+                      "stands for a venue "
+                      "whose kinds of instruments share one protocol: its configuration names no market.",
+                      kExamples);
   cli->add_flag("--json", json, "for programs");
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
   fmt::print("{}", json ? as_json() : as_table());

@@ -84,7 +84,8 @@ Result<operate::TimeRange> range_of(const Options& o, WallTime now) {
   if (!from) return from.error();
   if (!o.last.empty()) {
     const auto length = parse_duration(o.last);
-    if (!length || *length <= Nanos{0}) return usage("--last", fmt::format("a time like 30m, 2h or 3d, saw '{}'", o.last));
+    if (!length || *length <= Nanos{0})
+      return usage("--last", fmt::format("a time like 30m, 2h or 3d, saw '{}'", o.last));
     from = *to - *length;
   }
   if (*from >= *to) return usage("--from", fmt::format("{} is not before --to {}", iso(*from), iso(*to)));
@@ -224,9 +225,10 @@ int run_export(int argc, char** argv) {
     return done.error().code == Errc::usage ? 2 : 1;
   }
   const auto& r = options->request;
-  if (done->rows == 0) fmt::print(stderr, "marketprism export: no row of {}.{} lies in that range\n", r.database, r.table);
-  fmt::print("{}: {} rows, {}, {}.{} from {} to {}\n", o.output, done->rows, operate::bytes_text(done->bytes), r.database, r.table,
-             r.from == WallTime{} ? "the beginning" : iso(r.from), iso(r.to));
+  if (done->rows == 0)
+    fmt::print(stderr, "marketprism export: no row of {}.{} lies in that range\n", r.database, r.table);
+  fmt::print("{}: {} rows, {}, {}.{} from {} to {}\n", o.output, done->rows, operate::bytes_text(done->bytes),
+             r.database, r.table, r.from == WallTime{} ? "the beginning" : iso(r.from), iso(r.to));
   return 0;
 }
 

@@ -14,8 +14,8 @@
 #include "app/commands.hpp"
 #include "base/text.hpp"
 #include "exchanges/exchange.hpp"
-#include "journal/convert.hpp"
 #include "journal/byte_source.hpp"
+#include "journal/convert.hpp"
 #include "journal/inspect.hpp"
 #include "journal/recordings.hpp"
 
@@ -57,7 +57,9 @@ int usage(const std::string& text) {
 }
 
 // What cannot be found as the user named it is the user's mistake; the rest is not.
-int refuse(const Error& error) { return error.code == Errc::usage ? usage(error.where + ": " + error.seen) : fail_with(error); }
+int refuse(const Error& error) {
+  return error.code == Errc::usage ? usage(error.where + ": " + error.seen) : fail_with(error);
+}
 
 std::string human_bytes(std::uint64_t bytes) {
   if (bytes < 10'000) return fmt::format("{} B", bytes);
@@ -87,8 +89,8 @@ int run_ls(const Settings& settings) {
   int status = 0;
   for (const auto& journal : *journals) {
     print_title(journal);
-    fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6}  {:<24}  {:<24}  {}\n", "SEGMENT", "DAY", "RECORDS", "SIZE", "RATIO",
-               "FIRST", "LAST", "STATE");
+    fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6}  {:<24}  {:<24}  {}\n", "SEGMENT", "DAY", "RECORDS", "SIZE",
+               "RATIO", "FIRST", "LAST", "STATE");
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
     for (const auto& file : journal.segments) {
@@ -101,8 +103,9 @@ int run_ls(const Settings& settings) {
         continue;
       }
       records += summary->records;
-      fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6.1f}  {:<24}  {:<24}  {}\n", file.number, file.day, summary->records,
-                 human_bytes(file.bytes), static_cast<double>(summary->raw_bytes) / static_cast<double>(file.bytes),
+      fmt::print("{:>8}  {:<10}  {:>10}  {:>10}  {:>6.1f}  {:<24}  {:<24}  {}\n", file.number, file.day,
+                 summary->records, human_bytes(file.bytes),
+                 static_cast<double>(summary->raw_bytes) / static_cast<double>(file.bytes),
                  short_time(summary->first_time), short_time(summary->last_time), state_of(*summary));
     }
     fmt::print("{} segments, {} records, {}\n", journal.segments.size(), records, human_bytes(bytes));
@@ -125,33 +128,39 @@ Result<void> check_market(const Settings& settings) {
   if (settings.market.empty()) return {};
   std::vector<std::string> known;
   for (const auto& exchange : exchanges()) {
-    if (!settings.exchanges.empty() && std::ranges::find(settings.exchanges, exchange.name) == settings.exchanges.end()) continue;
+    if (!settings.exchanges.empty() && std::ranges::find(settings.exchanges, exchange.name) == settings.exchanges.end())
+      continue;
     for (const auto& market : exchange.markets)
       if (!market.empty() && std::ranges::find(known, market) == known.end()) known.push_back(market);
   }
   if (std::ranges::find(known, settings.market) != known.end()) return {};
-  const auto of = settings.exchanges.empty() ? std::string("the exchanges") : fmt::format("{}", fmt::join(settings.exchanges, " and "));
+  const auto of = settings.exchanges.empty() ? std::string("the exchanges")
+                                             : fmt::format("{}", fmt::join(settings.exchanges, " and "));
   if (known.empty()) return Error{Errc::usage, "--market", no_such_market(of, {""}, settings.market)};
   const auto near = nearest(settings.market, known);
-  return Error{Errc::usage, "--market", fmt::format("'{}' is no market of {}: {}{}", shortened(settings.market, 60), of, fmt::join(known, ", "),
-                                                    near.empty() ? "" : "; did you mean '" + near + "'?")};
+  return Error{Errc::usage, "--market",
+               fmt::format("'{}' is no market of {}: {}{}", shortened(settings.market, 60), of, fmt::join(known, ", "),
+                           near.empty() ? "" : "; did you mean '" + near + "'?")};
 }
 
 Result<RecordSelection> selection_of(const Settings& settings) {
   RecordSelection selection;
-  const auto read = [](const std::string& option, const std::string& text, std::optional<WallTime>& to) -> Result<void> {
+  const auto read = [](const std::string& option, const std::string& text,
+                       std::optional<WallTime>& to) -> Result<void> {
     if (text.empty()) return {};
     const auto time = parse_time(text);
     if (!time)
-      return Error{Errc::usage, option,
-                   "\"" + shortened(text) + "\" is no time; write 2026-11-22T17:44:30Z, 2026-11-22 or seconds since 1970"};
+      return Error{
+          Errc::usage, option,
+          "\"" + shortened(text) + "\" is no time; write 2026-11-22T17:44:30Z, 2026-11-22 or seconds since 1970"};
     to = *time;
     return {};
   };
   if (auto from = read("--from", settings.from, selection.from); !from) return from.error();
   if (auto to = read("--to", settings.to, selection.to); !to) return to.error();
   if (selection.from && selection.to && *selection.from >= *selection.to)
-    return Error{Errc::usage, "--from and --to", fmt::format("{} is not before {}: no record can be between them", settings.from, settings.to)};
+    return Error{Errc::usage, "--from and --to",
+                 fmt::format("{} is not before {}: no record can be between them", settings.from, settings.to)};
   for (const auto& name : settings.exchanges) {
     if (const auto known = find_exchange(name); !known)
       return Error{Errc::usage, "--exchange: " + known.error().where, known.error().seen};
@@ -169,7 +178,8 @@ int tell_losses(const PrintedRecords& printed) {
   return printed.losses.empty() ? 0 : 1;
 }
 
-int print_to(std::FILE* out, const std::string& name, const std::vector<JournalFiles>& journals, const RecordSelection& selection) {
+int print_to(std::FILE* out, const std::string& name, const std::vector<JournalFiles>& journals,
+             const RecordSelection& selection) {
   int status = 0;
   int write_error = 0;
   for (const auto& journal : journals) {
@@ -198,8 +208,11 @@ void tell_cut_short(const std::string& path, const std::vector<JournalFiles>& jo
     for (const auto& file : journal.segments) {
       const auto summary = summarize(file);
       if (!summary || summary->closed) continue;
-      fmt::print(stderr, "marketprism journal: segment {} ends without its seal{}: it is being written, or its writer was killed, or the file was cut short and records are missing\n",
-                 file.number, summary->torn_bytes > 0 ? fmt::format(", after {} bytes of an unfinished group", summary->torn_bytes) : "");
+      fmt::print(
+          stderr,
+          "marketprism journal: segment {} ends without its seal{}: it is being written, or its writer was killed, or the file was cut short and records are missing\n",
+          file.number,
+          summary->torn_bytes > 0 ? fmt::format(", after {} bytes of an unfinished group", summary->torn_bytes) : "");
     }
   }
 }
@@ -216,7 +229,8 @@ int run_cat(const Settings& settings) {
 
 int convert_to_capture(const Settings& settings) {
   if (!settings.exchange.empty() || !settings.market.empty())
-    return usage("--exchange and --market say whose data a capture holds: they go with --to journal (see `cat` to select records)");
+    return usage(
+        "--exchange and --market say whose data a capture holds: they go with --to journal (see `cat` to select records)");
   std::vector<JournalFiles> journals;
   for (const auto& input : settings.inputs) {
     auto found = find_journals(input);
@@ -231,8 +245,7 @@ int convert_to_capture(const Settings& settings) {
   std::FILE* out = std::fopen(settings.output.c_str(), is_device ? "wb" : "wbx");
   if (out == nullptr && errno == EEXIST)
     return fail("journal", settings.output + " is there already and is not written over; name another file");
-  if (out == nullptr)
-    return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
+  if (out == nullptr) return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
   const int status = print_to(out, settings.output, journals, {});
   if (std::fclose(out) != 0 && status == 0)
     return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(errno)));
@@ -262,21 +275,25 @@ int convert_to_journal(const Settings& settings) {
   if (!named) return refuse(named.error());
   SourceOfUrl of_url = [](std::string_view url) { return source_of_url(url); };
   if (*named) of_url = [source = **named](std::string_view) { return std::optional(source); };
-  const auto converted = write_captures_as_journal({settings.inputs.begin(), settings.inputs.end()}, of_url, settings.output);
+  const auto converted =
+      write_captures_as_journal({settings.inputs.begin(), settings.inputs.end()}, of_url, settings.output);
   if (!converted) return refuse(converted.error());
   if (converted->skipped_lines > 0) {
     std::string urls;
     for (const auto& url : converted->skipped_urls) urls += "\n  " + url;
-    fmt::print(stderr,
-               "marketprism journal: {} lines are left out, since their addresses are no known exchange's; say whose they are with "
-               "--exchange (and --market). The first addresses:{}\n",
-               converted->skipped_lines, urls);
+    fmt::print(
+        stderr,
+        "marketprism journal: {} lines are left out, since their addresses are no known exchange's; say whose they are with "
+        "--exchange (and --market). The first addresses:{}\n",
+        converted->skipped_lines, urls);
   }
   for (const auto& error : converted->broken) fmt::print(stderr, "marketprism journal: {}\n", error.text());
   if (converted->broken_lines > 0)
-    fmt::print(stderr, "marketprism journal: {} lines cannot be read; the others are in the journal\n", converted->broken_lines);
-  fmt::print("{}  id {}\n{} records, {} of payload, in {} segments of {}\n", settings.output, converted->id.text(), converted->records,
-             human_bytes(converted->payload_bytes), converted->segments, human_bytes(converted->bytes));
+    fmt::print(stderr, "marketprism journal: {} lines cannot be read; the others are in the journal\n",
+               converted->broken_lines);
+  fmt::print("{}  id {}\n{} records, {} of payload, in {} segments of {}\n", settings.output, converted->id.text(),
+             converted->records, human_bytes(converted->payload_bytes), converted->segments,
+             human_bytes(converted->bytes));
   return converted->skipped_lines + converted->broken_lines > 0 ? 1 : 0;
 }
 
@@ -286,7 +303,8 @@ int run_convert(const Settings& settings) {
 
 // --- join ------------------------------------------------------------------------------------------------------
 
-// Copies [from, to) of the file; to the end where `to` is not reached before it. The error of writing, by errno, or of reading.
+// Copies [from, to) of the file; to the end where `to` is not reached before it. The error of writing, by errno, or of
+// reading.
 Result<int> copy_bytes(const fs::path& path, std::uint64_t from, std::uint64_t to, std::FILE* out) {
   const auto source = open_file_source(path);
   if (!source) return source.error();
@@ -317,8 +335,8 @@ int run_join(const Settings& settings) {
   if (std::fclose(out) != 0 && copied && *copied == 0) copied = errno;
   if (!copied) return fail_with(copied.error());
   if (*copied != 0) return fail("journal", fmt::format("cannot write {}: {}", settings.output, std::strerror(*copied)));
-  fmt::print("{}: {} lines stand in both; {} follows {} from byte {} on\n", settings.output, joined->common, later.string(), earlier.string(),
-             joined->later_from);
+  fmt::print("{}: {} lines stand in both; {} follows {} from byte {} on\n", settings.output, joined->common,
+             later.string(), earlier.string(), joined->later_from);
   return 0;
 }
 
@@ -333,19 +351,22 @@ struct Totals {
 std::string conclusion(const Totals& totals) {
   if (totals.damages > 0) return fmt::format("{} damages, at least {} records lost", totals.damages, totals.lost);
   if (totals.unsealed == 0) return "all good";
-  const auto which = totals.unsealed == 1 ? "the last segment ends" : fmt::format("{} last segments end", totals.unsealed);
-  return fmt::format("no damage found, but {} without a seal: being written, or the writer was killed, or the file was "
-                     "cut short (nothing that is there can tell which)",
-                     which);
+  const auto which =
+      totals.unsealed == 1 ? "the last segment ends" : fmt::format("{} last segments end", totals.unsealed);
+  return fmt::format(
+      "no damage found, but {} without a seal: being written, or the writer was killed, or the file was "
+      "cut short (nothing that is there can tell which)",
+      which);
 }
 
 void print_verdict(const SegmentVerdict& verdict, bool quiet) {
   const auto& summary = verdict.summary;
   const bool good = verdict.damages.empty();
   if (quiet && good) return;
-  fmt::print("{} {}: {} records in {} groups and {} blocks, {}, checkpoint {}, {} to {}\n", good ? "good   " : "DAMAGED",
-             verdict.file.path.string(), summary.records, verdict.groups, verdict.blocks, human_bytes(verdict.file.bytes),
-             human_bytes(verdict.checkpoint_bytes), short_time(summary.first_time), short_time(summary.last_time));
+  fmt::print("{} {}: {} records in {} groups and {} blocks, {}, checkpoint {}, {} to {}\n",
+             good ? "good   " : "DAMAGED", verdict.file.path.string(), summary.records, verdict.groups, verdict.blocks,
+             human_bytes(verdict.file.bytes), human_bytes(verdict.checkpoint_bytes), short_time(summary.first_time),
+             short_time(summary.last_time));
   for (const auto& damage : verdict.damages) fmt::print("  damage: {}\n", damage);
   if (!quiet)
     for (const auto& note : verdict.notes) fmt::print("  note: {}\n", note);
@@ -391,22 +412,31 @@ struct Subcommands {
 
 Subcommands add_subcommands(CLI::App& app, Settings& settings) {
   app.require_subcommand(1);
-  Subcommands sub{app.add_subcommand("ls", "list segments: number, day, records, size, first and last receive time, state"),
-                  app.add_subcommand("cat", "print records as capture lines (JSON), in order"),
-                  app.add_subcommand("verify", "check every checksum, count and order; exit status 1 when something is damaged"),
-                  app.add_subcommand("convert", "captures into a journal, or a journal into a capture"),
-                  app.add_subcommand("join", "two captures whose lines overlap as one, each line once")};
+  Subcommands sub{
+      app.add_subcommand("ls", "list segments: number, day, records, size, first and last receive time, state"),
+      app.add_subcommand("cat", "print records as capture lines (JSON), in order"),
+      app.add_subcommand("verify", "check every checksum, count and order; exit status 1 when something is damaged"),
+      app.add_subcommand("convert", "captures into a journal, or a journal into a capture"),
+      app.add_subcommand("join", "two captures whose lines overlap as one, each line once")};
   for (auto* each : {sub.ls, sub.cat, sub.verify}) each->add_option("PATH", settings.path, kPathHelp)->required();
-  sub.cat->add_option("--from", settings.from, "records received at this time or later: 2026-11-22T17:44:30Z, 2026-11-22, or seconds since 1970");
+  sub.cat->add_option(
+      "--from", settings.from,
+      "records received at this time or later: 2026-11-22T17:44:30Z, 2026-11-22, or seconds since 1970");
   sub.cat->add_option("--to", settings.to, "records received before this time");
   sub.cat->add_option("--exchange", settings.exchanges, "records of this exchange only; may be repeated");
   sub.cat->add_option("--market", settings.market, "records of this market only, e.g. spot");
   sub.cat->add_option("--segment", settings.segment, "one segment, by its number");
   sub.verify->add_flag("--quiet", settings.quiet, "print damaged segments and the last line only");
-  sub.convert->add_option("--to", settings.target, "journal or capture")->required()->check(CLI::IsMember({"journal", "capture"}));
-  sub.convert->add_option("INPUT", settings.inputs, "capture files (--to journal), or journals as in `cat` (--to capture)")->required();
-  sub.convert->add_option("-o,--output", settings.output, "the journal directory to make; the capture file to write (default: standard output)");
-  sub.convert->add_option("--exchange", settings.exchange, "whose data the lines are that do not say so themselves (default: known by their addresses)");
+  sub.convert->add_option("--to", settings.target, "journal or capture")
+      ->required()
+      ->check(CLI::IsMember({"journal", "capture"}));
+  sub.convert
+      ->add_option("INPUT", settings.inputs, "capture files (--to journal), or journals as in `cat` (--to capture)")
+      ->required();
+  sub.convert->add_option("-o,--output", settings.output,
+                          "the journal directory to make; the capture file to write (default: standard output)");
+  sub.convert->add_option("--exchange", settings.exchange,
+                          "whose data the lines are that do not say so themselves (default: known by their addresses)");
   sub.convert->add_option("--market", settings.market, "with --exchange: its market, e.g. spot, where it has several");
   sub.join->add_option("CAPTURE", settings.inputs, "the earlier capture, and the later one")->required()->expected(2);
   sub.join->add_option("-o,--output", settings.output, "the capture file to make")->required();
@@ -417,7 +447,8 @@ Subcommands add_subcommands(CLI::App& app, Settings& settings) {
 
 int run_journal(int argc, char** argv) {
   Settings settings;
-  const auto app = make_cli("journal", "List, print, verify and convert raw captures (docs/journal.md).", std::string(kExamples));
+  const auto app =
+      make_cli("journal", "List, print, verify and convert raw captures (docs/journal.md).", std::string(kExamples));
   const auto sub = add_subcommands(*app, settings);
   if (const auto status = parse_cli(*app, argc, argv)) return *status;
   if (sub.ls->parsed()) return run_ls(settings);

@@ -111,7 +111,8 @@ class Normalizer {
   std::string failure() const {
     if (lines_read_ == 0 && lines_refused_ == 0) return "the input has no line";
     if (lines_read_ == 0) return fmt::format("none of the {} lines could be read", lines_refused_);
-    return fmt::format("all {} lines that could be read are of another exchange or market (the first: {}) than {}", lines_read_, first_elsewhere_, name_of(source_));
+    return fmt::format("all {} lines that could be read are of another exchange or market (the first: {}) than {}",
+                       lines_read_, first_elsewhere_, name_of(source_));
   }
   bool write_failed() const { return write_failed_; }
 
@@ -129,7 +130,9 @@ class Normalizer {
   }
 
  private:
-  static std::string name_of(const Source& source) { return source.exchange + (source.market.empty() ? "" : " " + source.market); }
+  static std::string name_of(const Source& source) {
+    return source.exchange + (source.market.empty() ? "" : " " + source.market);
+  }
 
   static SessionOptions options(const Source& source, bool orderbooks) {
     SessionOptions out;
@@ -145,7 +148,8 @@ class Normalizer {
   void complain(const std::string& file, const Error& error) {
     constexpr std::uint64_t kTold = 10;
     if (++lines_refused_ <= kTold)
-      fmt::print(stderr, "marketprism normalize: {}: {}\n", file == "-" ? "standard input" : file, escaped(error.text()));
+      fmt::print(stderr, "marketprism normalize: {}: {}\n", file == "-" ? "standard input" : file,
+                 escaped(error.text()));
     else if (lines_refused_ == kTold + 1)
       fmt::print(stderr, "marketprism normalize: further lines that cannot be read are only counted\n");
   }

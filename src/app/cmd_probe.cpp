@@ -6,8 +6,8 @@
 #include "app/cli.hpp"
 #include "app/commands.hpp"
 #include "base/time.hpp"
-#include "exchanges/exchange.hpp"
 #include "config/files.hpp"
+#include "exchanges/exchange.hpp"
 #include "services/data-collector/src/config.hpp"
 #include "services/data-collector/src/probe.hpp"
 #include "telemetry/logging.hpp"
@@ -137,7 +137,8 @@ int run_probe(int argc, char** argv) {
   telemetry::stop_logging();
   if (!found) return fail("probe", found.error().text());
   fmt::print("{}", options.json ? collector::probe_json(*found) : collector::probe_table(*found));
-  const bool good = std::ranges::all_of(*found, [](const auto& source) { return collector::faults_of(source).empty(); });
+  const bool good =
+      std::ranges::all_of(*found, [](const auto& source) { return collector::faults_of(source).empty(); });
   return good ? 0 : 1;
 }
 

@@ -94,7 +94,8 @@ Result<Plan> understand(const Options& o) {
   if (auto ok = add_pairs(o.parameters, "--param", "param_", query.settings); !ok) return ok.error();
   const auto screen = operate::screen_of(STDOUT_FILENO);
   query.format = !o.format.empty() ? o.format : screen.is_terminal ? "PrettyCompact" : "TabSeparated";
-  if (query.format.starts_with("Pretty")) query.settings.emplace_back("output_format_pretty_color", screen.has_colours ? "1" : "0");
+  if (query.format.starts_with("Pretty"))
+    query.settings.emplace_back("output_format_pretty_color", screen.has_colours ? "1" : "0");
   // After ours, so that the user's win.
   if (auto ok = add_pairs(o.settings, "--setting", "", query.settings); !ok) return ok.error();
   return plan;
@@ -109,8 +110,9 @@ Result<void> run(Plan& plan) {
     plan.query.database = found->name;
     if (!found->note.empty()) fmt::print(stderr, "marketprism query: {}\n", found->note);
   }
-  auto done = operate::run_query(client, plan.sql, plan.query,
-                                 [](std::string_view bytes) { return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size(); });
+  auto done = operate::run_query(client, plan.sql, plan.query, [](std::string_view bytes) {
+    return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
+  });
   if (std::fflush(stdout) != 0 && done) return Error{Errc::io, "standard output", std::strerror(errno)};
   return done;
 }
@@ -122,11 +124,14 @@ int run_query(int argc, char** argv) {
   auto cli = make_cli("query", kDescription, kExamples);
   cli->add_option("SQL", o.sql, "the statement; - or none: from standard input");
   cli->add_option("--file", o.file, "read the SQL from this file; several statements are run in order");
-  cli->add_option("--format", o.format,
-                  "any of ClickHouse's formats: Vertical, CSVWithNames, JSONEachRow, Parquet, … FORMAT in the SQL wins");
+  cli->add_option(
+      "--format", o.format,
+      "any of ClickHouse's formats: Vertical, CSVWithNames, JSONEachRow, Parquet, … FORMAT in the SQL wins");
   // One value each: what follows is the SQL.
-  cli->add_option("--param", o.parameters, "NAME=VALUE for {NAME:Type} in the SQL; repeatable")->allow_extra_args(false);
-  cli->add_option("--setting", o.settings, "NAME=VALUE: one of ClickHouse's settings; repeatable")->allow_extra_args(false);
+  cli->add_option("--param", o.parameters, "NAME=VALUE for {NAME:Type} in the SQL; repeatable")
+      ->allow_extra_args(false);
+  cli->add_option("--setting", o.settings, "NAME=VALUE: one of ClickHouse's settings; repeatable")
+      ->allow_extra_args(false);
   cli->add_option("--timeout", o.timeout, "give up after this time, e.g. 30s; 0: never");
   add_clickhouse_options(*cli, o.target);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;

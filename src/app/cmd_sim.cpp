@@ -74,14 +74,16 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--certificate", o.certificate, "certificate chain, a PEM file");
   cli.add_option("--key", o.key, "its private key, a PEM file");
   cli.add_option("--exchange", o.exchanges,
-                 "which venues: NAME or NAME:MARKET, repeatable; default: all (" + fmt::format("{}", fmt::join(sim::source_names(), ", ")) + ")");
+                 "which venues: NAME or NAME:MARKET, repeatable; default: all (" +
+                     fmt::format("{}", fmt::join(sim::source_names(), ", ")) + ")");
   cli.add_option("--symbols", o.symbols,
                  "how many instruments of each market, or their names, separated by commas (okx:BTC-USDT or "
                  "binance:spot:BTCUSDT for one alone); default: 8");
-  cli.add_option("--fault", o.faults,
-                 "make this happen, repeatable: drop=TIME (every so often a connection is closed), skip=TIME (a book update "
-                 "is not sent), notice=TIME (a connection is told to go and closed 5 s later), refuse=TEXT (subscriptions "
-                 "whose name contains it)");
+  cli.add_option(
+      "--fault", o.faults,
+      "make this happen, repeatable: drop=TIME (every so often a connection is closed), skip=TIME (a book update "
+      "is not sent), notice=TIME (a connection is told to go and closed 5 s later), refuse=TEXT (subscriptions "
+      "whose name contains it)");
   cli.add_option("--rate", o.rate,
                  fmt::format("messages a second, 1 to {}: aggregated trades and 100 ms depth updates of all "
                              "instruments together; other streams come on top",
@@ -89,9 +91,10 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--seed", o.seed, "the same seed and start time make the same market");
   cli.add_option("--start-time", o.start_time,
                  "where the simulation's clock starts, e.g. 2026-11-23T00:00:00Z; default: now");
-  cli.add_option("--ledger", o.ledger,
-                 "append what the markets did to this file, as JSON lines: every event of every subscribed stream from its "
-                 "first subscription on, what REST told, and at the end one orderbook per subscribed book");
+  cli.add_option(
+      "--ledger", o.ledger,
+      "append what the markets did to this file, as JSON lines: every event of every subscribed stream from its "
+      "first subscription on, what REST told, and at the end one orderbook per subscribed book");
   cli.add_option("--for", o.duration, "end after this time, e.g. 20s; default: at SIGINT or SIGTERM");
   cli.add_option("--queue-bytes", o.queue_bytes, "a client with more than this unread is disconnected");
   cli.add_option("--history", o.history, "trades kept for REST, per instrument");
@@ -129,11 +132,14 @@ Result<bool> read_fault(const std::string& text, sim::WorldOptions& world) {
     world.refuse.push_back(value);
     return true;
   }
-  Nanos* const every = name == "drop" ? &world.faults.drop_every : name == "skip" ? &world.faults.skip_every
-                       : name == "notice" ? &world.faults.notice_every : nullptr;
+  Nanos* const every = name == "drop"     ? &world.faults.drop_every
+                       : name == "skip"   ? &world.faults.skip_every
+                       : name == "notice" ? &world.faults.notice_every
+                                          : nullptr;
   const auto time = parse_duration(value);
   if (every == nullptr || !time || *time <= Nanos{})
-    return Error{Errc::usage, "--fault must be drop=TIME, skip=TIME, notice=TIME (a time like 30s) or refuse=TEXT", text};
+    return Error{Errc::usage, "--fault must be drop=TIME, skip=TIME, notice=TIME (a time like 30s) or refuse=TEXT",
+                 text};
   *every = *time;
   return true;
 }
@@ -154,7 +160,8 @@ Result<Plan> make_plan(const Options& o) {
     return Error{Errc::usage, "--spot-weight and --usdm-weight must be at least 1", ""};
 
   if (!(o.speed > 0.0 && o.speed <= 1e6)) return Error{Errc::usage, "--speed must be above 0", std::to_string(o.speed)};
-  if (o.captures.empty() && o.speed != 1.0) return Error{Errc::usage, "--speed is for --capture, which is not there", ""};
+  if (o.captures.empty() && o.speed != 1.0)
+    return Error{Errc::usage, "--speed is for --capture, which is not there", ""};
   if (!o.captures.empty() && !o.ledger.empty())
     return Error{Errc::usage, "--ledger tells what a simulated market did; with --capture there is none", o.ledger};
 
@@ -188,7 +195,8 @@ Result<Plan> make_plan(const Options& o) {
   plan.playback.limits = plan.world.binance_limits;
   for (const auto& fault : o.faults)
     if (const auto ok = read_fault(fault, plan.world); !ok) return ok.error();
-  if (o.has_symbols && o.symbols.find_first_not_of(" ,") == std::string::npos) return Error{Errc::usage, "--symbols", fmt::format("names none, saw '{}'", o.symbols)};
+  if (o.has_symbols && o.symbols.find_first_not_of(" ,") == std::string::npos)
+    return Error{Errc::usage, "--symbols", fmt::format("names none, saw '{}'", o.symbols)};
   if (!o.captures.empty() && !(o.faults.empty() && o.exchanges.empty() && o.symbols.empty()))
     return Error{Errc::usage, "--exchange, --symbols and --fault are for simulated markets, not for --capture", ""};
   auto sources = sim::choose_sources(plan.world.market.start, o.exchanges, o.symbols);
@@ -208,9 +216,8 @@ void tell_end(const sim::ServerCounters& c, const std::string& source) {
   fmt::print(
       "sim: {} messages, {}, {} bytes, {} clients, {} dropped (slow {}, silent {}, talking {}, unread at the end "
       "{}), {} REST requests\n",
-      c.messages, source, c.bytes, c.clients,
-      c.dropped_slow + c.dropped_silent + c.dropped_talking + c.dropped_at_end, c.dropped_slow, c.dropped_silent,
-      c.dropped_talking, c.dropped_at_end, c.requests);
+      c.messages, source, c.bytes, c.clients, c.dropped_slow + c.dropped_silent + c.dropped_talking + c.dropped_at_end,
+      c.dropped_slow, c.dropped_silent, c.dropped_talking, c.dropped_at_end, c.requests);
   std::fflush(stdout);
 }
 
@@ -227,8 +234,8 @@ int simulate(const Plan& plan, sim::LedgerFile* ledger) {
   tell_end((*server)->counters(), fmt::format("{} trades", world->trades()));
   if (plan.world.faults.any()) {
     const auto& faults = world->faults();
-    fmt::print("sim: faults: {} connections dropped, {} told to go, {} book updates skipped\n", faults.dropped, faults.noticed,
-               faults.skipped);
+    fmt::print("sim: faults: {} connections dropped, {} told to go, {} book updates skipped\n", faults.dropped,
+               faults.noticed, faults.skipped);
   }
   const auto lag = (*server)->counters().worst_lag;
   if (lag > std::chrono::seconds{1})
@@ -244,7 +251,8 @@ int play_back(const Plan& plan) {
     auto recording = sim::read_capture(path);
     if (!recording) return fail("sim", recording.error().text());
     for (const auto& error : recording->first_broken) fmt::print(stderr, "sim: {}\n", error.text());
-    if (recording->broken > 0) fmt::print(stderr, "sim: {}: {} lines cannot be read and are left out\n", path, recording->broken);
+    if (recording->broken > 0)
+      fmt::print(stderr, "sim: {}: {} lines cannot be read and are left out\n", path, recording->broken);
     if (recording->skipped > 0)
       fmt::print(stderr, "sim: {}: {} received lines have no stream name or belong to other markets and are left out\n",
                  path, recording->skipped);
@@ -256,7 +264,8 @@ int play_back(const Plan& plan) {
   const sim::SimClock clock(wall_now());
   tell_ready(**server, plan);
   (*server)->run(playback, clock, plan.duration);
-  tell_end((*server)->counters(), fmt::format("{} played back, {} of them to nobody", playback.played(), playback.unheard()));
+  tell_end((*server)->counters(),
+           fmt::format("{} played back, {} of them to nobody", playback.played(), playback.unheard()));
   return 0;
 }
 
@@ -264,8 +273,8 @@ int play_back(const Plan& plan) {
 
 int run_sim(int argc, char** argv) {
   Options options;
-  const auto cli = make_cli(
-      "sim", "Simulated exchanges that speak the real wire protocols over websockets and REST.", kExamples);
+  const auto cli =
+      make_cli("sim", "Simulated exchanges that speak the real wire protocols over websockets and REST.", kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
   options.has_symbols = cli->count("--symbols") > 0;

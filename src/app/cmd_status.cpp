@@ -106,7 +106,8 @@ int run_status(int argc, char** argv) {
   }
   if (!target->database_is_named) {
     clickhouse::Client client(target->storage.clickhouse);
-    if (const auto found = operate::find_database(client); found && !found->name.empty()) target->storage.database = found->name;
+    if (const auto found = operate::find_database(client); found && !found->name.empty())
+      target->storage.database = found->name;
   }
   return watch(*target, o, std::chrono::duration_cast<std::chrono::milliseconds>(*interval));
 }

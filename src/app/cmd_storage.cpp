@@ -120,7 +120,8 @@ int serve(const Read& start, const Origins& origins) {
 }  // namespace
 
 int run_storage(int argc, char** argv) {
-  const auto cli = make_cli("storage", "The storage service: from the NATS stream into ClickHouse, every row exactly once.", kExamples);
+  const auto cli = make_cli(
+      "storage", "The storage service: from the NATS stream into ClickHouse, every row exactly once.", kExamples);
   std::vector<std::string> files;
   std::array<std::string, kFlags.size()> values;
   cli->add_option("--config", files, "a YAML file, repeatable; flags and environment win over it");
@@ -136,7 +137,8 @@ int run_storage(int argc, char** argv) {
     fmt::print(stderr, "marketprism storage: {} (see --help)\n", start.error().text());
     return 2;
   }
-  if (auto logging = telemetry::start_logging(start->options.logging); !logging) return fail("storage", logging.error().text());
+  if (auto logging = telemetry::start_logging(start->options.logging); !logging)
+    return fail("storage", logging.error().text());
   warn_about_variables();
   const int status = serve(*start, origins);
   telemetry::stop_logging();

@@ -42,7 +42,8 @@ Result<storage::StorageOptions> read(const Options& options) {
 // What moves must be there: a mistyped name would be made, with all its tables, and nothing found in it.
 Result<void> check_hot_database(const storage::StorageOptions& options) {
   clickhouse::Client client{options.clickhouse};
-  const auto rows = client.rows({"SELECT name FROM system.databases WHERE lower(name) NOT IN ('system', 'information_schema') ORDER BY name FORMAT TabSeparated"});
+  const auto rows = client.rows(
+      {"SELECT name FROM system.databases WHERE lower(name) NOT IN ('system', 'information_schema') ORDER BY name FORMAT TabSeparated"});
   if (!rows) return rows.error();
   std::vector<std::string> names;
   for (const auto& row : *rows) names.push_back(row.at(0));
@@ -50,11 +51,13 @@ Result<void> check_hot_database(const storage::StorageOptions& options) {
   const auto near = nearest(options.database, names);
   return Error{Errc::usage, "clickhouse.database",
                fmt::format("there is no database {} at {}; {}", options.database, client.address(),
-                           !near.empty() ? fmt::format("did you mean {}?", near) : fmt::format("there are: {}", fmt::join(names, ", ")))};
+                           !near.empty() ? fmt::format("did you mean {}?", near)
+                                         : fmt::format("there are: {}", fmt::join(names, ", ")))};
 }
 
 int run_once(storage::StorageOptions options) {
-  if (!storage::tiers_are_on(options)) return fail("tier run", "nothing moves: it needs live data, clickhouse.hot_ttl, a cold database and tiers.enabled");
+  if (!storage::tiers_are_on(options))
+    return fail("tier run", "nothing moves: it needs live data, clickhouse.hot_ttl, a cold database and tiers.enabled");
   if (const auto there = check_hot_database(options); !there) {
     fail("tier run", there.error().text());
     return there.error().code == Errc::usage ? 2 : 1;
@@ -88,19 +91,25 @@ int show(const storage::StorageOptions& options) {
   const auto answer = net::HttpClient().request({.url = "http://" + options.health_listen + "/health"});
   if (!answer) return fail("tier status", answer.error().text() + "; does storage run? --health names its address");
   const auto tiers = tiers_in(answer->body);
-  if (tiers.empty()) return fail("tier status", "the storage service at " + options.health_listen + " moves nothing: tiers are off, or its data does not expire");
+  if (tiers.empty())
+    return fail("tier status", "the storage service at " + options.health_listen +
+                                   " moves nothing: tiers are off, or its data does not expire");
   fmt::print("{}\n", tiers);
-  return tiers.find("\"expiring\":[]") == std::string::npos || tiers.find("\"conflicts\":[]") == std::string::npos ? 1 : 0;
+  return tiers.find("\"expiring\":[]") == std::string::npos || tiers.find("\"conflicts\":[]") == std::string::npos ? 1
+                                                                                                                   : 0;
 }
 
 }  // namespace
 
 int run_tier(int argc, char** argv) {
-  auto cli = make_cli("tier", "Days that move from the hot to the cold database. The storage service does it by itself.", kExamples);
+  auto cli = make_cli(
+      "tier", "Days that move from the hot to the cold database. The storage service does it by itself.", kExamples);
   cli->require_subcommand(1);
   Options options;
-  auto* run_command = cli->add_subcommand("run", "one round; exit status 1 when a day could not be verified in time or differs");
-  auto* status_command = cli->add_subcommand("status", "what the storage service says, as JSON; exit status 1 when something is wrong");
+  auto* run_command =
+      cli->add_subcommand("run", "one round; exit status 1 when a day could not be verified in time or differs");
+  auto* status_command =
+      cli->add_subcommand("status", "what the storage service says, as JSON; exit status 1 when something is wrong");
   for (auto* command : {run_command, status_command}) {
     command->add_option("--config", options.files, "configuration of the storage service; repeatable");
     command->add_option("--database", options.database, "the hot database (CLICKHOUSE_DB)");

@@ -8,9 +8,9 @@
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
-#include "app/variables.hpp"
 #include "app/launcher/launcher.hpp"
 #include "app/launcher/preflight.hpp"
+#include "app/variables.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
 #include "config/config.hpp"
@@ -54,21 +54,34 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--capture", o.launch.captures, "play this recorded session (capture JSON lines) instead; repeatable");
   cli.add_option("--speed", o.launch.speed, "of the play-back: 1 is the recording's own pace, 0 as fast as it goes");
   cli.add_option("--data", o.data, "folder for everything that is kept: journal, nats, clickhouse, logs");
-  cli.add_option("--database", o.launch.database,
-                 "in ClickHouse; default: marketprism_hot, with --sim marketprism_sim_hot, with --capture marketprism_replay_hot");
-  cli.add_option("--for", o.run_for, "end by itself after this time, e.g. 20s; exit status 0 only if data came and nothing was lost");
+  cli.add_option(
+      "--database", o.launch.database,
+      "in ClickHouse; default: marketprism_hot, with --sim marketprism_sim_hot, with --capture marketprism_replay_hot");
+  cli.add_option("--for", o.run_for,
+                 "end by itself after this time, e.g. 20s; exit status 0 only if data came and nothing was lost");
   cli.add_option("--stream", o.launch.stream, "name of the JetStream stream (NATS_STREAM)")->envname("NATS_STREAM");
-  cli.add_flag("--exit-when-done", o.launch.exit_when_done, "with --capture: end when it is stored; exit status as with --for");
-  cli.add_option("--config", o.launch.config, "configuration of the collector, a file or a folder; default: services/data-collector/config of this checkout");
-  cli.add_option("--storage-config", o.launch.storage_config,
-                 "configuration of the storage service; default: services/data-storage-service/config/unified_storage_service.yaml of this checkout, for live data");
-  cli.add_option("--exchange", o.exchanges, "collect from (or with --sim simulate) this exchange only: NAME or NAME:MARKET, e.g. binance:spot; repeatable");
-  cli.add_option("--symbols", o.symbols, "collect these, separated by commas: BTC-USDT; with --sim also BTCUSDT, okx:BTC-USDT or a number per market");
+  cli.add_flag("--exit-when-done", o.launch.exit_when_done,
+               "with --capture: end when it is stored; exit status as with --for");
+  cli.add_option(
+      "--config", o.launch.config,
+      "configuration of the collector, a file or a folder; default: services/data-collector/config of this checkout");
+  cli.add_option(
+      "--storage-config", o.launch.storage_config,
+      "configuration of the storage service; default: services/data-storage-service/config/unified_storage_service.yaml of this checkout, for live data");
+  cli.add_option(
+      "--exchange", o.exchanges,
+      "collect from (or with --sim simulate) this exchange only: NAME or NAME:MARKET, e.g. binance:spot; repeatable");
+  cli.add_option(
+      "--symbols", o.symbols,
+      "collect these, separated by commas: BTC-USDT; with --sim also BTCUSDT, okx:BTC-USDT or a number per market");
   cli.add_option("--rate", o.launch.rate, "with --sim: messages a second");
   cli.add_option("--seed", o.launch.seed, "with --sim: the same seed makes the same market");
-  cli.add_option("--ledger", o.launch.ledger, "with --sim: what the simulated exchange did, as JSON lines, appended to this file");
-  cli.add_option("--final-books", o.launch.final_books, "at the end every book that the collector held, as JSON lines, in this file");
-  cli.add_option("--log-max-bytes", o.log_max_bytes, "of the log of each part, before it is renamed to .1, that to .2 and so on");
+  cli.add_option("--ledger", o.launch.ledger,
+                 "with --sim: what the simulated exchange did, as JSON lines, appended to this file");
+  cli.add_option("--final-books", o.launch.final_books,
+                 "at the end every book that the collector held, as JSON lines, in this file");
+  cli.add_option("--log-max-bytes", o.log_max_bytes,
+                 "of the log of each part, before it is renamed to .1, that to .2 and so on");
   cli.add_option("--log-files", o.log_files, "renamed logs of each part that are kept")->check(CLI::Range(1, 1000));
   auto& p = o.launch.ports;
   cli.add_option("--nats-port", p.nats, "NATS clients");
@@ -104,10 +117,15 @@ Result<void> check_modes(const CLI::App& cli, const Options& o) {
   for (const char* option : {"--speed", "--exit-when-done"}) {
     if (cli.count(option) > 0 && o.launch.captures.empty()) return usage(option, "needs --capture");
   }
-  if (cli.count("--config") > 0 && !live) return usage("--config", "is for the real exchanges, not for --sim or --capture");
-  if (cli.count("--storage-config") > 0 && !live) return usage("--storage-config", "is for live data: simulated and played-back data have databases of their own, with the defaults");
-  if (cli.count("--exchange") > 0 && !o.launch.captures.empty()) return usage("--exchange", "a recording is played as it is");
-  if (cli.count("--symbols") > 0 && o.symbols.find_first_not_of(" ,") == std::string::npos) return usage("--symbols", fmt::format("names none, saw '{}'", o.symbols));
+  if (cli.count("--config") > 0 && !live)
+    return usage("--config", "is for the real exchanges, not for --sim or --capture");
+  if (cli.count("--storage-config") > 0 && !live)
+    return usage("--storage-config",
+                 "is for live data: simulated and played-back data have databases of their own, with the defaults");
+  if (cli.count("--exchange") > 0 && !o.launch.captures.empty())
+    return usage("--exchange", "a recording is played as it is");
+  if (cli.count("--symbols") > 0 && o.symbols.find_first_not_of(" ,") == std::string::npos)
+    return usage("--symbols", fmt::format("names none, saw '{}'", o.symbols));
   if (o.data.empty()) return usage("--data", "names no folder");
   if (!o.symbols.empty() && !o.launch.captures.empty()) return usage("--symbols", "a recording is played as it is");
   if (cli.count("--config") > 0 && (!o.exchanges.empty() || !o.symbols.empty())) {
@@ -149,7 +167,8 @@ Result<void> plan_simulation(const Options& o, LaunchOptions& launch) {
 }
 
 Result<void> plan_play_back(LaunchOptions& launch) {
-  if (!std::isfinite(launch.speed) || launch.speed < 0) return usage("--speed", fmt::format("must be a number from 0 on, saw {}", launch.speed));
+  if (!std::isfinite(launch.speed) || launch.speed < 0)
+    return usage("--speed", fmt::format("must be a number from 0 on, saw {}", launch.speed));
   for (auto& file : launch.captures) {
     if (!fs::is_regular_file(file)) return usage("--capture", "no such file: " + file);
     file = fs::absolute(file).lexically_normal();
@@ -175,7 +194,8 @@ Result<std::vector<launcher::Market>> markets_of(const std::string& selection) {
   const auto& markets = (*found)->markets;
   std::vector<launcher::Market> chosen;
   for (const auto& market : markets) {
-    if (colon == std::string::npos || market == selection.substr(colon + 1)) chosen.push_back({(*found)->name, market, {}});
+    if (colon == std::string::npos || market == selection.substr(colon + 1))
+      chosen.push_back({(*found)->name, market, {}});
   }
   if (!chosen.empty()) return chosen;
   return usage("--exchange", no_such_market((*found)->name, markets, selection.substr(colon + 1)));
@@ -214,7 +234,8 @@ Result<LaunchOptions> understand(const CLI::App& cli, const Options& o) {
   }
   if (!o.run_for.empty()) {
     const auto time = parse_duration(o.run_for);
-    if (!time || *time <= Nanos{0}) return usage("--for", fmt::format("a time like 20s, 5m or 2h, saw '{}'", o.run_for));
+    if (!time || *time <= Nanos{0})
+      return usage("--for", fmt::format("a time like 20s, 5m or 2h, saw '{}'", o.run_for));
     launch.run_for = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
   }
   const auto ports = launcher::shifted(launch.ports, o.port_offset);
@@ -250,7 +271,8 @@ int check_collector(const launcher::Plan& plan) {
 
 Result<int> start(const LaunchOptions& launch, const Options& o) {
   const auto log_max_bytes = config::parse_size(o.log_max_bytes);
-  if (!log_max_bytes || *log_max_bytes < (64u << 10)) return usage("--log-max-bytes", fmt::format("a size like 32MB, at least 64KB, saw '{}'", o.log_max_bytes));
+  if (!log_max_bytes || *log_max_bytes < (64u << 10))
+    return usage("--log-max-bytes", fmt::format("a size like 32MB, at least 64KB, saw '{}'", o.log_max_bytes));
   const auto tools = launcher::find_tools();
   if (!tools) return tools.error();
   const auto plan = launcher::make_plan(launch, *tools);
@@ -275,8 +297,10 @@ Result<int> start(const LaunchOptions& launch, const Options& o) {
 
 int run_up(int argc, char** argv) {
   Options options;
-  auto cli = make_cli("up", "Starts NATS, embedded ClickHouse, storage and collector on this machine, watches them, and stops them in order.",
-                      kExamples);
+  auto cli = make_cli(
+      "up",
+      "Starts NATS, embedded ClickHouse, storage and collector on this machine, watches them, and stops them in order.",
+      kExamples);
   add_options(*cli, options);
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
   std::error_code no_proc;

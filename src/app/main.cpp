@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
     fmt::print("marketprism {}\n", mp::kVersion);
     return 0;
   }
-  const auto found = std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return name == c.name; });
+  const auto found =
+      std::find_if(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return name == c.name; });
   if (found == std::end(kCommands)) return unknown_command(name);
   try {
     return found->run(argc - 1, argv + 1);

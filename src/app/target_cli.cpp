@@ -5,18 +5,21 @@ namespace mp::app {
 void add_clickhouse_options(CLI::App& cli, TargetOptions& o) {
   auto& f = o.flags;
   cli.add_option("--data", f.data, "data folder of a `marketprism up`, whose addresses and database are used");
-  cli.add_option("--url", f.clickhouse, "ClickHouse's HTTP interface (CLICKHOUSE_URL; else as `up` wrote, else http://localhost:8123)");
+  cli.add_option("--url", f.clickhouse,
+                 "ClickHouse's HTTP interface (CLICKHOUSE_URL; else as `up` wrote, else http://localhost:8123)");
   cli.add_option("--database", f.database, "database (CLICKHOUSE_DB)");
   cli.add_flag("--sim", o.sim, "the same as --database marketprism_sim_hot");
   cli.add_flag("--replay", o.replay, "the same as --database marketprism_replay_hot");
   cli.add_flag("--cold", o.cold, "the same as --database marketprism_cold");
   cli.add_option("--user", f.user, "ClickHouse user (CLICKHOUSE_USER)");
-  cli.add_option("--password-file", f.password_file, "file whose first line is the password (else CLICKHOUSE_PASSWORD)");
+  cli.add_option("--password-file", f.password_file,
+                 "file whose first line is the password (else CLICKHOUSE_PASSWORD)");
 }
 
 void add_part_options(CLI::App& cli, TargetOptions& o) {
   auto& f = o.flags;
-  cli.add_option("--collector-config", f.collector_config, "the collector's configuration; else that of `up`, else the sample");
+  cli.add_option("--collector-config", f.collector_config,
+                 "the collector's configuration; else that of `up`, else the sample");
   cli.add_option("--storage-config", f.storage_config, "the storage service's configuration");
   cli.add_option("--nats", f.nats, "NATS (NATS_URL)");
   cli.add_option("--nats-http", f.nats_http, "NATS monitoring; else port 8222 beside NATS");

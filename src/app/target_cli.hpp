@@ -1,5 +1,6 @@
 #pragma once
-// The options that say where the parts are, the same for query, export, status and doctor. Heavy (CLI11): for cmd_*.cpp.
+// The options that say where the parts are, the same for query, export, status and doctor. Heavy (CLI11): for
+// cmd_*.cpp.
 
 #include "app/cli.hpp"
 #include "app/operate/target.hpp"

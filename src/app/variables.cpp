@@ -22,18 +22,23 @@ namespace {
 constexpr std::string_view kPrefix = "MARKETPRISM_";
 
 // Read elsewhere than by the services' configuration: the program itself, Compose files, tools/ and tests.
-constexpr const char* kOthers[] = {"MARKETPRISM_NATS_SERVER",  "MARKETPRISM_LIBCHDB",    "MARKETPRISM_EXPORT_PIECE_ROWS", "MARKETPRISM_BIND",
-                                   "MARKETPRISM_REQUIRE_DEPS", "MARKETPRISM_BUILD_JOBS"};
+constexpr const char* kOthers[] = {"MARKETPRISM_NATS_SERVER",       "MARKETPRISM_LIBCHDB",
+                                   "MARKETPRISM_EXPORT_PIECE_ROWS", "MARKETPRISM_BIND",
+                                   "MARKETPRISM_REQUIRE_DEPS",      "MARKETPRISM_BUILD_JOBS"};
 
 struct Known {
   std::set<std::string> names;
-  // What somebody may take for a name, and the name: MARKETPRISM_LOGGING_LEVEL is LOG_LEVEL, MARKETPRISM_COLLECTOR_NATS_URL is NATS_URL.
+  // What somebody may take for a name, and the name: MARKETPRISM_LOGGING_LEVEL is LOG_LEVEL,
+  // MARKETPRISM_COLLECTOR_NATS_URL is NATS_URL.
   std::map<std::string, std::string> aliases;
 };
 
 std::string in_capitals(std::string_view path) {
   std::string name;
-  for (const char c : path) name += std::isalnum(static_cast<unsigned char>(c)) != 0 ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : '_';
+  for (const char c : path)
+    name += std::isalnum(static_cast<unsigned char>(c)) != 0
+                ? static_cast<char>(std::toupper(static_cast<unsigned char>(c)))
+                : '_';
   return name;
 }
 
@@ -62,7 +67,8 @@ Known known_variables() {
 
 // Kubernetes and Docker set such variables in every container for services that are called marketprism-…
 bool is_of_a_service(const std::string& name) {
-  static const std::regex pattern("MARKETPRISM_.*(_SERVICE_HOST|_SERVICE_PORT(_.*)?|_PORT|_PORT_[0-9]+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)");
+  static const std::regex pattern(
+      "MARKETPRISM_.*(_SERVICE_HOST|_SERVICE_PORT(_.*)?|_PORT|_PORT_[0-9]+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)");
   return std::regex_match(name, pattern);
 }
 
@@ -104,7 +110,8 @@ std::string unknown_variables_text() {
 }
 
 void warn_about_variables() {
-  if (const auto text = unknown_variables_text(); !text.empty()) log::warn("nothing reads these environment variables", {{"variables", text}});
+  if (const auto text = unknown_variables_text(); !text.empty())
+    log::warn("nothing reads these environment variables", {{"variables", text}});
 }
 
 }  // namespace mp::app

@@ -15,9 +15,7 @@ constexpr auto kPowersOfTen = [] {
 
 uint128 power_of_ten(int exponent) { return kPowersOfTen[static_cast<std::size_t>(exponent)]; }
 
-uint128 magnitude(int128 value) {
-  return value < 0 ? -static_cast<uint128>(value) : static_cast<uint128>(value);
-}
+uint128 magnitude(int128 value) { return value < 0 ? -static_cast<uint128>(value) : static_cast<uint128>(value); }
 
 int digit_count(uint128 value) {
   int digits = 0;
@@ -25,9 +23,7 @@ int digit_count(uint128 value) {
   return digits;
 }
 
-Error bad_number(std::string_view text) {
-  return {Errc::bad_number, "decimal", std::string(text.substr(0, 80))};
-}
+Error bad_number(std::string_view text) { return {Errc::bad_number, "decimal", std::string(text.substr(0, 80))}; }
 
 // value × 10^exponent < 10^38, and the product.
 std::optional<uint128> times_power(uint128 value, int exponent) {
@@ -100,9 +96,9 @@ Result<Decimal> Decimal::parse(std::string_view text) {
 
   // Significant digits are gathered up to the last one that is not zero: "1.000…0" is 1.
   uint128 value = 0;
-  int used = 0;       // digits in value
-  int zeros = 0;      // zeros seen after them, not yet in value
-  int exponent = 0;   // the number is value × 10^(zeros + exponent)
+  int used = 0;      // digits in value
+  int zeros = 0;     // zeros seen after them, not yet in value
+  int exponent = 0;  // the number is value × 10^(zeros + exponent)
   const auto take = [&](char c) {
     if (c == '0') {
       if (used > 0) ++zeros;

@@ -79,8 +79,8 @@ struct Exact {
   friend auto operator<=>(const Exact&, const Exact&) = default;
 };
 
-using Price = Exact<struct PriceTag>;        // quote units per base unit (or per contract's unit)
-using Quantity = Exact<struct QuantityTag>;  // base units, or quote units where quantity_unit says so
+using Price = Exact<struct PriceTag>;          // quote units per base unit (or per contract's unit)
+using Quantity = Exact<struct QuantityTag>;    // base units, or quote units where quantity_unit says so
 using Contracts = Exact<struct ContractsTag>;  // the venue's own count of contracts
 using Ratio = Exact<struct RatioTag>;          // funding rates, long/short shares and ratios
 

@@ -37,7 +37,8 @@ struct Field {
   template <class Rep, class Period>
   Field(std::string_view field_key, std::chrono::duration<Rep, Period> time)
       : key(std::string(field_key) + "_ms"),
-        value(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count())), is_text(false) {}
+        value(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count())),
+        is_text(false) {}
 
   std::string key;
   std::string value;
@@ -62,7 +63,8 @@ inline void error(std::string_view message, Fields fields = {}) { write(Level::e
 void append_text(std::string& out, std::string_view message, Fields fields);
 
 // Lets a repeated line through once per interval and key, and counts what it held back:
-//   if (auto skipped = sampler.admit(reason, now)) log::warn("frame refused", {{"reason", reason}, {"skipped", *skipped}});
+//   if (auto skipped = sampler.admit(reason, now)) log::warn("frame refused", {{"reason", reason}, {"skipped",
+//   *skipped}});
 // Runs on: one thread. Full-policy: beyond `max_keys` keys all further ones share one.
 class Sampler {
  public:

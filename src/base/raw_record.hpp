@@ -24,15 +24,15 @@ struct Source {
 };
 
 enum class RecordKind : std::uint8_t {
-  start = 1,      // a collector (or a recording) began; connections of earlier records are over
-  stop = 2,       // it ended in order
-  opened = 3,     // a websocket is up; url is its address
-  closed = 4,     // it is down; payload is the reason in words
-  text = 5,       // a text frame was received
-  binary = 6,     // a binary frame was received
-  rest = 7,       // a REST answer was received: url, status, body
-  sent = 8,       // a frame was sent (subscriptions)
-  flush = 9,      // time passed without records while conflated events were due
+  start = 1,         // a collector (or a recording) began; connections of earlier records are over
+  stop = 2,          // it ended in order
+  opened = 3,        // a websocket is up; url is its address
+  closed = 4,        // it is down; payload is the reason in words
+  text = 5,          // a text frame was received
+  binary = 6,        // a binary frame was received
+  rest = 7,          // a REST answer was received: url, status, body
+  sent = 8,          // a frame was sent (subscriptions)
+  flush = 9,         // time passed without records while conflated events were due
   rest_failed = 10,  // a REST request got no answer: url, payload is the reason in words
   configured = 11,   // from here on the source is collected as the payload says (feed/published_options.hpp)
   unreadable = 12,   // a line of a recording could not be read: payload is its text, url says where it stood and why
@@ -47,8 +47,8 @@ struct RawRecord {
   ConnectionId connection = 0;
   const Source* source = nullptr;  // null for start and stop only
   WallTime received_at;
-  int status = 0;         // HTTP status of a rest record
-  std::string_view url;   // of opened (whole), rest and rest_failed (whole, with query); of unreadable words
+  int status = 0;        // HTTP status of a rest record
+  std::string_view url;  // of opened (whole), rest and rest_failed (whole, with query); of unreadable words
   std::string_view payload;
 };
 

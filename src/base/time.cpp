@@ -108,9 +108,13 @@ void append_epoch_seconds(std::string& out, WallTime t) {
 }
 
 Result<Nanos> parse_duration(std::string_view text) {
-  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
-      {"ns", 1},          {"us", 1'000},           {"ms", 1'000'000},          {"s", 1'000'000'000},
-      {"m", 60'000'000'000}, {"h", 3'600'000'000'000}, {"d", 86'400'000'000'000}};
+  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {{"ns", 1},
+                                                                  {"us", 1'000},
+                                                                  {"ms", 1'000'000},
+                                                                  {"s", 1'000'000'000},
+                                                                  {"m", 60'000'000'000},
+                                                                  {"h", 3'600'000'000'000},
+                                                                  {"d", 86'400'000'000'000}};
   const Error bad{Errc::usage, "length of time (write it like 20s, 500ms, 5m, 24h)", std::string(text.substr(0, 64))};
   std::size_t pos = 0;
   while (pos < text.size() && text[pos] >= '0' && text[pos] <= '9') ++pos;
@@ -123,7 +127,8 @@ Result<Nanos> parse_duration(std::string_view text) {
   for (const auto& [name, nanos] : kUnits) {
     if (name != unit) continue;
     if (whole >= INT64_MAX / nanos) return bad;
-    return Nanos{whole * nanos + (nanos >= 1'000'000'000 ? billionths * (nanos / 1'000'000'000) : billionths * nanos / 1'000'000'000)};
+    return Nanos{whole * nanos +
+                 (nanos >= 1'000'000'000 ? billionths * (nanos / 1'000'000'000) : billionths * nanos / 1'000'000'000)};
   }
   return bad;
 }

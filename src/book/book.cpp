@@ -34,8 +34,7 @@ std::size_t Side<Key>::position(const Key& key) const {
     if (worse(levels_[probe].key, key)) {
       const auto first = levels_.begin() + static_cast<std::ptrdiff_t>(probe) + 1;
       const auto last = levels_.begin() + static_cast<std::ptrdiff_t>(high);
-      const auto found =
-          std::partition_point(first, last, [&](const Level& level) { return worse(level.key, key); });
+      const auto found = std::partition_point(first, last, [&](const Level& level) { return worse(level.key, key); });
       return static_cast<std::size_t>(found - levels_.begin());
     }
     high = probe;
@@ -129,8 +128,7 @@ bool Book::rescale(int scale) {
 
 void Book::widen() {
   const auto copy = [this](const Side<std::int64_t>& from, Side<Decimal>& to) {
-    for (std::size_t rank = from.size(); rank-- > 0;)
-      to.set(price_of(from.key_at(rank)).value, from.quantity_at(rank));
+    for (std::size_t rank = from.size(); rank-- > 0;) to.set(price_of(from.key_at(rank)).value, from.quantity_at(rank));
   };
   copy(bids_, wide_bids_);
   copy(asks_, wide_asks_);

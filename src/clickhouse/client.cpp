@@ -73,26 +73,13 @@ std::string unescaped(std::string_view text) {
       continue;
     }
     switch (const char c = text[++i]) {
-      case 'n':
-        out += '\n';
-        break;
-      case 't':
-        out += '\t';
-        break;
-      case 'r':
-        out += '\r';
-        break;
-      case '0':
-        out += '\0';
-        break;
-      case 'b':
-        out += '\b';
-        break;
-      case 'f':
-        out += '\f';
-        break;
-      default:
-        out += c;
+      case 'n': out += '\n'; break;
+      case 't': out += '\t'; break;
+      case 'r': out += '\r'; break;
+      case '0': out += '\0'; break;
+      case 'b': out += '\b'; break;
+      case 'f': out += '\f'; break;
+      default: out += c;
     }
   }
   return out;
@@ -101,7 +88,8 @@ std::string unescaped(std::string_view text) {
 }  // namespace
 
 Error Answer::error(std::string where) const {
-  const auto seen = code != 0 ? fmt::format("code {}: {}", code, text) : fmt::format("HTTP status {}: {}", status, text);
+  const auto seen =
+      code != 0 ? fmt::format("code {}: {}", code, text) : fmt::format("HTTP status {}: {}", status, text);
   return {Errc::refused, std::move(where), seen};
 }
 
@@ -113,8 +101,10 @@ std::optional<ServerException> exception_in(std::string_view body) {
   if (found.code == 0) return std::nullopt;
   auto text = body.substr(at);
   static constexpr std::string_view kException = "DB::Exception: ";
-  if (const auto begin = text.find(kException); begin != std::string_view::npos) text.remove_prefix(begin + kException.size());
-  text = text.substr(0, std::min({text.find("Stack trace"), text.find(", e.what() ="), text.find(" (version "), text.find('\n')}));
+  if (const auto begin = text.find(kException); begin != std::string_view::npos)
+    text.remove_prefix(begin + kException.size());
+  text = text.substr(
+      0, std::min({text.find("Stack trace"), text.find(", e.what() ="), text.find(" (version "), text.find('\n')}));
   found.text = std::string(text);
   return found;
 }
@@ -134,7 +124,8 @@ std::optional<TornTail> torn_tail(std::string_view tail, bool connection_broke, 
   const auto begin = line.rfind('\n') + 1;  // npos + 1 is 0
   line.remove_prefix(begin);
   const auto has = [line](std::string_view part) { return line.find(part) != std::string_view::npos; };
-  const bool is_exception = line.starts_with(kCode) && has("DB::Exception: ") && (has("(version ") || has("e.displayText() ="));
+  const bool is_exception =
+      line.starts_with(kCode) && has("DB::Exception: ") && (has("(version ") || has("e.displayText() ="));
   const auto found = is_exception ? exception_in(line) : std::nullopt;
   if (!found) return std::nullopt;
   return TornTail{begin, *found};
@@ -202,7 +193,8 @@ Result<void> Client::ping(std::stop_token stop) {
   if (!answer) return answer.error();
   if (!answer->ok()) return answer->error("ClickHouse at " + address());
   if (!answer->body.starts_with("Ok."))
-    return Error{Errc::conflict, "ClickHouse at " + address(), "answers /ping with '" + shortened(answer->body, 40) + "' instead of 'Ok.'"};
+    return Error{Errc::conflict, "ClickHouse at " + address(),
+                 "answers /ping with '" + shortened(answer->body, 40) + "' instead of 'Ok.'"};
   return {};
 }
 

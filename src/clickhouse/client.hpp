@@ -54,9 +54,9 @@ class Client {
   Result<void> ping(std::stop_token stop = {});
   // An Error means that no whole answer came: the statement may have been carried out or not.
   Result<Answer> query(const Statement& statement, std::stop_token stop = {});
-  // As query(), but the answer goes to `take` as it comes, so that it may be of any length, and Answer::body stays empty.
-  // What the server could not finish is not ok(), and what was taken is then only a part. `take` says false when it
-  // can use no more: the request ends with Errc::io.
+  // As query(), but the answer goes to `take` as it comes, so that it may be of any length, and Answer::body stays
+  // empty. What the server could not finish is not ok(), and what was taken is then only a part. `take` says false when
+  // it can use no more: the request ends with Errc::io.
   using Take = std::function<bool(std::string_view)>;
   Result<Answer> stream(const Statement& statement, const Take& take, std::stop_token stop = {});
   // `statement.sql` ends with FORMAT …; the data is all parts, one after the other.

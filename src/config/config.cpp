@@ -50,7 +50,8 @@ Result<std::string> first_line_of(const std::string& path) {
   errno = 0;
   std::ifstream file(path);
   std::string line;
-  if (!std::getline(file, line) && !file.eof()) return Error{Errc::unavailable, path, std::strerror(errno != 0 ? errno : EIO)};
+  if (!std::getline(file, line) && !file.eof())
+    return Error{Errc::unavailable, path, std::strerror(errno != 0 ? errno : EIO)};
   if (line.ends_with('\r')) line.pop_back();
   return line;
 }
@@ -103,11 +104,11 @@ void Config::refuse_unknown_keys() {
         if (other.node == record.node) known.insert(known.end(), other.known.begin(), other.known.end());
       }
       if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-      const auto text = fmt::format("unknown key '{}'{}{}", entry.key,
-                                    record.path.empty() ? "" : " in '" + record.path + "'", did_you_mean(entry.key, known));
-      const auto seen = std::any_of(problems_.begin(), problems_.end(), [&](const Problem& p) {
-        return p.text == entry.place.text() + ": " + text;
-      });
+      const auto text =
+          fmt::format("unknown key '{}'{}{}", entry.key, record.path.empty() ? "" : " in '" + record.path + "'",
+                      did_you_mean(entry.key, known));
+      const auto seen = std::any_of(problems_.begin(), problems_.end(),
+                                    [&](const Problem& p) { return p.text == entry.place.text() + ": " + text; });
       if (!seen) problem(entry.place, text);
     }
   }
@@ -125,7 +126,8 @@ Result<void> Config::finish() {
   refuse_unknown_keys();
   refuse_unused_flags();
   if (problems_.empty()) return {};
-  std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) { return a.line < b.line; });
+  std::stable_sort(problems_.begin(), problems_.end(),
+                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
   std::string where;
   for (const auto& problem : problems_) where += (where.empty() ? "" : "\n") + problem.text;
   return Error{Errc::usage, where, ""};
@@ -159,7 +161,8 @@ const Node* Section::child(const std::string& key, Node::Kind kind, const char* 
   const auto* entry = node_ == nullptr ? nullptr : node_->find(key);
   if (entry == nullptr || entry->value.kind == Node::Kind::null) return nullptr;
   if (entry->value.kind == kind) return &entry->value;
-  config_->problem(entry->place, fmt::format("{}: expected {}, saw {}", path_of(key), expected, describe(entry->value)));
+  config_->problem(entry->place,
+                   fmt::format("{}: expected {}, saw {}", path_of(key), expected, describe(entry->value)));
   return nullptr;
 }
 
@@ -190,11 +193,11 @@ std::map<std::string, std::string> Section::table(const std::string& key, bool s
   for (const auto& entry : node->entries) {
     if (entry.value.kind == Node::Kind::scalar) {
       values[entry.key] = entry.value.scalar;
-      config_->settings_.push_back({fmt::format("{}.{}", path_of(key), entry.key),
-                                    secret ? "***" : entry.value.scalar, Origin::file,
-                                    entry.place.text(), "", "", true});
+      config_->settings_.push_back({fmt::format("{}.{}", path_of(key), entry.key), secret ? "***" : entry.value.scalar,
+                                    Origin::file, entry.place.text(), "", "", true});
     } else {
-      config_->problem(entry.place, fmt::format("{}.{}: expected a plain value, saw {}", path_of(key), entry.key, describe(entry.value)));
+      config_->problem(entry.place, fmt::format("{}.{}: expected a plain value, saw {}", path_of(key), entry.key,
+                                                describe(entry.value)));
     }
   }
   return values;
@@ -205,7 +208,8 @@ std::optional<Section::Found> Section::find(const std::string& key, const Key& a
   config_->records_[record_].known.push_back(key);
   const std::string path = path_of(key);
   const std::string env = in_list_ ? "" : (about.env.empty() ? variable_name(path) : about.env);
-  Setting setting{path, about.secret && !fallback.empty() ? "***" : fallback, Origin::built_in, "default", env, about.help, false};
+  Setting setting{
+      path, about.secret && !fallback.empty() ? "***" : fallback, Origin::built_in, "default", env, about.help, false};
   std::optional<Found> found;
 
   const auto* entry = node_ == nullptr ? nullptr : node_->find(key);
@@ -253,9 +257,11 @@ void Section::compare(const Found& found, bool differs) { config_->settings_[fou
 
 void Section::complain(const Found& found, const std::string& expected) {
   const bool secret = found.setting < config_->settings_.size() && config_->settings_[found.setting].value == "***";
-  const std::string seen = secret ? "another value" : found.node != nullptr ? describe(*found.node)
-                           : config_->settings_[found.setting].value == "***" ? "another value"
-                                                                               : "'" + shortened(without_secrets(found.text), 60) + "'";
+  const std::string seen = secret                  ? "another value"
+                           : found.node != nullptr ? describe(*found.node)
+                           : config_->settings_[found.setting].value == "***"
+                               ? "another value"
+                               : "'" + shortened(without_secrets(found.text), 60) + "'";
   config_->problem(found.place, fmt::format("{}: expected {}, saw {}", found.path, expected, seen));
 }
 
@@ -289,8 +295,9 @@ std::int64_t Section::integer(const std::string& key, std::int64_t fallback, std
     compare(*found, value != fallback);
     return value;
   }
-  complain(*found, most == std::numeric_limits<std::int64_t>::max() ? fmt::format("a whole number from {}", least)
-                                                                     : fmt::format("a whole number from {} to {}", least, most));
+  complain(*found, most == std::numeric_limits<std::int64_t>::max()
+                       ? fmt::format("a whole number from {}", least)
+                       : fmt::format("a whole number from {} to {}", least, most));
   return fallback;
 }
 
@@ -308,14 +315,16 @@ double Section::number(const std::string& key, double fallback, double least, do
   return fallback;
 }
 
-std::chrono::milliseconds Section::duration(const std::string& key, std::chrono::milliseconds fallback, const Key& about) {
+std::chrono::milliseconds Section::duration(const std::string& key, std::chrono::milliseconds fallback,
+                                            const Key& about) {
   const auto found = find(key, about, duration_text(fallback));
   if (!found) return fallback;
   if (const auto value = parse_duration(found->text, about.bare_seconds)) {
     compare(*found, *value != fallback);
     return *value;
   }
-  complain(*found, about.bare_seconds ? "a duration like 250ms, 10s or 5m, or seconds" : "a duration like 250ms, 10s, 5m, 48h or 3d");
+  complain(*found, about.bare_seconds ? "a duration like 250ms, 10s or 5m, or seconds"
+                                      : "a duration like 250ms, 10s, 5m, 48h or 3d");
   return fallback;
 }
 
@@ -338,7 +347,8 @@ std::string Section::address(const std::string& key, const std::string& fallback
   return fallback;
 }
 
-std::vector<std::string> Section::texts(const std::string& key, const std::vector<std::string>& fallback, const Key& about) {
+std::vector<std::string> Section::texts(const std::string& key, const std::vector<std::string>& fallback,
+                                        const Key& about) {
   const auto found = find(key, about, fmt::format("{}", fmt::join(fallback, ", ")));
   if (!found) return fallback;
   if (found->node == nullptr) {
@@ -355,7 +365,8 @@ std::vector<std::string> Section::texts(const std::string& key, const std::vecto
     if (item.kind == Node::Kind::scalar) {
       values.push_back(item.scalar);
     } else {
-      config_->problem(item.place, fmt::format("{}: expected a plain value in the list, saw {}", found->path, describe(item)));
+      config_->problem(item.place,
+                       fmt::format("{}: expected a plain value in the list, saw {}", found->path, describe(item)));
     }
   }
   config_->settings_[found->setting].value = without_secrets(fmt::format("{}", fmt::join(values, ", ")));
@@ -386,7 +397,8 @@ std::vector<Item> Section::items(const std::string& key, const Key& about) {
       shown.push_back("{…}");
       items.push_back({"", Section(*config_, &item, path, true)});
     } else {
-      config_->problem(item.place, fmt::format("{}: expected a plain value or a mapping, saw {}", path, describe(item)));
+      config_->problem(item.place,
+                       fmt::format("{}: expected a plain value or a mapping, saw {}", path, describe(item)));
     }
   }
   config_->settings_[found->setting].value = fmt::format("{}", fmt::join(shown, ", "));
@@ -394,8 +406,8 @@ std::vector<Item> Section::items(const std::string& key, const Key& about) {
   return items;
 }
 
-std::string Section::one_of(const std::string& key, const std::string& fallback, const std::vector<std::string>& choices,
-                            const Key& about) {
+std::string Section::one_of(const std::string& key, const std::string& fallback,
+                            const std::vector<std::string>& choices, const Key& about) {
   const auto found = find(key, about, fallback);
   if (!found) return fallback;
   if (std::find(choices.begin(), choices.end(), found->text) != choices.end()) return found->text;
@@ -420,8 +432,10 @@ void Section::refuse(const std::string& key, const std::string& text) {
   Place place{"configuration", 0};
   for (const auto& setting : config_->settings_) {
     if (setting.path != path) continue;
-    if (setting.origin == Origin::environment || setting.origin == Origin::flag) place = {setting.from, 0};
-    else if (const auto* entry = node_ == nullptr ? nullptr : node_->find(key)) place = entry->place;
+    if (setting.origin == Origin::environment || setting.origin == Origin::flag)
+      place = {setting.from, 0};
+    else if (const auto* entry = node_ == nullptr ? nullptr : node_->find(key))
+      place = entry->place;
   }
   if (place.line == 0 && place.file == "configuration" && node_ != nullptr) place = node_->place;
   config_->problem(place, path + ": " + text);

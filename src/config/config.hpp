@@ -49,7 +49,7 @@ struct Setting {
 };
 
 struct Flag {
-  std::string path;    // which key it sets
+  std::string path;  // which key it sets
   std::string value;
   std::string option;  // "--nats": for messages
 };
@@ -72,13 +72,13 @@ struct Item;
 // A mapping of the file, or its absence. A cheap handle; its Config must outlive it.
 class Section {
  public:
-  bool present() const;      // stands in the file
+  bool present() const;       // stands in the file
   std::string where() const;  // "collector.yaml:12 (exchanges[0])": for complaints of the service itself
   const std::string& path() const { return path_; }
   std::vector<std::string> keys() const;  // as in the file
 
   Section section(const std::string& key);
-  std::vector<Section> list(const std::string& key);        // of mappings
+  std::vector<Section> list(const std::string& key);  // of mappings
   // Of free names to plain values; `secret`: values are never shown.
   std::map<std::string, std::string> table(const std::string& key, bool secret = false);
 
@@ -94,7 +94,8 @@ class Section {
   // host:port, [v6]:port, or "" where that is the default.
   std::string address(const std::string& key, const std::string& fallback, const Key& about = {});
   // A list of plain values; in a variable or flag: separated by commas.
-  std::vector<std::string> texts(const std::string& key, const std::vector<std::string>& fallback, const Key& about = {});
+  std::vector<std::string> texts(const std::string& key, const std::vector<std::string>& fallback,
+                                 const Key& about = {});
   // A list of plain values and mappings, in its order; in a variable or flag: values, separated by commas.
   std::vector<Item> items(const std::string& key, const Key& about = {});
   // One of `choices`; otherwise the nearest one is named.
@@ -126,7 +127,7 @@ class Section {
 
 // One of a list: a plain value, or a mapping.
 struct Item {
-  std::string value;               // "" when it is a mapping
+  std::string value;  // "" when it is a mapping
   std::optional<Section> mapping;
 };
 

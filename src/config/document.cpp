@@ -49,8 +49,8 @@ class Copier {
   void add_entry(Node& map, const YAML::Node& key, const YAML::Node& value, int depth) {
     if (!key.IsScalar()) throw Error{Errc::usage, place(key).text(), "a key must be a plain word"};
     if (const auto* first = map.find(key.Scalar())) {
-      throw Error{Errc::usage, place(key).text(), "key '" + key.Scalar() + "' stands here again; first in line " +
-                                                      std::to_string(first->place.line)};
+      throw Error{Errc::usage, place(key).text(),
+                  "key '" + key.Scalar() + "' stands here again; first in line " + std::to_string(first->place.line)};
     }
     map.entries.push_back({key.Scalar(), place(key), copy(value, depth + 1)});
   }

@@ -13,8 +13,8 @@ namespace mp::config {
 // Errc::usage names both places otherwise.
 Result<Node> joined(std::vector<Node> parts);
 
-// Files are read as they are; of a folder every *.yaml and *.yml in it and below (hidden ones left out), in the order of
-// their paths. No paths: an empty mapping. Errors as load_yaml(), and Errc::usage for a folder without such a file.
+// Files are read as they are; of a folder every *.yaml and *.yml in it and below (hidden ones left out), in the order
+// of their paths. No paths: an empty mapping. Errors as load_yaml(), and Errc::usage for a folder without such a file.
 Result<Node> load_files(const std::vector<std::string>& paths);
 
 }  // namespace mp::config

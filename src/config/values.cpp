@@ -14,8 +14,15 @@ struct Unit {
   std::uint64_t factor;
 };
 constexpr std::array<Unit, 5> kDurations{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
-constexpr std::array<Unit, 9> kSizes{{{"B", 1}, {"KB", 1ull << 10}, {"MB", 1ull << 20}, {"GB", 1ull << 30}, {"TB", 1ull << 40},
-                                      {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}}};
+constexpr std::array<Unit, 9> kSizes{{{"B", 1},
+                                      {"KB", 1ull << 10},
+                                      {"MB", 1ull << 20},
+                                      {"GB", 1ull << 30},
+                                      {"TB", 1ull << 40},
+                                      {"KiB", 1ull << 10},
+                                      {"MiB", 1ull << 20},
+                                      {"GiB", 1ull << 30},
+                                      {"TiB", 1ull << 40}}};
 
 // Splits "10s" into 10 and "s"; nothing without a leading number or below 0.
 std::optional<std::pair<double, std::string_view>> number_and_unit(std::string_view text) {
@@ -40,7 +47,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text, b
   const std::string_view unit = parts->second.empty() && (bare_seconds || parts->first == 0) ? "s" : parts->second;
   for (const auto& known : kDurations) {
     if (known.name != unit) continue;
-    if (const auto ms = whole(parts->first, known.factor)) return std::chrono::milliseconds(static_cast<std::int64_t>(*ms));
+    if (const auto ms = whole(parts->first, known.factor))
+      return std::chrono::milliseconds(static_cast<std::int64_t>(*ms));
   }
   return std::nullopt;
 }
@@ -105,7 +113,8 @@ std::string duration_text(std::chrono::milliseconds duration) {
 
 std::string size_text(std::uint64_t bytes) {
   for (std::size_t i = 4; i > 0; --i) {
-    if (bytes != 0 && bytes % kSizes[i].factor == 0) return std::to_string(bytes / kSizes[i].factor) + std::string(kSizes[i].name);
+    if (bytes != 0 && bytes % kSizes[i].factor == 0)
+      return std::to_string(bytes / kSizes[i].factor) + std::string(kSizes[i].name);
   }
   return std::to_string(bytes);
 }

@@ -85,9 +85,8 @@ Result<const ChdbApi*> load() {
     }
     static ChdbApi api;
     if (const char* name = missing_symbol(library, api)) {
-      return Error{
-          Errc::unavailable, path,
-          fmt::format("this libchdb has no {} (26.7 or newer is needed): {}", name, kWhatToDo)};
+      return Error{Errc::unavailable, path,
+                   fmt::format("this libchdb has no {} (26.7 or newer is needed): {}", name, kWhatToDo)};
     }
     api.path = path;
     return &api;

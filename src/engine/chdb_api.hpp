@@ -47,12 +47,10 @@ struct ChdbApi {
   void (*close)(ChdbConnection);
   int (*classify)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t, ChdbAnalysis*);
 
-  ChdbResult* (*query)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t,
-                       const char* const*, const std::size_t*, const char* const*,
-                       const std::size_t*, std::size_t);
-  ChdbResult* (*stream_query)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t,
-                              const char* const*, const std::size_t*, const char* const*,
-                              const std::size_t*, std::size_t);
+  ChdbResult* (*query)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t, const char* const*,
+                       const std::size_t*, const char* const*, const std::size_t*, std::size_t);
+  ChdbResult* (*stream_query)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t, const char* const*,
+                              const std::size_t*, const char* const*, const std::size_t*, std::size_t);
   ChdbResult* (*stream_fetch)(ChdbHandle*, ChdbResult*);
   void (*stream_cancel)(ChdbHandle*, ChdbResult*);
 
@@ -68,9 +66,8 @@ struct ChdbApi {
   std::uint64_t (*bytes_written)(ChdbResult*);
   void (*destroy_result)(ChdbResult*);
 
-  ChdbInsert* (*insert_begin)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t,
-                              const char* const*, const std::size_t*, const char* const*,
-                              const std::size_t*, std::size_t);
+  ChdbInsert* (*insert_begin)(ChdbHandle*, const char*, std::size_t, const char*, std::size_t, const char* const*,
+                              const std::size_t*, const char* const*, const std::size_t*, std::size_t);
   int (*insert_append)(ChdbInsert*, const void*, std::size_t);
   ChdbResult* (*insert_done)(ChdbInsert*);
   const char* (*insert_error)(ChdbInsert*);

@@ -60,8 +60,7 @@ ClickHouseServer::ClickHouseServer(Engine& engine, ClickHouseServerOptions optio
     : engine_(engine),
       options_(std::move(options)),
       display_name_(host_name()),
-      sessions_(
-          std::make_unique<SessionTable>([this] { return connect(); }, options_.max_sessions)) {}
+      sessions_(std::make_unique<SessionTable>([this] { return connect(); }, options_.max_sessions)) {}
 
 ClickHouseServer::~ClickHouseServer() {
   // The HTTP threads use the sessions: they go first.
@@ -69,8 +68,7 @@ ClickHouseServer::~ClickHouseServer() {
   http_.reset();
 }
 
-Result<std::unique_ptr<ClickHouseServer>> ClickHouseServer::start(Engine& engine,
-                                                                  ClickHouseServerOptions options) {
+Result<std::unique_ptr<ClickHouseServer>> ClickHouseServer::start(Engine& engine, ClickHouseServerOptions options) {
   std::unique_ptr<ClickHouseServer> server(new ClickHouseServer(engine, std::move(options)));
   net::HttpServerOptions http{.listen = server->options_.listen,
                               .listen_option = "--http",
@@ -78,8 +76,7 @@ Result<std::unique_ptr<ClickHouseServer>> ClickHouseServer::start(Engine& engine
                               .max_header_bytes = kMaxUri,
                               .io_timeout = std::chrono::minutes(5)};
   auto started = net::HttpServer::start(
-      std::move(http),
-      [raw = server.get()](net::HttpServerRequest& request, net::HttpServerResponse& response) {
+      std::move(http), [raw = server.get()](net::HttpServerRequest& request, net::HttpServerResponse& response) {
         raw->handle(request, response);
       });
   if (!started) return started.error();
@@ -116,18 +113,15 @@ void ClickHouseServer::handle(net::HttpServerRequest& request, net::HttpServerRe
   handle_query(request, response);
 }
 
-void ClickHouseServer::handle_query(net::HttpServerRequest& request,
-                                    net::HttpServerResponse& response) {
+void ClickHouseServer::handle_query(net::HttpServerRequest& request, net::HttpServerResponse& response) {
   response.set_header("X-ClickHouse-Server-Display-Name", display_name_);
-  response.set_header(
-      "Access-Control-Expose-Headers",
-      "X-ClickHouse-Query-Id,X-ClickHouse-Summary,X-ClickHouse-Server-Display-Name,X-ClickHouse-"
-      "Format,"
-      "X-ClickHouse-Timezone,X-ClickHouse-Exception-Code,X-ClickHouse-Exception-Tag");
+  response.set_header("Access-Control-Expose-Headers",
+                      "X-ClickHouse-Query-Id,X-ClickHouse-Summary,X-ClickHouse-Server-Display-Name,X-ClickHouse-"
+                      "Format,"
+                      "X-ClickHouse-Timezone,X-ClickHouse-Exception-Code,X-ClickHouse-Exception-Tag");
   const auto query = decode_request(request);
   if (!query) return answer_error(query.error(), request, response);
-  if (auto known = authenticate(query->credentials); !known)
-    return answer_error(known.error(), request, response);
+  if (auto known = authenticate(query->credentials); !known) return answer_error(known.error(), request, response);
   const std::string query_id = query->query_id.empty() ? make_uuid() : query->query_id;
   response.set_header("X-ClickHouse-Query-Id", query_id);
   auto done = execute(*query, query_id, request, response);
@@ -135,8 +129,7 @@ void ClickHouseServer::handle_query(net::HttpServerRequest& request,
 }
 
 EngineResult<void> ClickHouseServer::execute(const QueryRequest& query, const std::string& query_id,
-                                             net::HttpServerRequest& request,
-                                             net::HttpServerResponse& response) {
+                                             net::HttpServerRequest& request, net::HttpServerResponse& response) {
   const Executor::Context context{engine_, query, query_id, request, response};
   if (query.session) {
     auto lease = sessions_->acquire(query.credentials.user, *query.session);
@@ -156,9 +149,7 @@ EngineResult<void> ClickHouseServer::authenticate(const Credentials& given) cons
   if (same_user && same_password) return {};
   return make_error(
       Code::authentication_failed,
-      fmt::format(
-          "{}: Authentication failed: password is incorrect, or there is no user with such name",
-          given.user));
+      fmt::format("{}: Authentication failed: password is incorrect, or there is no user with such name", given.user));
 }
 
 EngineResult<Connection> ClickHouseServer::connect() {

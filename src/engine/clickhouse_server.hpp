@@ -26,8 +26,7 @@ struct ClickHouseServerOptions {
 // Outlived by: the Engine.
 class ClickHouseServer {
  public:
-  static Result<std::unique_ptr<ClickHouseServer>> start(Engine& engine,
-                                                         ClickHouseServerOptions options);
+  static Result<std::unique_ptr<ClickHouseServer>> start(Engine& engine, ClickHouseServerOptions options);
   ~ClickHouseServer();
 
   std::string address() const { return http_->address(); }
@@ -40,12 +39,11 @@ class ClickHouseServer {
   ClickHouseServer(Engine& engine, ClickHouseServerOptions options);
   void handle(net::HttpServerRequest& request, net::HttpServerResponse& response);
   void handle_query(net::HttpServerRequest& request, net::HttpServerResponse& response);
-  EngineResult<void> execute(const QueryRequest& query, const std::string& query_id,
-                             net::HttpServerRequest& request, net::HttpServerResponse& response);
+  EngineResult<void> execute(const QueryRequest& query, const std::string& query_id, net::HttpServerRequest& request,
+                             net::HttpServerResponse& response);
   EngineResult<void> authenticate(const Credentials& given) const;
   EngineResult<Connection> connect();
-  void answer_error(const EngineError& error, net::HttpServerRequest& request,
-                    net::HttpServerResponse& response);
+  void answer_error(const EngineError& error, net::HttpServerRequest& request, net::HttpServerResponse& response);
 
   Engine& engine_;
   ClickHouseServerOptions options_;

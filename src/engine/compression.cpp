@@ -31,12 +31,9 @@ class Identity final : public Decompressor, public Compressor {
   void finish(std::string&) override {}
 };
 
-// ---- gzip and deflate
-// --------------------------------------------------------------------------------
+// ---- gzip and deflate ------------------------------------------------------------------------------------------
 
-Bytef* input_of(std::string_view in) {
-  return reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
-}
+Bytef* input_of(std::string_view in) { return reinterpret_cast<Bytef*>(const_cast<char*>(in.data())); }
 
 class ZlibDecompressor final : public Decompressor {
  public:
@@ -53,8 +50,7 @@ class ZlibDecompressor final : public Decompressor {
       if (ended_) begin_next_member();
       if (auto rc = step(sink); rc != Z_OK) {
         return rc == Z_ERRNO ? EngineResult<void>{}
-                             : make_error(Code::zlib_inflate_failed,
-                                          fmt::format("inflate failed: {}", message()));
+                             : make_error(Code::zlib_inflate_failed, fmt::format("inflate failed: {}", message()));
       }
     }
     return {};
@@ -126,8 +122,7 @@ class ZlibCompressor final : public Compressor {
   z_stream stream_{};
 };
 
-// ---- zstd
-// --------------------------------------------------------------------------------------------
+// ---- zstd ------------------------------------------------------------------------------------------------------
 
 class ZstdDecompressor final : public Decompressor {
  public:
@@ -142,8 +137,7 @@ class ZstdDecompressor final : public Decompressor {
       ZSTD_outBuffer output{piece_.data(), piece_.size(), 0};
       const std::size_t rc = ::ZSTD_decompressStream(stream_, &output, &input);
       if (::ZSTD_isError(rc) != 0) {
-        return make_error(Code::zstd_decoder_failed,
-                          fmt::format("zstd decoding failed: {}", ::ZSTD_getErrorName(rc)));
+        return make_error(Code::zstd_decoder_failed, fmt::format("zstd decoding failed: {}", ::ZSTD_getErrorName(rc)));
       }
       at_end_ = rc == 0;
       full = output.pos == output.size;
@@ -184,14 +178,12 @@ class ZstdCompressor final : public Compressor {
   ZSTD_CCtx* stream_;
 };
 
-// ---- lz4
-// ---------------------------------------------------------------------------------------------
+// ---- lz4 -------------------------------------------------------------------------------------------------------
 
 class Lz4Decompressor final : public Decompressor {
  public:
   Lz4Decompressor() : piece_(kPiece, '\0') {
-    if (::LZ4F_isError(::LZ4F_createDecompressionContext(&stream_, LZ4F_VERSION)) != 0)
-      throw std::bad_alloc();
+    if (::LZ4F_isError(::LZ4F_createDecompressionContext(&stream_, LZ4F_VERSION)) != 0) throw std::bad_alloc();
   }
   ~Lz4Decompressor() override { ::LZ4F_freeDecompressionContext(stream_); }
   EngineResult<void> feed(std::string_view in, const Sink& sink) override {
@@ -199,11 +191,9 @@ class Lz4Decompressor final : public Decompressor {
     while (!in.empty() || full) {
       std::size_t made = piece_.size();
       std::size_t used = in.size();
-      const std::size_t rc =
-          ::LZ4F_decompress(stream_, piece_.data(), &made, in.data(), &used, nullptr);
+      const std::size_t rc = ::LZ4F_decompress(stream_, piece_.data(), &made, in.data(), &used, nullptr);
       if (::LZ4F_isError(rc) != 0) {
-        return make_error(Code::lz4_decoder_failed,
-                          fmt::format("LZ4 decoding failed: {}", ::LZ4F_getErrorName(rc)));
+        return make_error(Code::lz4_decoder_failed, fmt::format("LZ4 decoding failed: {}", ::LZ4F_getErrorName(rc)));
       }
       in.remove_prefix(used);
       at_end_ = rc == 0;
@@ -223,8 +213,7 @@ class Lz4Decompressor final : public Decompressor {
 class Lz4Compressor final : public Compressor {
  public:
   Lz4Compressor() {
-    if (::LZ4F_isError(::LZ4F_createCompressionContext(&stream_, LZ4F_VERSION)) != 0)
-      throw std::bad_alloc();
+    if (::LZ4F_isError(::LZ4F_createCompressionContext(&stream_, LZ4F_VERSION)) != 0) throw std::bad_alloc();
   }
   ~Lz4Compressor() override { ::LZ4F_freeCompressionContext(stream_); }
   void add(std::string_view in, std::string& out) override {
@@ -239,18 +228,16 @@ class Lz4Compressor final : public Compressor {
   }
   void finish(std::string& out) override {
     begin(out);
-    append(out, ::LZ4F_compressBound(0, nullptr), [&](char* to, std::size_t room) {
-      return ::LZ4F_compressEnd(stream_, to, room, nullptr);
-    });
+    append(out, ::LZ4F_compressBound(0, nullptr),
+           [&](char* to, std::size_t room) { return ::LZ4F_compressEnd(stream_, to, room, nullptr); });
   }
 
  private:
   void begin(std::string& out) {
     if (begun_) return;
     begun_ = true;
-    append(out, LZ4F_HEADER_SIZE_MAX, [&](char* to, std::size_t room) {
-      return ::LZ4F_compressBegin(stream_, to, room, nullptr);
-    });
+    append(out, LZ4F_HEADER_SIZE_MAX,
+           [&](char* to, std::size_t room) { return ::LZ4F_compressBegin(stream_, to, room, nullptr); });
   }
   template <class F>
   static void append(std::string& out, std::size_t room, F write) {
@@ -276,16 +263,11 @@ std::optional<Coding> coding_named(std::string_view name) {
 
 std::string_view to_string(Coding coding) {
   switch (coding) {
-    case Coding::identity:
-      return "identity";
-    case Coding::gzip:
-      return "gzip";
-    case Coding::deflate:
-      return "deflate";
-    case Coding::zstd:
-      return "zstd";
-    case Coding::lz4:
-      return "lz4";
+    case Coding::identity: return "identity";
+    case Coding::gzip: return "gzip";
+    case Coding::deflate: return "deflate";
+    case Coding::zstd: return "zstd";
+    case Coding::lz4: return "lz4";
   }
   return "identity";
 }
@@ -297,9 +279,8 @@ Coding choose_coding(std::string_view accept_encoding) {
     const auto part = accept_encoding.substr(0, end);
     accept_encoding.remove_prefix(std::min(end + 1, accept_encoding.size()));
     const auto name = trimmed(part.substr(0, part.find(';')));
-    const bool refused =
-        part.find("q=0") != std::string_view::npos &&
-        part.find_first_of("123456789", part.find("q=0")) == std::string_view::npos;
+    const bool refused = part.find("q=0") != std::string_view::npos &&
+                         part.find_first_of("123456789", part.find("q=0")) == std::string_view::npos;
     const auto coding = coding_named(name);
     if (coding && !name.empty() && !refused) accepted[static_cast<int>(*coding)] = true;
   }
@@ -311,31 +292,22 @@ Coding choose_coding(std::string_view accept_encoding) {
 
 std::unique_ptr<Decompressor> make_decompressor(Coding coding) {
   switch (coding) {
-    case Coding::identity:
-      return std::make_unique<Identity>();
+    case Coding::identity: return std::make_unique<Identity>();
     case Coding::gzip:
-    case Coding::deflate:
-      return std::make_unique<ZlibDecompressor>();
-    case Coding::zstd:
-      return std::make_unique<ZstdDecompressor>();
-    case Coding::lz4:
-      return std::make_unique<Lz4Decompressor>();
+    case Coding::deflate: return std::make_unique<ZlibDecompressor>();
+    case Coding::zstd: return std::make_unique<ZstdDecompressor>();
+    case Coding::lz4: return std::make_unique<Lz4Decompressor>();
   }
   return std::make_unique<Identity>();
 }
 
 std::unique_ptr<Compressor> make_compressor(Coding coding) {
   switch (coding) {
-    case Coding::identity:
-      return std::make_unique<Identity>();
-    case Coding::gzip:
-      return std::make_unique<ZlibCompressor>(true);
-    case Coding::deflate:
-      return std::make_unique<ZlibCompressor>(false);
-    case Coding::zstd:
-      return std::make_unique<ZstdCompressor>();
-    case Coding::lz4:
-      return std::make_unique<Lz4Compressor>();
+    case Coding::identity: return std::make_unique<Identity>();
+    case Coding::gzip: return std::make_unique<ZlibCompressor>(true);
+    case Coding::deflate: return std::make_unique<ZlibCompressor>(false);
+    case Coding::zstd: return std::make_unique<ZstdCompressor>();
+    case Coding::lz4: return std::make_unique<Lz4Compressor>();
   }
   return std::make_unique<Identity>();
 }

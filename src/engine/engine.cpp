@@ -47,8 +47,7 @@ std::optional<EngineError> error_of(const ChdbApi& api, ChdbResult* result) {
   return from_engine_text(text);
 }
 
-// ---- the data directory
-// ------------------------------------------------------------------------------
+// ---- the data directory ----------------------------------------------------------------------------------------
 
 std::string system_text(int error) { return std::strerror(error); }
 
@@ -71,8 +70,7 @@ Result<void> check_writable(const std::string& directory) {
   int error = fd < 0 ? errno : 0;
   if (fd >= 0) {
     const std::string block(4096, 'x');
-    if (::write(fd, block.data(), block.size()) != static_cast<ssize_t>(block.size()) ||
-        ::fsync(fd) != 0)
+    if (::write(fd, block.data(), block.size()) != static_cast<ssize_t>(block.size()) || ::fsync(fd) != 0)
       error = errno == 0 ? ENOSPC : errno;
     ::close(fd);
     ::unlink(probe.c_str());
@@ -112,8 +110,7 @@ Result<void> check_unlocked(const std::string& directory) {
 
 using Arguments = std::vector<std::string>;
 
-ChdbConnection connect_to(const ChdbApi& api, const std::string& directory,
-                          const Arguments& more = {}) {
+ChdbConnection connect_to(const ChdbApi& api, const std::string& directory, const Arguments& more = {}) {
   Arguments arguments{"clickhouse", "--path=" + directory,
                       // The library reads a bare expression as a SELECT; a server does not.
                       "--implicit_select=0"};
@@ -145,8 +142,7 @@ void Progress::add(const Progress& other) {
   result_bytes += other.result_bytes;
 }
 
-// ---- results
-// -----------------------------------------------------------------------------------------
+// ---- results ---------------------------------------------------------------------------------------------------
 
 ResultChunk::~ResultChunk() {
   if (result_ != nullptr) api_->destroy_result(result_);
@@ -166,8 +162,7 @@ Progress ResultChunk::progress() const {
           .result_bytes = api_->result_bytes(result_)};
 }
 
-// ---- a connection
-// ------------------------------------------------------------------------------------
+// ---- a connection ----------------------------------------------------------------------------------------------
 
 Connection::~Connection() {
   if (connection_ != nullptr) api_->close(connection_);
@@ -177,8 +172,8 @@ EngineResult<ResultChunk> Connection::query(std::string_view sql, std::string_vi
                                             const NameValues& parameters) {
   const ParameterArrays arrays(parameters);
   const auto p = arrays.view();
-  ChdbResult* result = api_->query(handle(), sql.data(), sql.size(), format.data(), format.size(),
-                                   p.names, p.name_sizes, p.values, p.value_sizes, p.count);
+  ChdbResult* result = api_->query(handle(), sql.data(), sql.size(), format.data(), format.size(), p.names,
+                                   p.name_sizes, p.values, p.value_sizes, p.count);
   if (auto error = error_of(*api_, result)) {
     if (result != nullptr) api_->destroy_result(result);
     return *error;
@@ -200,18 +195,15 @@ ChdbAnalysis Connection::classify(std::string_view sql) {
   return analysis;
 }
 
-// ---- streams
-// -----------------------------------------------------------------------------------------
+// ---- streams ---------------------------------------------------------------------------------------------------
 
-EngineResult<ResultStream> ResultStream::open(Connection& connection, std::string_view sql,
-                                              std::string_view format,
+EngineResult<ResultStream> ResultStream::open(Connection& connection, std::string_view sql, std::string_view format,
                                               const NameValues& parameters) {
   const ParameterArrays arrays(parameters);
   const auto p = arrays.view();
   const auto& api = connection.api();
-  ChdbResult* stream =
-      api.stream_query(connection.handle(), sql.data(), sql.size(), format.data(), format.size(),
-                       p.names, p.name_sizes, p.values, p.value_sizes, p.count);
+  ChdbResult* stream = api.stream_query(connection.handle(), sql.data(), sql.size(), format.data(), format.size(),
+                                        p.names, p.name_sizes, p.values, p.value_sizes, p.count);
   if (auto error = error_of(api, stream)) {
     if (stream != nullptr) api.destroy_result(stream);
     return *error;
@@ -239,17 +231,14 @@ EngineResult<ResultChunk> ResultStream::next() {
   return out;
 }
 
-EngineResult<InsertStream> InsertStream::open(Connection& connection, std::string_view head,
-                                              std::string_view format,
+EngineResult<InsertStream> InsertStream::open(Connection& connection, std::string_view head, std::string_view format,
                                               const NameValues& parameters) {
   const ParameterArrays arrays(parameters);
   const auto p = arrays.view();
   const auto& api = connection.api();
-  ChdbInsert* stream =
-      api.insert_begin(connection.handle(), head.data(), head.size(), format.data(), format.size(),
-                       p.names, p.name_sizes, p.values, p.value_sizes, p.count);
-  if (stream == nullptr)
-    return make_error(Code::cannot_execute, "the engine gave no insert stream");
+  ChdbInsert* stream = api.insert_begin(connection.handle(), head.data(), head.size(), format.data(), format.size(),
+                                        p.names, p.name_sizes, p.values, p.value_sizes, p.count);
+  if (stream == nullptr) return make_error(Code::cannot_execute, "the engine gave no insert stream");
   InsertStream out(connection, stream);
   if (const char* text = api.insert_error(stream); text != nullptr && *text != '\0') {
     out.open_ = false;
@@ -266,8 +255,7 @@ InsertStream::~InsertStream() {
 }
 
 bool InsertStream::append(std::string_view bytes) {
-  return bytes.empty() ||
-         connection_->api().insert_append(stream_, bytes.data(), bytes.size()) == 0;
+  return bytes.empty() || connection_->api().insert_append(stream_, bytes.data(), bytes.size()) == 0;
 }
 
 EngineResult<Progress> InsertStream::finish() {
@@ -281,11 +269,9 @@ EngineResult<Progress> InsertStream::finish() {
   return ResultChunk(api, result).progress();
 }
 
-// ---- the engine
-// --------------------------------------------------------------------------------------
+// ---- the engine ------------------------------------------------------------------------------------------------
 
-Result<std::unique_ptr<Engine>> Engine::open(const std::string& data_directory,
-                                             const EngineLimits& limits) {
+Result<std::unique_ptr<Engine>> Engine::open(const std::string& data_directory, const EngineLimits& limits) {
   const auto api = load_chdb();
   if (!api) return api.error();
   auto directory = make_directory(data_directory);

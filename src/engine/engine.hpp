@@ -32,8 +32,7 @@ struct Progress {
 class ResultChunk {
  public:
   ResultChunk(const ChdbApi& api, ChdbResult* result) : api_(&api), result_(result) {}
-  ResultChunk(ResultChunk&& other) noexcept
-      : api_(other.api_), result_(std::exchange(other.result_, nullptr)) {}
+  ResultChunk(ResultChunk&& other) noexcept : api_(other.api_), result_(std::exchange(other.result_, nullptr)) {}
   ResultChunk& operator=(ResultChunk&& other) noexcept {
     std::swap(api_, other.api_);
     std::swap(result_, other.result_);
@@ -56,14 +55,12 @@ class ResultChunk {
 class Connection {
  public:
   Connection(const ChdbApi& api, ChdbConnection connection) : api_(&api), connection_(connection) {}
-  Connection(Connection&& other) noexcept
-      : api_(other.api_), connection_(std::exchange(other.connection_, nullptr)) {}
+  Connection(Connection&& other) noexcept : api_(other.api_), connection_(std::exchange(other.connection_, nullptr)) {}
   Connection& operator=(Connection&&) = delete;
   ~Connection();
 
   // Runs the statement; the whole result is in the engine's memory.
-  EngineResult<ResultChunk> query(std::string_view sql, std::string_view format,
-                                  const NameValues& parameters = {});
+  EngineResult<ResultChunk> query(std::string_view sql, std::string_view format, const NameValues& parameters = {});
   // The first column of the first row as text, "" without rows.
   EngineResult<std::string> scalar(std::string_view sql);
   // How many statements the text holds, and what kind; count 0 when it does not parse.
@@ -82,20 +79,17 @@ class Connection {
 // in formats.hpp.
 class ResultStream {
  public:
-  static EngineResult<ResultStream> open(Connection& connection, std::string_view sql,
-                                         std::string_view format, const NameValues& parameters);
+  static EngineResult<ResultStream> open(Connection& connection, std::string_view sql, std::string_view format,
+                                         const NameValues& parameters);
   ResultStream(ResultStream&& other) noexcept
-      : connection_(other.connection_),
-        stream_(std::exchange(other.stream_, nullptr)),
-        done_(other.done_) {}
+      : connection_(other.connection_), stream_(std::exchange(other.stream_, nullptr)), done_(other.done_) {}
   ResultStream& operator=(ResultStream&&) = delete;
   ~ResultStream();  // cancels what is not read
   // Empty bytes at the end.
   EngineResult<ResultChunk> next();
 
  private:
-  ResultStream(Connection& connection, ChdbResult* stream)
-      : connection_(&connection), stream_(stream) {}
+  ResultStream(Connection& connection, ChdbResult* stream) : connection_(&connection), stream_(stream) {}
   Connection* connection_;
   ChdbResult* stream_;
   bool done_ = false;
@@ -106,12 +100,10 @@ class ResultStream {
 class InsertStream {
  public:
   // `head` is the statement up to and without FORMAT.
-  static EngineResult<InsertStream> open(Connection& connection, std::string_view head,
-                                         std::string_view format, const NameValues& parameters);
+  static EngineResult<InsertStream> open(Connection& connection, std::string_view head, std::string_view format,
+                                         const NameValues& parameters);
   InsertStream(InsertStream&& other) noexcept
-      : connection_(other.connection_),
-        stream_(std::exchange(other.stream_, nullptr)),
-        open_(other.open_) {}
+      : connection_(other.connection_), stream_(std::exchange(other.stream_, nullptr)), open_(other.open_) {}
   InsertStream& operator=(InsertStream&&) = delete;
   ~InsertStream();  // cancels what is not finished
   // False when the insert has failed: finish() says why. Blocks while the engine is behind.
@@ -119,8 +111,7 @@ class InsertStream {
   EngineResult<Progress> finish();
 
  private:
-  InsertStream(Connection& connection, ChdbInsert* stream)
-      : connection_(&connection), stream_(stream) {}
+  InsertStream(Connection& connection, ChdbInsert* stream) : connection_(&connection), stream_(stream) {}
   Connection* connection_;
   ChdbInsert* stream_;
   bool open_ = true;
@@ -128,8 +119,7 @@ class InsertStream {
 
 // What the engine may take of this machine, where its own defaults are a server's.
 struct EngineLimits {
-  std::uint64_t max_memory_bytes =
-      0;  // for all statements together; 0: half of the machine's memory
+  std::uint64_t max_memory_bytes = 0;  // for all statements together; 0: half of the machine's memory
   std::uint64_t mark_cache_bytes = 256u << 20;
   std::uint64_t index_cache_bytes = 128u << 20;
 };
@@ -138,8 +128,7 @@ class Engine {
  public:
   // Creates the directory when it is not there. Errc::unavailable: no library; Errc::conflict:
   // another process has the directory; Errc::io: it cannot be written. One engine per process.
-  static Result<std::unique_ptr<Engine>> open(const std::string& data_directory,
-                                              const EngineLimits& limits = {});
+  static Result<std::unique_ptr<Engine>> open(const std::string& data_directory, const EngineLimits& limits = {});
   ~Engine();  // flushes and releases the directory's lock; every Connection must be gone
 
   Result<Connection> connect();

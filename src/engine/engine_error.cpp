@@ -12,44 +12,25 @@ namespace {
 
 const char* name_of(Code code) {
   switch (code) {
-    case Code::bad_arguments:
-      return "BAD_ARGUMENTS";
-    case Code::cannot_read_all_data:
-      return "CANNOT_READ_ALL_DATA";
-    case Code::not_implemented:
-      return "NOT_IMPLEMENTED";
-    case Code::syntax_error:
-      return "SYNTAX_ERROR";
-    case Code::unknown_setting:
-      return "UNKNOWN_SETTING";
-    case Code::readonly:
-      return "READONLY";
-    case Code::too_many_simultaneous_queries:
-      return "TOO_MANY_SIMULTANEOUS_QUERIES";
-    case Code::cannot_parse_number:
-      return "CANNOT_PARSE_NUMBER";
-    case Code::network_error:
-      return "NETWORK_ERROR";
-    case Code::query_is_too_large:
-      return "QUERY_IS_TOO_LARGE";
-    case Code::zlib_inflate_failed:
-      return "ZLIB_INFLATE_FAILED";
-    case Code::into_outfile_not_allowed:
-      return "INTO_OUTFILE_NOT_ALLOWED";
-    case Code::session_not_found:
-      return "SESSION_NOT_FOUND";
-    case Code::session_is_locked:
-      return "SESSION_IS_LOCKED";
-    case Code::invalid_session_timeout:
-      return "INVALID_SESSION_TIMEOUT";
-    case Code::cannot_execute:
-      return "STD_EXCEPTION";
-    case Code::authentication_failed:
-      return "AUTHENTICATION_FAILED";
-    case Code::lz4_decoder_failed:
-      return "LZ4_DECODER_FAILED";
-    case Code::zstd_decoder_failed:
-      return "ZSTD_DECODER_FAILED";
+    case Code::bad_arguments: return "BAD_ARGUMENTS";
+    case Code::cannot_read_all_data: return "CANNOT_READ_ALL_DATA";
+    case Code::not_implemented: return "NOT_IMPLEMENTED";
+    case Code::syntax_error: return "SYNTAX_ERROR";
+    case Code::unknown_setting: return "UNKNOWN_SETTING";
+    case Code::readonly: return "READONLY";
+    case Code::too_many_simultaneous_queries: return "TOO_MANY_SIMULTANEOUS_QUERIES";
+    case Code::cannot_parse_number: return "CANNOT_PARSE_NUMBER";
+    case Code::network_error: return "NETWORK_ERROR";
+    case Code::query_is_too_large: return "QUERY_IS_TOO_LARGE";
+    case Code::zlib_inflate_failed: return "ZLIB_INFLATE_FAILED";
+    case Code::into_outfile_not_allowed: return "INTO_OUTFILE_NOT_ALLOWED";
+    case Code::session_not_found: return "SESSION_NOT_FOUND";
+    case Code::session_is_locked: return "SESSION_IS_LOCKED";
+    case Code::invalid_session_timeout: return "INVALID_SESSION_TIMEOUT";
+    case Code::cannot_execute: return "STD_EXCEPTION";
+    case Code::authentication_failed: return "AUTHENTICATION_FAILED";
+    case Code::lz4_decoder_failed: return "LZ4_DECODER_FAILED";
+    case Code::zstd_decoder_failed: return "ZSTD_DECODER_FAILED";
   }
   return "STD_EXCEPTION";
 }
@@ -60,8 +41,7 @@ bool is_one_of(int code, const int (&codes)[N]) {
 }
 
 // Which status the server's HTTP interface gives to which error (ClickHouse 26).
-constexpr int kForbidden[] = {192, 193, 497, 512,
-                              516};  // unknown user, wrong password, access denied, role, login
+constexpr int kForbidden[] = {192, 193, 497, 512, 516};  // unknown user, wrong password, access denied, role, login
 // Arguments, unreadable values, columns, syntax, types.
 constexpr int kBadRequest[] = {6,  8,   15,  25,  26,  27,  36,  37,  38,  41,  44,  53, 62,
                                72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676};
@@ -71,13 +51,11 @@ constexpr int kUnavailable[] = {76, 209, 439};
 
 }  // namespace
 
-void throw_exception_from_error(const EngineError& e, const boost::source_location&) {
-  throw std::logic_error(e.text);
-}
+void throw_exception_from_error(const EngineError& e, const boost::source_location&) { throw std::logic_error(e.text); }
 
 EngineError make_error(Code code, std::string_view message) {
-  return {static_cast<int>(code), fmt::format("Code: {}. DB::Exception: {}. ({})",
-                                              static_cast<int>(code), message, name_of(code))};
+  return {static_cast<int>(code),
+          fmt::format("Code: {}. DB::Exception: {}. ({})", static_cast<int>(code), message, name_of(code))};
 }
 
 // The library sometimes wraps a message in itself: "Code: 73. DB::Exception: Code: 73.
@@ -103,8 +81,7 @@ EngineError from_engine_text(std::string_view text) {
   constexpr std::string_view kPrefix = "Code: ";
   text = innermost(text);
   EngineError error{static_cast<int>(Code::cannot_execute), std::string(text)};
-  while (!error.text.empty() && (error.text.back() == '\n' || error.text.back() == ' '))
-    error.text.pop_back();
+  while (!error.text.empty() && (error.text.back() == '\n' || error.text.back() == ' ')) error.text.pop_back();
   if (text.substr(0, kPrefix.size()) != kPrefix) {
     error.text = make_error(Code::cannot_execute, error.text).text;
     return error;

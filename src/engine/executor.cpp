@@ -18,9 +18,8 @@ constexpr std::size_t kMaxStatement = 64u << 20;
 constexpr std::size_t kReadPiece = 256 * 1024;
 
 bool is_setting_name(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '.';
-  });
+  return !name.empty() && std::all_of(name.begin(), name.end(),
+                                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '.'; });
 }
 
 EngineResult<std::string> set_statement(const NameValues& settings) {
@@ -51,8 +50,7 @@ std::string random_tag() {
   return tag;
 }
 
-// ---- what a session's statement lays over it
-// -----------------------------------------------------------
+// ---- what a session's statement lays over it -------------------------------------------------------------------
 
 EngineResult<void> take_off(Session& session) {
   Overlay old = std::exchange(session.overlay, {});
@@ -62,21 +60,17 @@ EngineResult<void> take_off(Session& session) {
     if (auto done = run_command(session.connection, *sql); !done) return done;
   }
   for (const auto& name : old.undo_to_default) {
-    if (auto done = run_command(session.connection, "SET " + name + " = DEFAULT"); !done)
-      return done;
+    if (auto done = run_command(session.connection, "SET " + name + " = DEFAULT"); !done) return done;
   }
-  if (!old.undo_database.empty())
-    return run_command(session.connection, "USE " + quoted_identifier(old.undo_database));
+  if (!old.undo_database.empty()) return run_command(session.connection, "USE " + quoted_identifier(old.undo_database));
   return {};
 }
 
 EngineResult<void> note_old_settings(Session& session) {
   std::string names;
-  for (const auto& [name, value] : session.overlay.settings)
-    names += (names.empty() ? "" : ", ") + quoted(name);
-  auto rows = session.connection.query(
-      "SELECT name, changed, value FROM system.settings WHERE name IN (" + names + ")",
-      "TabSeparatedRaw");
+  for (const auto& [name, value] : session.overlay.settings) names += (names.empty() ? "" : ", ") + quoted(name);
+  auto rows = session.connection.query("SELECT name, changed, value FROM system.settings WHERE name IN (" + names + ")",
+                                       "TabSeparatedRaw");
   if (!rows) return rows.error();
   std::string_view left = rows->bytes();
   while (!left.empty()) {
@@ -111,8 +105,7 @@ EngineResult<void> lay_over(Session& session, NameValues settings, const std::st
 }
 
 bool asks_for_readonly(const QueryRequest& request) {
-  return request.readonly ||
-         std::any_of(request.settings.begin(), request.settings.end(), [](const auto& setting) {
+  return request.readonly || std::any_of(request.settings.begin(), request.settings.end(), [](const auto& setting) {
            return setting.first == "readonly" && setting.second != "0";
          });
 }
@@ -121,13 +114,11 @@ bool asks_for_readonly(const QueryRequest& request) {
 
 EngineResult<void> prepare_own_connection(Connection& connection, const QueryRequest& request) {
   if (!request.database.empty()) {
-    if (auto done = run_command(connection, "USE " + quoted_identifier(request.database)); !done)
-      return done;
+    if (auto done = run_command(connection, "USE " + quoted_identifier(request.database)); !done) return done;
   }
   NameValues settings = request.settings;
-  const bool says_readonly = std::any_of(settings.begin(), settings.end(), [](const auto& s) {
-    return s.first == "readonly" && s.second != "0";
-  });
+  const bool says_readonly = std::any_of(settings.begin(), settings.end(),
+                                         [](const auto& s) { return s.first == "readonly" && s.second != "0"; });
   // As the real server: a GET may read and change settings, no more.
   if (request.readonly && !says_readonly) settings.emplace_back("readonly", "2");
   if (settings.empty()) return {};
@@ -136,8 +127,7 @@ EngineResult<void> prepare_own_connection(Connection& connection, const QueryReq
   return run_command(connection, *sql);
 }
 
-EngineResult<void> prepare_session(Session& session, const QueryRequest& request,
-                                   const StatementShape& shape) {
+EngineResult<void> prepare_session(Session& session, const QueryRequest& request, const StatementShape& shape) {
   // `readonly` cannot be taken off again, so in a session it is looked after by the front
   // (Executor::check_statement).
   NameValues settings = request.settings;
@@ -145,8 +135,7 @@ EngineResult<void> prepare_session(Session& session, const QueryRequest& request
   // SET and USE change the session itself: they must not see, or be undone with, what another
   // statement laid over.
   const bool changes_session = shape.first_word == "SET" || shape.first_word == "USE";
-  if (!changes_session && session.overlay.settings == settings &&
-      session.overlay.database == request.database)
+  if (!changes_session && session.overlay.settings == settings && session.overlay.database == request.database)
     return {};
   if (auto done = take_off(session); !done) return done;
   if (changes_session) return {};
@@ -163,8 +152,7 @@ EngineResult<void> Executor::run() {
   return insert_ ? finish_insert() : run_statement();
 }
 
-// ---- reading
-// ----------------------------------------------------------------------------------------
+// ---- reading ---------------------------------------------------------------------------------------------------
 
 // The statement is the URL's query, a line break and the body, as the real server has it. From the
 // moment that an INSERT's head is whole, what follows goes to the engine as it comes.
@@ -196,8 +184,8 @@ EngineResult<void> Executor::read_statement() {
     if (failure) return *failure;
   }
   if (any && !insert_refused_ && !decompressor->at_end()) {
-    return make_error(Code::cannot_read_all_data, fmt::format("The {} request body ends too early",
-                                                              to_string(request.body_coding)));
+    return make_error(Code::cannot_read_all_data,
+                      fmt::format("The {} request body ends too early", to_string(request.body_coding)));
   }
   if (insert_) return {};
   shape_ = shape_of(text_);
@@ -216,14 +204,12 @@ EngineResult<void> Executor::take_piece(std::string_view piece) {
     if (shape_.has_insert_data) return begin_insert();
   }
   if (text_.size() > kMaxStatement) {
-    return make_error(Code::query_is_too_large,
-                      fmt::format("The statement is longer than {} bytes", kMaxStatement));
+    return make_error(Code::query_is_too_large, fmt::format("The statement is longer than {} bytes", kMaxStatement));
   }
   return {};
 }
 
-// ---- INSERT with data
-// -------------------------------------------------------------------------------
+// ---- INSERT with data ------------------------------------------------------------------------------------------
 
 EngineResult<void> Executor::begin_insert() {
   if (shape_.names_a_file)
@@ -256,8 +242,7 @@ EngineResult<void> Executor::finish_insert() {
   return {};
 }
 
-// ---- everything else
-// --------------------------------------------------------------------------------
+// ---- everything else -------------------------------------------------------------------------------------------
 
 EngineResult<void> Executor::prepare() {
   if (lease_ != nullptr) return prepare_session(*lease_->session(), context_.request, shape_);
@@ -266,8 +251,7 @@ EngineResult<void> Executor::prepare() {
 
 EngineResult<void> Executor::check_statement() {
   if (shape_.first_word.empty())
-    return make_error(Code::syntax_error,
-                      "Syntax error: failed at position 1 (end of query): Empty query");
+    return make_error(Code::syntax_error, "Syntax error: failed at position 1 (end of query): Empty query");
   if (shape_.names_a_file && shape_.first_word != "INSERT")
     return make_error(Code::into_outfile_not_allowed, "INTO OUTFILE is not allowed");
   if (shape_.names_a_file)
@@ -280,14 +264,12 @@ EngineResult<void> Executor::check_statement() {
   }
   const auto analysis = connection_.classify(text_);
   if (analysis.statement_count > 1) {
-    return make_error(
-        Code::syntax_error,
-        "Syntax error (Multi-statements are not allowed): send one statement in a request");
+    return make_error(Code::syntax_error,
+                      "Syntax error (Multi-statements are not allowed): send one statement in a request");
   }
   const auto kind = static_cast<ChdbQueryClass>(analysis.query_class);
   const bool changes_session = shape_.first_word == "SET" || shape_.first_word == "USE";
-  const bool harmless =
-      kind == ChdbQueryClass::read_only || kind == ChdbQueryClass::unknown || changes_session;
+  const bool harmless = kind == ChdbQueryClass::read_only || kind == ChdbQueryClass::unknown || changes_session;
   // Without a session the engine itself is in read-only mode.
   if (lease_ != nullptr && asks_for_readonly(context_.request) && !harmless)
     return readonly_error(context_.request.credentials.user);
@@ -300,15 +282,13 @@ EngineResult<void> Executor::run_statement() {
   std::string format = shape_.output_format;
   if (format.empty()) format = context_.request.default_format;
   if (format.empty()) format = "TabSeparated";
-  const bool in_pieces = shape_.may_return_rows_in_pieces() &&
-                         stream_rule(format) != StreamRule::whole &&
+  const bool in_pieces = shape_.may_return_rows_in_pieces() && stream_rule(format) != StreamRule::whole &&
                          !context_.request.wait_end_of_query;
   if (in_pieces) return answer_in_pieces(format);
-  static constexpr std::string_view kWithRows[] = {
-      "SELECT", "WITH", "(",      "SHOW",  "DESCRIBE", "DESC",   "EXPLAIN", "EXISTS",
-      "CHECK",  "KILL", "VALUES", "TABLE", "FROM",     "BACKUP", "RESTORE"};
-  const bool has_rows = std::find(std::begin(kWithRows), std::end(kWithRows), shape_.first_word) !=
-                        std::end(kWithRows);
+  static constexpr std::string_view kWithRows[] = {"SELECT", "WITH",    "(",      "SHOW",   "DESCRIBE",
+                                                   "DESC",   "EXPLAIN", "EXISTS", "CHECK",  "KILL",
+                                                   "VALUES", "TABLE",   "FROM",   "BACKUP", "RESTORE"};
+  const bool has_rows = std::find(std::begin(kWithRows), std::end(kWithRows), shape_.first_word) != std::end(kWithRows);
   return answer_whole(format, has_rows);
 }
 
@@ -362,38 +342,35 @@ EngineResult<void> Executor::answer_in_pieces(std::string_view format) {
   return {};
 }
 
-// ---- answering
-// --------------------------------------------------------------------------------------
+// ---- answering -------------------------------------------------------------------------------------------------
 
 void Executor::release_session() {
   if (lease_ != nullptr) lease_->release();
 }
 
 Coding Executor::answer_coding() const {
-  const bool wanted =
-      context_.request.compress_answer.value_or(context_.engine.compresses_by_default());
+  const bool wanted = context_.request.compress_answer.value_or(context_.engine.compresses_by_default());
   return wanted ? context_.request.accepted_coding : Coding::identity;
 }
 
 void Executor::set_headers(std::string_view format, const Progress& progress) {
-  const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::steady_clock::now() - started_);
+  const auto elapsed =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - started_);
   auto& response = context_.response;
   if (!format.empty()) response.set_header("X-ClickHouse-Format", std::string(format));
   response.set_header("X-ClickHouse-Timezone", context_.engine.timezone());
   response.set_header("X-ClickHouse-Exception-Tag", exception_tag_);
-  response.set_header("X-ClickHouse-Summary",
-                      fmt::format("{{\"read_rows\":\"{}\",\"read_bytes\":\"{}\",\"written_rows\":"
-                                  "\"{}\",\"written_bytes\":\"{}\","
-                                  "\"total_rows_to_read\":\"0\",\"result_rows\":\"{}\",\"result_"
-                                  "bytes\":\"{}\",\"elapsed_ns\":\"{}\"}}",
-                                  progress.read_rows, progress.read_bytes, progress.written_rows,
-                                  progress.written_bytes, progress.result_rows,
-                                  progress.result_bytes, elapsed.count()));
+  response.set_header(
+      "X-ClickHouse-Summary",
+      fmt::format("{{\"read_rows\":\"{}\",\"read_bytes\":\"{}\",\"written_rows\":"
+                  "\"{}\",\"written_bytes\":\"{}\","
+                  "\"total_rows_to_read\":\"0\",\"result_rows\":\"{}\",\"result_"
+                  "bytes\":\"{}\",\"elapsed_ns\":\"{}\"}}",
+                  progress.read_rows, progress.read_bytes, progress.written_rows, progress.written_bytes,
+                  progress.result_rows, progress.result_bytes, elapsed.count()));
 }
 
-void Executor::send_whole(std::string_view bytes, std::string_view format,
-                          const Progress& progress) {
+void Executor::send_whole(std::string_view bytes, std::string_view format, const Progress& progress) {
   set_headers(format, progress);
   const auto type = format.empty() ? "text/plain; charset=UTF-8" : content_type_of(format);
   const auto coding = bytes.empty() ? Coding::identity : answer_coding();
@@ -443,8 +420,8 @@ void Executor::end_pieces() {
 void Executor::fail_after_begin(const EngineError& error) {
   const auto text = with_version(error, context_.engine.version()) + "\n";
   release_session();
-  send_piece(fmt::format("\r\n__exception__\r\n{}\r\n{}{} {}\r\n__exception__\r\n", exception_tag_,
-                         text, text.size(), exception_tag_));
+  send_piece(fmt::format("\r\n__exception__\r\n{}\r\n{}{} {}\r\n__exception__\r\n", exception_tag_, text, text.size(),
+                         exception_tag_));
   if (compressor_) {
     std::string out;
     compressor_->finish(out);

@@ -17,8 +17,7 @@ namespace mp::engine {
 EngineResult<void> prepare_own_connection(Connection& connection, const QueryRequest& request);
 // The same on a session's connection: laid over for this statement, taken off before one that wants
 // others.
-EngineResult<void> prepare_session(Session& session, const QueryRequest& request,
-                                   const StatementShape& shape);
+EngineResult<void> prepare_session(Session& session, const QueryRequest& request, const StatementShape& shape);
 
 // Runs on: the connection's thread. One object for each request.
 class Executor {

@@ -8,9 +8,7 @@
 namespace mp::engine {
 namespace {
 
-bool starts_with(std::string_view text, std::string_view what) {
-  return text.substr(0, what.size()) == what;
-}
+bool starts_with(std::string_view text, std::string_view what) { return text.substr(0, what.size()) == what; }
 
 struct NamedRule {
   std::string_view format;
@@ -68,8 +66,7 @@ std::optional<std::uint64_t> read_varint(std::string_view text, std::size_t& at)
   return std::nullopt;
 }
 
-std::optional<std::size_t> binary_size(std::string_view document,
-                                       std::uint64_t strings_per_column) {
+std::optional<std::size_t> binary_size(std::string_view document, std::uint64_t strings_per_column) {
   std::size_t at = 0;
   const auto columns = read_varint(document, at);
   if (!columns) return std::nullopt;
@@ -88,41 +85,32 @@ std::string_view content_type_of(std::string_view format) {
   if (starts_with(format, "TabSeparated") || starts_with(format, "TSV") || format == "TSKV") {
     return "text/tab-separated-values; charset=UTF-8";
   }
-  if (format == "CSVWithNames" || format == "CSVWithNamesAndTypes")
-    return "text/csv; charset=UTF-8; header=present";
+  if (format == "CSVWithNames" || format == "CSVWithNamesAndTypes") return "text/csv; charset=UTF-8; header=present";
   if (starts_with(format, "CSV")) return "text/csv; charset=UTF-8; header=absent";
   if (format == "XML") return "application/xml; charset=UTF-8";
   if (format == "Markdown") return "text/markdown; charset=UTF-8";
-  for (const auto binary : {"Native", "RowBinary", "Parquet", "Arrow", "ORC", "Avro", "MsgPack",
-                            "Protobuf", "BSON", "CapnProto", "Npy", "RawBLOB"}) {
+  for (const auto binary : {"Native", "RowBinary", "Parquet", "Arrow", "ORC", "Avro", "MsgPack", "Protobuf", "BSON",
+                            "CapnProto", "Npy", "RawBLOB"}) {
     if (starts_with(format, binary)) return "application/octet-stream";
   }
   return "text/plain; charset=UTF-8";
 }
 
 StreamRule stream_rule(std::string_view format) {
-  const auto found = std::find_if(kRules.begin(), kRules.end(),
-                                  [&](const NamedRule& r) { return r.format == format; });
+  const auto found = std::find_if(kRules.begin(), kRules.end(), [&](const NamedRule& r) { return r.format == format; });
   return found == kRules.end() ? StreamRule::whole : found->rule;
 }
 
 std::optional<std::size_t> header_size(StreamRule rule, std::string_view document) {
   switch (rule) {
     case StreamRule::as_is:
-    case StreamRule::whole:
-      return 0;
-    case StreamRule::one_line:
-      return lines_size(document, 1, false);
-    case StreamRule::two_lines:
-      return lines_size(document, 2, false);
-    case StreamRule::csv_one_line:
-      return lines_size(document, 1, true);
-    case StreamRule::csv_two_lines:
-      return lines_size(document, 2, true);
-    case StreamRule::binary_names:
-      return binary_size(document, 1);
-    case StreamRule::binary_names_and_types:
-      return binary_size(document, 2);
+    case StreamRule::whole: return 0;
+    case StreamRule::one_line: return lines_size(document, 1, false);
+    case StreamRule::two_lines: return lines_size(document, 2, false);
+    case StreamRule::csv_one_line: return lines_size(document, 1, true);
+    case StreamRule::csv_two_lines: return lines_size(document, 2, true);
+    case StreamRule::binary_names: return binary_size(document, 1);
+    case StreamRule::binary_names_and_types: return binary_size(document, 2);
   }
   return 0;
 }

@@ -52,23 +52,18 @@ EngineResult<Credentials> basic_credentials(std::string_view header) {
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (lower != kBasic) {
-    return make_error(
-        Code::authentication_failed,
-        fmt::format("Invalid authentication: '{}' HTTP Authorization scheme is not supported",
-                    scheme));
+    return make_error(Code::authentication_failed,
+                      fmt::format("Invalid authentication: '{}' HTTP Authorization scheme is not supported", scheme));
   }
   std::string decoded;
   if (!decode_base64(header.substr(kBasic.size()), decoded))
-    return make_error(Code::authentication_failed,
-                      "Invalid authentication: the Authorization header is not base64");
+    return make_error(Code::authentication_failed, "Invalid authentication: the Authorization header is not base64");
   const auto colon = std::min(decoded.find(':'), decoded.size());
-  return Credentials{decoded.substr(0, colon),
-                     colon < decoded.size() ? decoded.substr(colon + 1) : ""};
+  return Credentials{decoded.substr(0, colon), colon < decoded.size() ? decoded.substr(colon + 1) : ""};
 }
 
 // By headers, by basic authentication or by parameters; the real server too refuses a mixture.
-EngineResult<Credentials> decode_credentials(const net::HttpServerRequest& request,
-                                             const Parameters& parameters) {
+EngineResult<Credentials> decode_credentials(const net::HttpServerRequest& request, const Parameters& parameters) {
   const auto user = request.header("X-ClickHouse-User");
   const auto key = request.header("X-ClickHouse-Key");
   const auto authorization = request.header("Authorization");
@@ -100,13 +95,12 @@ EngineResult<std::optional<SessionRequest>> decode_session(const Parameters& par
     int seconds = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
     if (error != std::errc{} || end != text->data() + text->size() || seconds < 0) {
-      return make_error(Code::invalid_session_timeout,
-                        fmt::format("Invalid session timeout: '{}'", *text));
+      return make_error(Code::invalid_session_timeout, fmt::format("Invalid session timeout: '{}'", *text));
     }
     if (seconds > kMaxSessionSeconds) {
-      return make_error(Code::invalid_session_timeout,
-                        fmt::format("Session timeout '{}' is larger than max_session_timeout: {}",
-                                    *text, kMaxSessionSeconds));
+      return make_error(
+          Code::invalid_session_timeout,
+          fmt::format("Session timeout '{}' is larger than max_session_timeout: {}", *text, kMaxSessionSeconds));
     }
     session.timeout = std::chrono::seconds(seconds);
   }
@@ -115,25 +109,23 @@ EngineResult<std::optional<SessionRequest>> decode_session(const Parameters& par
   return std::optional(session);
 }
 
-EngineResult<void> decode_encodings(const net::HttpServerRequest& request,
-                                    const Parameters& parameters, QueryRequest& out) {
+EngineResult<void> decode_encodings(const net::HttpServerRequest& request, const Parameters& parameters,
+                                    QueryRequest& out) {
   for (const char* name : {"compress", "decompress"}) {
     if (parameters.flag(name)) {
-      return make_error(
-          Code::not_implemented,
-          fmt::format("{}=1 (ClickHouse's own compressed blocks) is not supported by this front; "
-                      "use HTTP compression "
-                      "(Content-Encoding, Accept-Encoding with enable_http_compression=1)",
-                      name));
+      return make_error(Code::not_implemented,
+                        fmt::format("{}=1 (ClickHouse's own compressed blocks) is not supported by this front; "
+                                    "use HTTP compression "
+                                    "(Content-Encoding, Accept-Encoding with enable_http_compression=1)",
+                                    name));
     }
   }
   const auto encoding = request.header("Content-Encoding");
   const auto coding = coding_named(encoding);
   if (!coding) {
-    return make_error(
-        Code::not_implemented,
-        fmt::format("Content-Encoding '{}' is not supported; known are gzip, deflate, zstd and lz4",
-                    shortened(encoding)));
+    return make_error(Code::not_implemented,
+                      fmt::format("Content-Encoding '{}' is not supported; known are gzip, deflate, zstd and lz4",
+                                  shortened(encoding)));
   }
   out.body_coding = *coding;
   out.accepted_coding = choose_coding(request.header("Accept-Encoding"));
@@ -154,16 +146,13 @@ EngineResult<QueryRequest> decode_request(const net::HttpServerRequest& request)
   auto session = decode_session(parameters);
   if (!session) return session.error();
   out.session = *session;
-  if (auto encodings = decode_encodings(request, parameters, out); !encodings)
-    return encodings.error();
+  if (auto encodings = decode_encodings(request, parameters, out); !encodings) return encodings.error();
   if (request.header("Content-Type").substr(0, 19) == "multipart/form-data") {
-    return make_error(Code::not_implemented,
-                      "external tables (multipart/form-data) are not supported by this front");
+    return make_error(Code::not_implemented, "external tables (multipart/form-data) are not supported by this front");
   }
 
   out.query = parameters.get("query");
-  out.query_id =
-      parameters.find("query_id").value_or(std::string(request.header("X-ClickHouse-Query-Id")));
+  out.query_id = parameters.find("query_id").value_or(std::string(request.header("X-ClickHouse-Query-Id")));
   out.database = request.header("X-ClickHouse-Database");
   if (out.database.empty()) out.database = parameters.get("database");
   out.default_format = request.header("X-ClickHouse-Format");

@@ -29,9 +29,7 @@ void SessionLease::release() {
 }
 
 SessionTable::SessionTable(Connect connect, std::size_t max_sessions)
-    : connect_(std::move(connect)),
-      max_sessions_(max_sessions),
-      expirer_([this] { expire_loop(); }) {}
+    : connect_(std::move(connect)), max_sessions_(max_sessions), expirer_([this] { expire_loop(); }) {}
 
 SessionTable::~SessionTable() {
   {
@@ -42,14 +40,12 @@ SessionTable::~SessionTable() {
   expirer_.join();
 }
 
-EngineResult<SessionLease> SessionTable::acquire(const std::string& user,
-                                                 const SessionRequest& request) {
+EngineResult<SessionLease> SessionTable::acquire(const std::string& user, const SessionRequest& request) {
   // Another user's session of the same name is another session.
   std::string id = user + '\n' + request.id;
   const std::lock_guard lock(mutex_);
   auto found = entries_.find(id);
-  if (found != entries_.end() && !found->second.locked &&
-      found->second.expires <= std::chrono::steady_clock::now()) {
+  if (found != entries_.end() && !found->second.locked && found->second.expires <= std::chrono::steady_clock::now()) {
     entries_.erase(found);
     found = entries_.end();
   }
@@ -61,8 +57,7 @@ EngineResult<SessionLease> SessionTable::acquire(const std::string& user,
     found->second.locked = true;
     return SessionLease(*this, std::move(id), found->second.session, request);
   }
-  if (request.must_exist)
-    return make_error(Code::session_not_found, fmt::format("Session {} not found", request.id));
+  if (request.must_exist) return make_error(Code::session_not_found, fmt::format("Session {} not found", request.id));
   if (entries_.size() >= max_sessions_) {
     return make_error(Code::too_many_simultaneous_queries,
                       fmt::format("Too many HTTP sessions. Maximum: {}", max_sessions_));

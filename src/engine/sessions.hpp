@@ -39,8 +39,7 @@ class SessionTable;
 class SessionLease {
  public:
   SessionLease() = default;
-  SessionLease(SessionTable& table, std::string id, std::shared_ptr<Session> session,
-               const SessionRequest& request);
+  SessionLease(SessionTable& table, std::string id, std::shared_ptr<Session> session, const SessionRequest& request);
   SessionLease(SessionLease&& other) noexcept { *this = std::move(other); }
   SessionLease& operator=(SessionLease&& other) noexcept;
   ~SessionLease() { release(); }

@@ -16,12 +16,9 @@ struct Token {
   int depth = 0;      // open brackets before it
 };
 
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
-}
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
 bool is_word(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 
 class Scanner {
@@ -129,8 +126,7 @@ std::size_t data_begin(std::string_view text, std::size_t at) {
 }
 
 bool names_a_table(const Token& previous) {
-  return previous.upper == "INTO" || previous.upper == "TABLE" || previous.upper == "FUNCTION" ||
-         previous.upper == ".";
+  return previous.upper == "INTO" || previous.upper == "TABLE" || previous.upper == "FUNCTION" || previous.upper == ".";
 }
 
 void note_input(Scanner& scanner, StatementShape& shape) {
@@ -145,8 +141,7 @@ void note_input(Scanner& scanner, StatementShape& shape) {
 void shape_insert(std::string_view text, Scanner& scanner, StatementShape& shape) {
   Token previous;
   while (auto token = scanner.next()) {
-    const bool keyword =
-        token->kind == Token::Kind::word && token->depth == 0 && !names_a_table(previous);
+    const bool keyword = token->kind == Token::Kind::word && token->depth == 0 && !names_a_table(previous);
     const bool sub_select = token->depth == 1 && previous.upper == "(";
     if (token->upper == "INFILE" && previous.upper == "FROM") shape.names_a_file = true;
     // INSERT … SELECT has no data of its own.
@@ -183,11 +178,9 @@ void shape_others(std::string_view text, Scanner& scanner, StatementShape& shape
     if (token->upper == "OUTFILE" && previous.upper == "INTO") shape.names_a_file = true;
     if (just_seen) {
       just_seen = false;
-      if (token->upper != ";" && token->upper != "SETTINGS" && token->upper != "INTO")
-        candidate.clear();
+      if (token->upper != ";" && token->upper != "SETTINGS" && token->upper != "INTO") candidate.clear();
     }
-    if (token->kind == Token::Kind::word && token->depth == 0 && previous.upper == "FORMAT" &&
-        previous.depth == 0) {
+    if (token->kind == Token::Kind::word && token->depth == 0 && previous.upper == "FORMAT" && previous.depth == 0) {
       candidate = text.substr(token->begin, token->end - token->begin);
       just_seen = true;
     }

@@ -27,9 +27,7 @@ struct StatementShape {
   // INSERT … SELECT … FROM input(…): the library drops the data behind it and reports success.
   bool reads_input = false;
 
-  bool may_return_rows_in_pieces() const {
-    return first_word == "SELECT" || first_word == "WITH" || first_word == "(";
-  }
+  bool may_return_rows_in_pieces() const { return first_word == "SELECT" || first_word == "WITH" || first_word == "("; }
 };
 
 // `text` may be the beginning only: an INSERT with data is recognised as soon as its FORMAT (with

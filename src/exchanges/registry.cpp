@@ -31,7 +31,8 @@ Result<const Exchange*> find_exchange(std::string_view name) {
     names.push_back(exchange.name);
   }
   const auto near = nearest(name, names);
-  return Error{Errc::usage, "no exchange of the name", shortened(name) + (near.empty() ? "" : "; did you mean " + near + "?")};
+  return Error{Errc::usage, "no exchange of the name",
+               shortened(name) + (near.empty() ? "" : "; did you mean " + near + "?")};
 }
 
 std::optional<Source> source_of_url(std::string_view url) {

@@ -171,7 +171,8 @@ void Router::name(Gap& gap, const EventPosition& position) const {
   if (journal_id_.empty())
     gap.gap_id.clear();
   else if (gap.gap_id.empty())
-    gap.gap_id = fmt::format("{}-{}-{}-{}", journal_id_, position.record.segment, position.record.record, position.ordinal);
+    gap.gap_id =
+        fmt::format("{}-{}-{}-{}", journal_id_, position.record.segment, position.record.record, position.ordinal);
   else
     gap.gap_id = journal_id_ + "-" + gap.gap_id;
 }

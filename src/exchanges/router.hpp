@@ -41,7 +41,8 @@ class Router {
   // What the source's session publishes by, as it stands in the journal; "" when it has no session.
   std::string published_options_of(const Source& source) const;
 
-  // All sessions' state, and what they publish by, for the checkpoint at a segment's start; restore() into a fresh router.
+  // All sessions' state, and what they publish by, for the checkpoint at a segment's start; restore() into a fresh
+  // router.
   void save(std::string& out) const;
   [[nodiscard]] Result<void> restore(std::string_view saved);
 

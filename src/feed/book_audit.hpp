@@ -4,8 +4,8 @@
 // look at records only, and the request is none).
 //
 // An answer stands at some id; the book must be compared as it was there. So from the moment that the answer is asked
-// for, what the book takes is noted (BookAudit), and replayed up to the answer's id. Venues that send several changes as
-// one update have answers that stand between two updates: prices that the second one names are then left out. A
+// for, what the book takes is noted (BookAudit), and replayed up to the answer's id. Venues that send several changes
+// as one update have answers that stand between two updates: prices that the second one names are then left out. A
 // difference is no proof there: an order that came and went between the two is in neither.
 
 #include <algorithm>

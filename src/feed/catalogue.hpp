@@ -57,10 +57,10 @@ class Catalogue {
 // What a canonical symbol is made of; absent parts are left out.
 struct SymbolParts {
   std::string_view base;
-  std::string_view quote;               // with the family's mark where a venue has two of one pair: "USD_UM"
-  std::optional<WallTime> expiry{};     // its UTC day
-  std::string_view strike{};            // options, as the venue writes it: "65000", Deribit's "1d02"
-  std::optional<OptionRight> right{};   // options
+  std::string_view quote;              // with the family's mark where a venue has two of one pair: "USD_UM"
+  std::optional<WallTime> expiry{};    // its UTC day
+  std::string_view strike{};           // options, as the venue writes it: "65000", Deribit's "1d02"
+  std::optional<OptionRight> right{};  // options
 };
 // BTC-USDT, BTC-USDT-20261225, BTC-USD-20261225-65000-C; characters that a subject's token cannot hold become '_'.
 std::string canonical_symbol(const SymbolParts& parts);

@@ -40,10 +40,8 @@ class StateWriter {
     if (value) put(*value);
   }
   template <class E>
-    requires std::is_enum_v<E>
-  void put(E value) {
-    put(static_cast<std::uint64_t>(value));
-  }
+  requires std::is_enum_v<E>
+  void put(E value) { put(static_cast<std::uint64_t>(value)); }
 
  private:
   std::string& out_;

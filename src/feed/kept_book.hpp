@@ -51,7 +51,7 @@ struct BookSnapshot {
   WallTime received_at{};
   std::vector<BookLevel> bids{};
   std::vector<BookLevel> asks{};
-  bool whole = false;  // there are no other levels, or the venue tells when any comes to matter
+  bool whole = false;     // there are no other levels, or the venue tells when any comes to matter
   std::size_t asked = 0;  // for audits: a side may end here because no more levels were asked for; 0: never
 };
 
@@ -95,11 +95,11 @@ class KeptBook {
   BookPoint last() const { return {last_id_, last_timestamp_}; }
   const InstrumentRef& instrument() const { return instrument_; }
   OrderBook picture(std::uint32_t depth) const;  // 0: all levels
-  // From now on what the book takes is noted, for the answer that has been asked for. One at a time: an earlier one that
-  // is still open is forgotten.
+  // From now on what the book takes is noted, for the answer that has been asked for. One at a time: an earlier one
+  // that is still open is forgotten.
   void begin_audit();
-  // An answer by REST. As a record, it is also what proves this book right or wrong, at once or when the book has come to
-  // the answer's id, asked for or not. The levels are moved from.
+  // An answer by REST. As a record, it is also what proves this book right or wrong, at once or when the book has come
+  // to the answer's id, asked for or not. The levels are moved from.
   void audit(BookSnapshot& answer);
   // The venue's own book of the very same id is another one: refute() is to follow before anything else is done.
   bool refuted() const { return refuted_; }
@@ -145,9 +145,9 @@ class KeptBook {
   std::optional<Price> lowest_known_bid_;
   std::optional<Price> highest_known_ask_;
   std::optional<GapCause> interrupted_by_;
-  std::unique_ptr<BookAudit> audit_;           // while one is under way; decides nothing, so it is not saved
-  std::optional<BookSnapshot> answer_;         // by REST, at an id that the book has not come to
-  BookPoint proven_;                           // where it was last known to be right
+  std::unique_ptr<BookAudit> audit_;    // while one is under way; decides nothing, so it is not saved
+  std::optional<BookSnapshot> answer_;  // by REST, at an id that the book has not come to
+  BookPoint proven_;                    // where it was last known to be right
   std::optional<WallTime> refuted_at_;
   bool refuted_ = false;                       // within one record only
   BookGap gap_;                                // open while the book waits for a snapshot after a break

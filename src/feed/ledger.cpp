@@ -89,8 +89,8 @@ void SubscriptionLedger::asked_again(StreamId stream) {
 nanoseconds SubscriptionLedger::allowed_silence(const Entry& entry) {
   // No gap of more than a week is believed: nothing overflows, doubled or not.
   constexpr std::int64_t kWeek = nanoseconds{days{7}}.count();
-  const auto learnt = nanoseconds{std::max(std::min(entry.mean_gap_ns, kWeek) * kMeanGaps,
-                                           std::min(entry.longest_gap_ns, kWeek) * kLongestGaps)};
+  const auto learnt = nanoseconds{
+      std::max(std::min(entry.mean_gap_ns, kWeek) * kMeanGaps, std::min(entry.longest_gap_ns, kWeek) * kLongestGaps)};
   return std::max<nanoseconds>(entry.patience.silence_at_least, learnt);
 }
 
@@ -125,8 +125,7 @@ void SubscriptionLedger::overdue(MonoTime now, std::vector<Finding>& out) {
         break;
       case StreamState::waiting:
       case StreamState::resyncing:
-      case StreamState::refused:
-        break;
+      case StreamState::refused: break;
     }
     if (!trouble) continue;
     entry.doublings = std::min(entry.doublings + 1, kMaxDoublings);

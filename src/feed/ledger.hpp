@@ -28,8 +28,8 @@ class SubscriptionLedger {
     std::chrono::seconds silence_at_least{20};
     // No silence is suspicious (liquidations of a quiet market): the answer alone counts, first data is not waited for.
     bool may_be_silent = false;
-    // Nothing need come for long, or ever (trades: most options have none for days). The answer counts, first data is not
-    // waited for; silence is judged only by a rate that was watched for kListenedTimes the silence that it allows.
+    // Nothing need come for long, or ever (trades: most options have none for days). The answer counts, first data is
+    // not waited for; silence is judged only by a rate that was watched for kListenedTimes the silence that it allows.
     bool only_by_rate = false;
   };
   static constexpr int kListenedTimes = 6;
@@ -53,8 +53,8 @@ class SubscriptionLedger {
   void data(StreamId stream, MonoTime now);
   // Its connection is gone; what was learnt about its rate stays.
   void disconnected(StreamId stream);
-  // It will be requested again over the same connection. Where that brings no data by itself (only_by_rate), a pause goes
-  // on, and its length is learnt when data ends it.
+  // It will be requested again over the same connection. Where that brings no data by itself (only_by_rate), a pause
+  // goes on, and its length is learnt when data ends it.
   void asked_again(StreamId stream);
 
   // What is overdue by `now`. Each finding doubles the stream's patience, so that a stream that will never speak
@@ -75,7 +75,7 @@ class SubscriptionLedger {
   struct Entry {
     Patience patience{};
     StreamState state = StreamState::waiting;
-    bool has_data = false;  // since it was last requested
+    bool has_data = false;      // since it was last requested
     bool found_silent = false;  // and no data since
     MonoTime since{};           // requested, confirmed or last data, by state
     std::optional<MonoTime> confirmed_at{};

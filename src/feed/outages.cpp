@@ -13,8 +13,8 @@ constexpr auto kCauses = static_cast<std::uint64_t>(GapCause::end) + 1;
 
 }  // namespace
 
-void append_outage(const InstrumentRef& instrument, DataType type, DataSource source,
-                   const Outage& outage, WallTime now, std::vector<MarketEvent>& out) {
+void append_outage(const InstrumentRef& instrument, DataType type, DataSource source, const Outage& outage,
+                   WallTime now, std::vector<MarketEvent>& out) {
   auto& gap = std::get<Gap>(out.emplace_back(std::in_place_type<Gap>));
   gap.meta = {instrument, now, now, source};
   gap.data_type = type;
@@ -29,8 +29,7 @@ GapCause cause_of_end(std::string_view reason) {
   return GapCause::disconnected;
 }
 
-// ---- what is pushed
-// -------------------------------------------------------------------------------------------
+// ---- what is pushed --------------------------------------------------------------------------------------------
 
 std::optional<Outage> StreamCover::covered(ConnectionId connection, WallTime now) {
   if (connection == 0 || connection == given_up_on_) return std::nullopt;
@@ -86,8 +85,7 @@ void StreamCover::begin(const Connections& connections) {
   if (is_carried()) {
     auto since = last_;
     for (const auto carrier : carriers_)
-      if (const auto heard = connections.last_heard(carrier))
-        since = std::max(since, heard->frame_at - kInFlight);
+      if (const auto heard = connections.last_heard(carrier)) since = std::max(since, heard->frame_at - kInFlight);
     interrupted(since, GapCause::collector_down);
     carriers_ = {};
   } else if (interrupted_) {
@@ -134,8 +132,7 @@ void StreamCover::restore(StateReader& in) {
   });
 }
 
-// ---- what is asked for
-// ----------------------------------------------------------------------------------------
+// ---- what is asked for -----------------------------------------------------------------------------------------
 
 std::optional<Outage> SampledSeries::answered(WallTime now) {
   std::optional<Outage> outage;
@@ -184,20 +181,15 @@ std::optional<Nanos> period_length(std::string_view period) {
   std::int64_t number = 0;
   const auto [rest, error] = std::from_chars(period.data(), period.data() + period.size(), number);
   constexpr std::int64_t kMost = 1000;
-  if (error != std::errc{} || number <= 0 || number > kMost ||
-      rest == period.data() + period.size())
+  if (error != std::errc{} || number <= 0 || number > kMost || rest == period.data() + period.size())
     return std::nullopt;
   switch (*rest) {
-    case 'm':
-      return number * Nanos{std::chrono::minutes{1}};
+    case 'm': return number * Nanos{std::chrono::minutes{1}};
     case 'h':
-    case 'H':
-      return number * Nanos{std::chrono::hours{1}};
+    case 'H': return number * Nanos{std::chrono::hours{1}};
     case 'd':
-    case 'D':
-      return number * Nanos{std::chrono::hours{24}};
-    default:
-      return std::nullopt;  // months and years are of no one length
+    case 'D': return number * Nanos{std::chrono::hours{24}};
+    default: return std::nullopt;  // months and years are of no one length
   }
 }
 

@@ -29,8 +29,8 @@ struct Outage {
 };
 
 // As a row of data_gaps, noticed with the record received at `now`.
-void append_outage(const InstrumentRef& instrument, DataType type, DataSource source,
-                   const Outage& outage, WallTime now, std::vector<MarketEvent>& out);
+void append_outage(const InstrumentRef& instrument, DataType type, DataSource source, const Outage& outage,
+                   WallTime now, std::vector<MarketEvent>& out);
 
 // Why a connection has ended, by the words of the record that says so (they begin with a
 // CloseReason's).
@@ -57,9 +57,7 @@ class StreamCover {
   // and its answer. True when it was this stream's.
   bool answered(ConnectionId connection, std::uint64_t request_id);
   // Asked for over `connection`, and answered.
-  bool is_answered(ConnectionId connection) const {
-    return answered_ && asked_over_ == connection && connection != 0;
-  }
+  bool is_answered(ConnectionId connection) const { return answered_ && asked_over_ == connection && connection != 0; }
 
   // It was unsubscribed from over `connection`, which is open. Nobody does that to a stream that is
   // well: what it was silent for counts.
@@ -128,11 +126,9 @@ class SampledSeries {
 // One instrument's streams that are pushed and need this.
 class StreamCovers {
  public:
-  static constexpr std::array kTypes{DataType::trade, DataType::funding_rate,
-                                     DataType::open_interest, DataType::liquidation};
-  static constexpr bool has(DataType type) {
-    return type >= kTypes.front() && type <= kTypes.back();
-  }
+  static constexpr std::array kTypes{DataType::trade, DataType::funding_rate, DataType::open_interest,
+                                     DataType::liquidation};
+  static constexpr bool has(DataType type) { return type >= kTypes.front() && type <= kTypes.back(); }
 
   StreamCover& of(DataType type) {
     return covers_[static_cast<std::size_t>(type) - static_cast<std::size_t>(kTypes[0])];
@@ -151,8 +147,7 @@ class StreamCovers {
   }
 
  private:
-  static_assert(static_cast<int>(kTypes.back()) - static_cast<int>(kTypes.front()) + 1 ==
-                kTypes.size());
+  static_assert(static_cast<int>(kTypes.back()) - static_cast<int>(kTypes.front()) + 1 == kTypes.size());
   std::array<StreamCover, kTypes.size()> covers_;
 };
 
@@ -164,8 +159,7 @@ class GridSeries {
  public:
   // The row of `at` follows that of `last` (nothing: it is the first). What is missing between
   // them.
-  std::optional<Outage> row(const std::optional<WallTime>& last, WallTime at,
-                            const std::optional<Nanos>& period);
+  std::optional<Outage> row(const std::optional<WallTime>& last, WallTime at, const std::optional<Nanos>& period);
   // A collector begins: a hole that shows at the next row is due to that.
   void begin() { was_down_ = true; }
   // It is not collected any more: should it come back, no hole before that counts.

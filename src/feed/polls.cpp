@@ -102,9 +102,9 @@ void PollSchedule::fail(Entry& entry, std::string_view reason, Instant now, Outb
   wake_.wish(entry.due, out);
   // The first time, then ever more rarely: a poll may fail for weeks.
   if (std::has_single_bit(static_cast<unsigned>(entry.failures)))
-    out.notices.push_back({Notice::Level::warning, "a REST request that is made regularly failed",
-                           fmt::format("poll=\"{}\" reason=\"{}\" failures={}", entry.poll.key, shortened(reason),
-                                       entry.failures)});
+    out.notices.push_back(
+        {Notice::Level::warning, "a REST request that is made regularly failed",
+         fmt::format("poll=\"{}\" reason=\"{}\" failures={}", entry.poll.key, shortened(reason), entry.failures)});
 }
 
 void PollSchedule::ask(Entry& entry, Instant now, Outbox& out) {

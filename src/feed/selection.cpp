@@ -52,9 +52,7 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
 
 // ---- rules ----------------------------------------------------------------------------------------------------
 
-bool SelectionRule::is_name() const {
-  return !symbol.empty() && symbol.find_first_of("*?") == std::string::npos;
-}
+bool SelectionRule::is_name() const { return !symbol.empty() && symbol.find_first_of("*?") == std::string::npos; }
 
 bool SelectionRule::matches(const InstrumentId& id, std::string_view base_asset, std::string_view quote_asset) const {
   if (kind && *kind != id.market_type) return false;
@@ -114,8 +112,7 @@ void describe_unresolved(const std::vector<Unresolved>& all, const Source& sourc
   for (const auto& each : all) {
     if (each.verdict != Unresolved::Verdict::unknown) continue;
     StreamStatus status;
-    status.instrument =
-        std::make_shared<const InstrumentId>(InstrumentId{source.exchange, kind, each.rule, each.rule});
+    status.instrument = std::make_shared<const InstrumentId>(InstrumentId{source.exchange, kind, each.rule, each.rule});
     status.data_type = DataType::instrument;
     status.state = StreamState::refused;
     out.push_back(std::move(status));

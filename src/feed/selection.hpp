@@ -17,9 +17,9 @@ namespace mp {
 
 // All conditions that are set must hold.
 struct SelectionRule {
-  std::string symbol{};              // the venue's spelling or ours; '*' and '?' stand for any letters, any letter
+  std::string symbol{};  // the venue's spelling or ours; '*' and '?' stand for any letters, any letter
   std::optional<MarketType> kind{};
-  std::string base{};                // asset codes, exactly
+  std::string base{};  // asset codes, exactly
   std::string quote{};
   // Of those that match: the N of the highest volume in the last 24 h, of each kind of each list. 0: all of them.
   std::uint32_t top = 0;
@@ -36,8 +36,8 @@ struct Selection {
   std::vector<SelectionRule> rules;
 
   Selection() = default;
-  Selection(const std::vector<std::string>& symbols);             // NOLINT(google-explicit-constructor)
-  Selection(std::initializer_list<std::string> symbols);          // NOLINT(google-explicit-constructor)
+  Selection(const std::vector<std::string>& symbols);               // NOLINT(google-explicit-constructor)
+  Selection(std::initializer_list<std::string> symbols);            // NOLINT(google-explicit-constructor)
   Selection(std::vector<SelectionRule> r) : rules(std::move(r)) {}  // NOLINT(google-explicit-constructor)
   bool empty() const { return rules.empty(); }
   // Does a rule need the venue's volumes?
@@ -134,7 +134,7 @@ class Chooser {
   std::vector<bool> is_chosen_;         // by catalogue index, as chosen_
   std::vector<std::string> begun_;      // lists that have come since begin()
   // Since begin(), for messages only; not saved.
-  std::vector<bool> resolved_;                                       // by rule
+  std::vector<bool> resolved_;                                          // by rule
   std::map<std::string, std::vector<std::string>, std::less<>> names_;  // by list, both spellings
 };
 

@@ -3,9 +3,8 @@
 // Source (a venue's market), over all its sockets, as a pure state machine. Bytes and clocks in, an Outbox out.
 //
 // What a session publishes (Outbox::events) is a function of the journalled records alone: of the calls
-// begin, opened, closed, text, sent, rest, flush, reconfigure and unreadable with their receive times. The live driver and
-// every replay of the
-// journal therefore publish the same. tick() and rest_failed() may ask for I/O, never publish.
+// begin, opened, closed, text, sent, rest, flush, reconfigure and unreadable with their receive times. The live driver
+// and every replay of the journal therefore publish the same. tick() and rest_failed() may ask for I/O, never publish.
 
 #include <chrono>
 #include <cstdint>
@@ -24,14 +23,14 @@ struct SessionOptions;
 
 // Why a connection is to end, or has ended. reconnect.hpp says what follows from it.
 enum class CloseReason {
-  network,      // the peer or the path closed it
-  stale,        // silent for longer than its streams' rate allows
-  refused,      // the venue refused a subscription or the handshake
-  peer_slow,    // what we send is not taken
-  protocol,     // the venue broke its own protocol
-  replaced,     // a newer connection has taken its streams over
-  venue_notice, // the venue said that it is about to close
-  stopped,      // we are shutting down
+  network,       // the peer or the path closed it
+  stale,         // silent for longer than its streams' rate allows
+  refused,       // the venue refused a subscription or the handshake
+  peer_slow,     // what we send is not taken
+  protocol,      // the venue broke its own protocol
+  replaced,      // a newer connection has taken its streams over
+  venue_notice,  // the venue said that it is about to close
+  stopped,       // we are shutting down
 };
 const char* to_string(CloseReason reason);
 
@@ -50,9 +49,9 @@ struct BudgetCharge {
 
 // GET requests only: market data needs no other.
 struct RestRequest {
-  std::string url{};                  // whole
+  std::string url{};                    // whole
   std::vector<BudgetCharge> charges{};  // none: the request is made at once
-  int priority = 0;                   // higher first: book snapshots before statistics
+  int priority = 0;                     // higher first: book snapshots before statistics
   // This request may fill each of its budgets up to this much of the limit; the rest is left to requests that matter
   // more, and to others at our address.
   int percent_at_most = 80;
@@ -91,11 +90,11 @@ struct Notice {
 struct Outbox {
   std::vector<MarketEvent> events;  // to publish, in order
   std::vector<OpenSocket> opens;
-  std::vector<SendFrame> frames;    // to send, in order
+  std::vector<SendFrame> frames;  // to send, in order
   std::vector<CloseSocket> closes;
   std::vector<RestRequest> requests;
   std::vector<Notice> notices;
-  std::optional<MonoTime> wake_at;   // call tick() then; replaces an earlier wish
+  std::optional<MonoTime> wake_at;  // call tick() then; replaces an earlier wish
   // What was chosen cannot be collected, ever: the collector ends with this error (Errc::usage, exit status 2).
   std::optional<Error> refusal;
   std::optional<WallTime> flush_at;  // if no record has come by then, journal a flush record and call flush()
@@ -138,8 +137,8 @@ struct BookAuditCounts {
 // Counts since the session was made; not part of what is published.
 struct SessionCounters {
   std::uint64_t frames = 0;
-  std::uint64_t duplicates = 0;            // events dropped because they had been seen
-  std::uint64_t resyncs = 0;               // book snapshots asked for again
+  std::uint64_t duplicates = 0;                                   // events dropped because they had been seen
+  std::uint64_t resyncs = 0;                                      // book snapshots asked for again
   std::vector<std::pair<std::string, std::uint64_t>> unmapped{};  // channels and endpoints we do not map
   std::vector<std::pair<std::string, std::uint64_t>> unknown{};   // fields and values of the venue that are new to us
   BookAuditCounts audits{};
@@ -154,8 +153,8 @@ class Session {
   virtual void opened(ConnectionId connection, std::string_view url, Instant now, Outbox& out) = 0;
   virtual void closed(ConnectionId connection, std::string_view reason, Instant now, Outbox& out) = 0;
   virtual void text(ConnectionId connection, std::string_view padded_frame, Instant now, Outbox& out) = 0;
-  // A frame was sent over a connection, as the journal has it (SendFrame::recorded_as); `padded` like a frame. Tells what
-  // an answer is about that only names its request. Publishes nothing.
+  // A frame was sent over a connection, as the journal has it (SendFrame::recorded_as); `padded` like a frame. Tells
+  // what an answer is about that only names its request. Publishes nothing.
   virtual void sent(ConnectionId connection, std::string_view padded, Instant now) {
     static_cast<void>(connection), static_cast<void>(padded), static_cast<void>(now);
   }

@@ -44,7 +44,8 @@ struct SessionOptions {
   std::chrono::seconds book_audit{30};
   // False for normalize and replay: the session asks for no I/O.
   bool conversing = true;
-  std::map<std::string, std::string> credentials{};  // e.g. deribit: client_id, client_secret; never logged or journalled
+  std::map<std::string, std::string>
+      credentials{};                         // e.g. deribit: client_id, client_secret; never logged or journalled
   std::map<std::string, std::string> extra;  // e.g. binance: trade_stream = aggTrade | trade
 };
 

@@ -285,8 +285,7 @@ void SubscribedSockets::send_request(Socket& socket, Operation operation, const 
   socket.next_send = now.mono + limits_.frame_spacing;
   next_send_together_ = now.mono + limits_.frame_spacing_together;
   for (const auto stream : batch) {
-    member_of(socket, stream)->phase =
-        operation == Operation::subscribe ? Phase::subscribing : Phase::unsubscribing;
+    member_of(socket, stream)->phase = operation == Operation::subscribe ? Phase::subscribing : Phase::unsubscribing;
     // A replacement's streams are live over the older connection: their watch goes on undisturbed.
     if (operation == Operation::subscribe && !socket.replaces) ledger_.requested(stream, now.mono);
   }
@@ -406,8 +405,8 @@ void SubscribedSockets::refused(const Refusal& refusal, Instant now, Outbox& out
     }
   }
   if (refusal.again_after)
-    socket->next_send = std::max(
-        socket->next_send, now.mono + std::chrono::duration_cast<MonoTime::duration>(*refusal.again_after));
+    socket->next_send =
+        std::max(socket->next_send, now.mono + std::chrono::duration_cast<MonoTime::duration>(*refusal.again_after));
   tell_refused(streams, refusal.why, out);
   if (request->open.empty()) end_request(*socket, id, now, out);
 }
@@ -469,8 +468,8 @@ void SubscribedSockets::finish_replacements(Instant now, Outbox& out) {
 }
 
 void SubscribedSockets::close(const Socket& socket, CloseReason reason, Outbox& out) {
-  const bool told = std::ranges::any_of(
-      out.closes, [&](const CloseSocket& each) { return each.connection == socket.connection; });
+  const bool told =
+      std::ranges::any_of(out.closes, [&](const CloseSocket& each) { return each.connection == socket.connection; });
   if (socket.connection != 0 && !told) out.closes.push_back({socket.connection, reason});
 }
 
@@ -536,8 +535,8 @@ void SubscribedSockets::watch(Instant now, Outbox& out) {
     auto* socket = socket_of_stream(finding.stream);
     if (!socket || socket->connection == 0) continue;
     // One reason is enough to end a connection, and one line to tell it.
-    const bool ended = std::ranges::any_of(
-        out.closes, [&](const CloseSocket& each) { return each.connection == socket->connection; });
+    const bool ended =
+        std::ranges::any_of(out.closes, [&](const CloseSocket& each) { return each.connection == socket->connection; });
     if (ended) continue;
     const auto detail = fmt::format("stream={} seconds={}", streams_[finding.stream].name, finding.lasted.count());
     if (finding.trouble == Trouble::no_answer) {

@@ -45,9 +45,9 @@ class Dialect {
     // When nothing has come for this long, ping() is sent; when nothing has come for as long again, the connection is
     // given up. 0: no pings of ours (websocket pings are answered by the driver).
     std::chrono::seconds idle_ping{};
-    // The venue says yes to names that it does not know and to streams that it serves elsewhere. Then a stream that need
-    // not bring anything for long (Patience::only_by_rate) counts as live only once its connection has brought data of
-    // some stream. One that may be silent for ever proves nothing either way.
+    // The venue says yes to names that it does not know and to streams that it serves elsewhere. Then a stream that
+    // need not bring anything for long (Patience::only_by_rate) counts as live only once its connection has brought
+    // data of some stream. One that may be silent for ever proves nothing either way.
     bool confirms_anything = false;
     // What each attempt to connect costs, where the venue limits them.
     std::vector<BudgetCharge> connecting{};
@@ -185,8 +185,8 @@ class SubscribedSockets {
     int found_quiet = 0;              // in a row, over its connections
     MonoTime confirmed_at;            // the last of its requests
     MonoTime next_send;
-    std::deque<MonoTime> sent_at;     // as far back as frame_limits reach
-    std::vector<Request> requests;    // open ones, oldest first
+    std::deque<MonoTime> sent_at;           // as far back as frame_limits reach
+    std::vector<Request> requests;          // open ones, oldest first
     std::optional<std::uint32_t> replaces;  // the slot that ends once this one delivers
   };
 

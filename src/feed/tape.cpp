@@ -19,8 +19,7 @@ void Tape::closed(ConnectionId connection, WallTime now, const TapeOwner& owner,
   if (connection_ == connection) ids_.interrupted(GapCause::disconnected);
 }
 
-void Tape::tell(const std::vector<IdHole>& holes, WallTime now, const TapeOwner& owner,
-                std::vector<MarketEvent>& out) {
+void Tape::tell(const std::vector<IdHole>& holes, WallTime now, const TapeOwner& owner, std::vector<MarketEvent>& out) {
   for (const auto& hole : holes) {
     ++gaps_;
     Gap event;

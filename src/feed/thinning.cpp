@@ -5,8 +5,7 @@ namespace mp {
 template <class Value>
 bool Thinning::admits(std::optional<Written<Value>>& last, const Value& value, WallTime received_at) {
   // A receive clock that was set back must not silence it until it has caught up.
-  const bool too_soon =
-      last && received_at >= last->received_at && received_at - last->received_at < min_interval_;
+  const bool too_soon = last && received_at >= last->received_at && received_at - last->received_at < min_interval_;
   if (too_soon && last->value == value) return false;
   last = Written<Value>{value, received_at};
   return true;

@@ -129,7 +129,8 @@ Error CaptureFile::State::pass_long_line() {
   }
   ++line;
   text_end = offset - (cut_short ? 0 : 1);
-  return Error{Errc::out_of_range, fmt::format("line {}", line), fmt::format("{} bytes; a line has at most {}", size, kMaxCaptureLine)};
+  return Error{Errc::out_of_range, fmt::format("line {}", line),
+               fmt::format("{} bytes; a line has at most {}", size, kMaxCaptureLine)};
 }
 
 Result<std::optional<std::string_view>> CaptureFile::State::next_text() {

@@ -16,8 +16,8 @@ inline constexpr std::size_t kMaxBrokenText = 64u << 10;
 // Owned by one thread.
 class CaptureFile {
  public:
-  // "-" is standard input. `limit`: bytes behind it are not read. Errc::usage: what is no text at all, by its first bytes
-  // (compressed files, segments of a journal, UTF-16), and how to make a capture of it.
+  // "-" is standard input. `limit`: bytes behind it are not read. Errc::usage: what is no text at all, by its first
+  // bytes (compressed files, segments of a journal, UTF-16), and how to make a capture of it.
   [[nodiscard]] static Result<CaptureFile> open(const std::filesystem::path& path, std::uint64_t limit = UINT64_MAX);
   CaptureFile(CaptureFile&&) noexcept;
   CaptureFile& operator=(CaptureFile&&) noexcept;

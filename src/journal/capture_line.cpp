@@ -59,15 +59,13 @@ bool carries_payload(RecordKind kind) {
     case RecordKind::rest:
     case RecordKind::sent:
     case RecordKind::configured:
-    case RecordKind::unreadable:
-      return true;
+    case RecordKind::unreadable: return true;
     case RecordKind::start:
     case RecordKind::stop:
     case RecordKind::opened:
     case RecordKind::closed:
     case RecordKind::flush:
-    case RecordKind::rest_failed:
-      return false;
+    case RecordKind::rest_failed: return false;
   }
   return false;
 }
@@ -133,17 +131,14 @@ struct CaptureLineReader::State {
   std::string decoded;  // of raw_base64
 
   std::optional<FieldError> collect(std::string_view line, Fields& fields);
-  std::optional<FieldError> take(std::string_view line, const dom::key_value_pair& field,
-                                 Fields& fields);
-  std::optional<FieldError> take_time(std::string_view line, const dom::element& value,
-                                      Fields& fields);
+  std::optional<FieldError> take(std::string_view line, const dom::key_value_pair& field, Fields& fields);
+  std::optional<FieldError> take_time(std::string_view line, const dom::element& value, Fields& fields);
   std::string_view text_of_time(std::string_view line);
 };
 
 namespace {
 
-std::optional<FieldError> take_text(const dom::element& value, std::string_view name,
-                                    std::string_view& to) {
+std::optional<FieldError> take_text(const dom::element& value, std::string_view name, std::string_view& to) {
   if (value.get_string().get(to) == simdjson::SUCCESS) return std::nullopt;
   return FieldError{Errc::bad_type, name, "not a string"};
 }
@@ -189,16 +184,15 @@ std::string_view CaptureLineReader::State::text_of_time(std::string_view line) {
     token.remove_prefix(std::min(token.find_first_not_of(" \t"), token.size()));
   } else {
     ondemand::document document;
-    if (number_parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING)
-                .get(document) != simdjson::SUCCESS ||
+    if (number_parser.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING).get(document) !=
+            simdjson::SUCCESS ||
         document["t"].raw_json_token().get(token) != simdjson::SUCCESS)
       return {};
   }
   return token.substr(0, token.find_first_of(" \t\r\n,}"));
 }
 
-std::optional<FieldError> CaptureLineReader::State::take_time(std::string_view line,
-                                                              const dom::element& value,
+std::optional<FieldError> CaptureLineReader::State::take_time(std::string_view line, const dom::element& value,
                                                               Fields& fields) {
   fields.has_time = true;
   if (value.is_string()) return take_text(value, "t", fields.time_text);
@@ -207,8 +201,7 @@ std::optional<FieldError> CaptureLineReader::State::take_time(std::string_view l
   return std::nullopt;
 }
 
-std::optional<FieldError> CaptureLineReader::State::take(std::string_view line,
-                                                         const dom::key_value_pair& field,
+std::optional<FieldError> CaptureLineReader::State::take(std::string_view line, const dom::key_value_pair& field,
                                                          Fields& fields) {
   const auto key = field.key;
   const auto& value = field.value;
@@ -242,8 +235,7 @@ std::optional<FieldError> CaptureLineReader::State::collect(std::string_view lin
   dom::object object;
   const auto error = parser.parse(line.data(), line.size(), false).get_object().get(object);
   if (error)
-    return FieldError{Errc::not_json, "",
-                      fmt::format("{}: {}", simdjson::error_message(error), shortened(line, 60))};
+    return FieldError{Errc::not_json, "", fmt::format("{}: {}", simdjson::error_message(error), shortened(line, 60))};
   for (const auto field : object)
     if (auto refused = take(line, field, fields)) return refused;
   return std::nullopt;
@@ -256,14 +248,13 @@ CaptureLineReader& CaptureLineReader::operator=(CaptureLineReader&&) noexcept = 
 
 Result<CaptureLine> CaptureLineReader::read(std::string_view line, std::uint64_t line_number) {
   const auto refuse = [&](const FieldError& e) {
-    return Error{e.code,
-                 e.field.empty() ? fmt::format("line {}", line_number)
-                                 : fmt::format("line {}, field {}", line_number, e.field),
-                 e.seen};
+    return Error{
+        e.code,
+        e.field.empty() ? fmt::format("line {}", line_number) : fmt::format("line {}, field {}", line_number, e.field),
+        e.seen};
   };
   if (line.size() > kMaxCaptureLine)
-    return refuse({Errc::out_of_range, "",
-                   fmt::format("{} bytes, more than {}", line.size(), kMaxCaptureLine)});
+    return refuse({Errc::out_of_range, "", fmt::format("{} bytes, more than {}", line.size(), kMaxCaptureLine)});
   Fields fields;
   if (auto e = state_->collect(line, fields)) return refuse(*e);
   if (auto e = missing_field(fields)) return refuse(*e);
@@ -289,8 +280,7 @@ Result<CaptureLine> CaptureLineReader::read(std::string_view line, std::uint64_t
     state_->decoded.assign(RawRecord::kFramePadding, '\0');
     result.payload = std::string_view(state_->decoded).substr(0, 0);
   }
-  if (result.kind == RecordKind::rest)
-    result.status = fields.status == 0 ? 200 : static_cast<int>(fields.status);
+  if (result.kind == RecordKind::rest) result.status = fields.status == 0 ? 200 : static_cast<int>(fields.status);
   return result;
 }
 
@@ -313,8 +303,9 @@ void append_capture_line(std::string& out, const CaptureLine& line) {
 }
 
 CaptureLine capture_line_of(const RawRecord& record, std::string_view url, std::string_view conn) {
-  CaptureLine line{record.kind, record.received_at, record.url.empty() ? url : record.url,
-                   record.payload, conn, record.status, {}, {}};
+  CaptureLine line{
+      record.kind, record.received_at, record.url.empty() ? url : record.url, record.payload, conn, record.status, {},
+      {}};
   if (record.source != nullptr) {
     line.exchange = record.source->exchange;
     line.market = record.source->market;

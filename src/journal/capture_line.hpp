@@ -7,8 +7,9 @@
 //   t            receive time in seconds since 1970, a number or a string, exact to the nanosecond
 //   transport    ws: dir connect | disconnect | recv | send
 //                rest: dir recv | fail (no answer came; raw says why)
-//                control: dir start | stop | flush | configure | unreadable (the edges of a recording; time that passed; what
-//                is collected from here on, in `raw`; a line that could not be read, in `raw`, and in `url` why)
+//                control: dir start | stop | flush | configure | unreadable (the edges of a recording; time that
+//                passed; what is collected from here on, in `raw`; a line that could not be read, in `raw`, and in
+//                `url` why)
 //   raw          the payload as text, or instead of it
 //   raw_base64   the payload's bytes in base64, when they are not UTF-8
 //   wire         "binary-utf8": raw came as a binary frame. "text": raw_base64 came as a text frame.

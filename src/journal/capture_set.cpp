@@ -82,7 +82,8 @@ Result<std::string> sha256_of_file(const std::filesystem::path& path) {
   }
 }
 
-Result<std::map<std::uint64_t, std::string>> sha256_of_beginnings(const std::filesystem::path& path, const std::set<std::uint64_t>& lengths) {
+Result<std::map<std::uint64_t, std::string>> sha256_of_beginnings(const std::filesystem::path& path,
+                                                                  const std::set<std::uint64_t>& lengths) {
   auto source = open_file_source(path);
   if (!source) return source.error();
   std::map<std::uint64_t, std::string> out;
@@ -142,15 +143,15 @@ struct CaptureSet::State {
     bool finished = false;
     WallTime first;
     Nanos due{0};
-    WallTime last;                               // of the line given out last
+    WallTime last;                                       // of the line given out last
     std::map<std::string, Connected, std::less<>> open;  // by conn, or by url where there is none
     std::uint64_t line_ends = 0;                         // of `line`: where in the file
     std::deque<Broken> broken;                           // read, not yet given out
     // Of the present run of broken lines, which a good one or a boundary ends.
     std::size_t run_lines = 0, run_bytes = 0;
     std::ptrdiff_t run_region = 0;
-    std::deque<Broken> given;                            // what records in `ready` refer to
-    const Source* source = nullptr;                      // of the line given out last
+    std::deque<Broken> given;        // what records in `ready` refer to
+    const Source* source = nullptr;  // of the line given out last
     std::set<Source> seen;
     bool given_any = false;
 
@@ -241,7 +242,8 @@ void CaptureSet::State::note_broken(Track& track, const Error& why) {
   const auto region = std::ranges::count_if(boundaries, [&](const auto& b) { return b.bytes < track.file.text_end(); });
   if (region != track.run_region) track.run_lines = track.run_bytes = 0;
   track.run_region = region;
-  if (track.file.is_cut_short() || track.run_lines >= kBrokenKept || track.run_bytes + text.size() > kBrokenBytesKept) return;
+  if (track.file.is_cut_short() || track.run_lines >= kBrokenKept || track.run_bytes + text.size() > kBrokenBytesKept)
+    return;
   ++track.run_lines;
   track.run_bytes += text.size();
   track.broken.push_back({std::string(text) + padding, track.file.broken_why(), track.file.text_end()});
@@ -276,7 +278,8 @@ const Source* CaptureSet::State::source_of(const CaptureLine& line) {
 void CaptureSet::State::skip(const CaptureLine& line) {
   ++skipped;
   const std::string url = shortened(line.url);
-  if (skipped_urls.size() < kSkippedUrlsKept && std::find(skipped_urls.begin(), skipped_urls.end(), url) == skipped_urls.end())
+  if (skipped_urls.size() < kSkippedUrlsKept &&
+      std::find(skipped_urls.begin(), skipped_urls.end(), url) == skipped_urls.end())
     skipped_urls.push_back(url);
 }
 
@@ -391,8 +394,7 @@ void CaptureSet::State::take_line(Track& track) {
     case RecordKind::closed:
     case RecordKind::text:
     case RecordKind::binary:
-    case RecordKind::sent:
-      return take_frame(track, line);
+    case RecordKind::sent: return take_frame(track, line);
     case RecordKind::rest:
     case RecordKind::rest_failed:
     case RecordKind::configured:
@@ -436,7 +438,8 @@ const RawRecord* CaptureSet::State::next() {
       close_all(track, track.last, "stopped");
     }
     if (!ready.empty()) continue;
-    if (is_part && !boundaries.empty() && (tracks.front().finished || tracks.front().line_ends > boundaries.front().bytes)) {
+    if (is_part && !boundaries.empty() &&
+        (tracks.front().finished || tracks.front().line_ends > boundaries.front().bytes)) {
       reach_boundary(tracks.front());
       continue;
     }
@@ -456,7 +459,8 @@ CaptureSet::CaptureSet(CaptureSet&&) noexcept = default;
 CaptureSet& CaptureSet::operator=(CaptureSet&&) noexcept = default;
 CaptureSet::~CaptureSet() = default;
 
-Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesystem::path>& files, const SourceOfUrl& source_of_url) {
+Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesystem::path>& files,
+                                                   const SourceOfUrl& source_of_url) {
   auto by_digest = digests_of(files);
   if (!by_digest) return by_digest.error();
   std::vector<CaptureFacts> out;
@@ -487,14 +491,19 @@ Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesy
       }
     }
     if (facts.lines == 0 && broken)
-      return Error{Errc::usage, broken->where, broken->seen + "; no line of it can be read: a capture is a file of JSON lines, as `marketprism journal cat` prints them"};
+      return Error{
+          Errc::usage, broken->where,
+          broken->seen +
+              "; no line of it can be read: a capture is a file of JSON lines, as `marketprism journal cat` prints them"};
     out.push_back(std::move(facts));
   }
   return out;
 }
 
 std::vector<std::vector<std::filesystem::path>> in_playing_order(std::vector<CaptureFacts> captures) {
-  std::stable_sort(captures.begin(), captures.end(), [](const auto& a, const auto& b) { return std::tie(a.first, a.digest) < std::tie(b.first, b.digest); });
+  std::stable_sort(captures.begin(), captures.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first, a.digest) < std::tie(b.first, b.digest);
+  });
   struct Group {
     std::set<Source> sources;
     std::vector<std::size_t> members;
@@ -503,7 +512,8 @@ std::vector<std::vector<std::filesystem::path>> in_playing_order(std::vector<Cap
   for (std::size_t i = 0; i < captures.size(); ++i) {
     Group joined{captures[i].sources, {i}};
     const auto shares = [&](const Group& group) {
-      return std::ranges::any_of(captures[i].sources, [&](const Source& source) { return group.sources.contains(source); });
+      return std::ranges::any_of(captures[i].sources,
+                                 [&](const Source& source) { return group.sources.contains(source); });
     };
     for (const auto& group : groups) {
       if (!shares(group)) continue;
@@ -539,7 +549,8 @@ Result<CaptureSet> CaptureSet::open(std::vector<std::filesystem::path> files, So
   return CaptureSet(std::move(state));
 }
 
-Result<CaptureSet> CaptureSet::open_part(const std::filesystem::path& path, std::vector<Boundary> boundaries, SourceOfUrl source_of_url) {
+Result<CaptureSet> CaptureSet::open_part(const std::filesystem::path& path, std::vector<Boundary> boundaries,
+                                         SourceOfUrl source_of_url) {
   auto file = CaptureFile::open(path, boundaries.empty() ? 0 : boundaries.back().bytes);
   if (!file) return file.error();
   auto state = std::make_unique<State>();

@@ -32,11 +32,11 @@ using SourceOfUrl = std::function<std::optional<Source>(std::string_view url)>;
 // With several files, start and stop lines inside them only close the connections of their own file: the
 // others go on. Connections are numbered from 1 in the order in which they appear; the only file's numeric
 // `conn` keeps its number where that rises.
-// A line that cannot be read is an `unreadable` record of the source of the line before it (of the first line behind it,
-// at a file's beginning), with that line's time; the next line goes on. It is told in broken() and counted. No record comes of
-// a last line without line end (the file may go on there), nor of broken lines beyond a bound between two good ones.
-// A line's source is its own exchange and market keys, or else what source_of_url says of its url (for a frame: of
-// its connection's url). Lines whose source is not known are left out and counted.
+// A line that cannot be read is an `unreadable` record of the source of the line before it (of the first line behind
+// it, at a file's beginning), with that line's time; the next line goes on. It is told in broken() and counted. No
+// record comes of a last line without line end (the file may go on there), nor of broken lines beyond a bound between
+// two good ones. A line's source is its own exchange and market keys, or else what source_of_url says of its url (for a
+// frame: of its connection's url). Lines whose source is not known are left out and counted.
 //
 // A recording that may be continued (open_part) ends otherwise: see there.
 class CaptureSet {
@@ -50,10 +50,10 @@ class CaptureSet {
 
   // Reads every file once, for its SHA-256. Errc::usage: no file, or one given twice.
   [[nodiscard]] static Result<CaptureSet> open(std::vector<std::filesystem::path> files, SourceOfUrl source_of_url);
-  // One file, of which the last boundary's bytes are read: a recording that ends there for now, and may be longer another time.
-  // There is no stop record. At each boundary a flush record of each source stands, so that what is due comes out, and then
-  // `closed` records of the open connections if its `closed` says so. At one that is undecided next() gives null and
-  // at_boundary() is true until resume().
+  // One file, of which the last boundary's bytes are read: a recording that ends there for now, and may be longer
+  // another time. There is no stop record. At each boundary a flush record of each source stands, so that what is due
+  // comes out, and then `closed` records of the open connections if its `closed` says so. At one that is undecided
+  // next() gives null and at_boundary() is true until resume().
   [[nodiscard]] static Result<CaptureSet> open_part(const std::filesystem::path& file, std::vector<Boundary> boundaries,
                                                     SourceOfUrl source_of_url);
   CaptureSet(CaptureSet&&) noexcept;
@@ -94,8 +94,8 @@ class CaptureSet {
 // What a recording is made of, found out by reading it once.
 struct CaptureFacts {
   std::filesystem::path path;
-  std::string digest;            // SHA-256, 32 bytes
-  std::set<Source> sources;      // whose lines it holds, as CaptureSet tells them
+  std::string digest;                   // SHA-256, 32 bytes
+  std::set<Source> sources;             // whose lines it holds, as CaptureSet tells them
   std::optional<WallTime> first, last;  // the earliest and the latest of its lines
   std::uint64_t lines = 0;              // that can be read
   // How many bytes can be played: all, or all before a last line that is cut short, and why that cannot be read.
@@ -103,10 +103,11 @@ struct CaptureFacts {
   std::optional<Error> cut_short;
 };
 // In the order of their digests. Errc::usage: one content given twice; a file with lines of which none can be read.
-[[nodiscard]] Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesystem::path>& files, const SourceOfUrl& source_of_url);
+[[nodiscard]] Result<std::vector<CaptureFacts>> look_at_captures(const std::vector<std::filesystem::path>& files,
+                                                                 const SourceOfUrl& source_of_url);
 
-// Groups of recordings that have a source in common with another of their group: each to be played in its order, by first
-// line, then by digest. Different groups have no source in common.
+// Groups of recordings that have a source in common with another of their group: each to be played in its order, by
+// first line, then by digest. Different groups have no source in common.
 std::vector<std::vector<std::filesystem::path>> in_playing_order(std::vector<CaptureFacts> captures);
 
 // 32 bytes.

@@ -93,7 +93,8 @@ Result<ConvertedCaptures> write_captures_as_journal(std::vector<fs::path> files,
   if (auto appended = append_batch(**journal, batch); !appended) return appended.error();
   if (captures->error()) {
     auto error = *captures->error();
-    error.seen += fmt::format("; {} holds what could be read before, delete it before trying again", directory.string());
+    error.seen +=
+        fmt::format("; {} holds what could be read before, delete it before trying again", directory.string());
     return error;
   }
   if (auto closed = (*journal)->close(); !closed) return closed.error();
@@ -168,19 +169,18 @@ Result<Printed> print_segment(SegmentReader& reader, Printer& printer) {
         printer.lose(reader.damage().records.value_or(0),
                      fmt::format("segment {}, {}", reader.header().segment, reader.damage().text()));
         break;
-      case ReadState::failed:
-        return reader.error();
+      case ReadState::failed: return reader.error();
       case ReadState::end:
       case ReadState::no_more_yet:
-      case ReadState::torn:
-        return Printed::all;
+      case ReadState::torn: return Printed::all;
     }
   }
 }
 
 }  // namespace
 
-Result<PrintedRecords> print_capture_lines(const JournalFiles& journal, const RecordSelection& selection, const LineSink& sink) {
+Result<PrintedRecords> print_capture_lines(const JournalFiles& journal, const RecordSelection& selection,
+                                           const LineSink& sink) {
   Printer printer(selection, sink);
   std::optional<SegmentReached> reached;
   for (const auto& file : journal.segments) {
@@ -193,7 +193,8 @@ Result<PrintedRecords> print_capture_lines(const JournalFiles& journal, const Re
       continue;
     }
     if (reached)
-      if (const auto missing = missing_before(reader->header(), *reached)) printer.lose(missing->records, missing->what);
+      if (const auto missing = missing_before(reader->header(), *reached))
+        printer.lose(missing->records, missing->what);
     const auto printed = print_segment(*reader, printer);
     if (!printed) return printed.error();
     if (*printed == Printed::unwanted) return std::move(printer.result);

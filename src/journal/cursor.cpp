@@ -9,8 +9,8 @@ struct Cursor::State {
   std::shared_ptr<SourceTable> sources = std::make_shared<SourceTable>();
   RecordPosition from;
   std::optional<SegmentReader> reader;
-  std::uint32_t segment = 0;   // being read; 0: none yet
-  bool announced = false;      // `segment` was told
+  std::uint32_t segment = 0;  // being read; 0: none yet
+  bool announced = false;     // `segment` was told
   bool told_first_gap = false;
   std::string loss;
   std::uint64_t lost_records = 0;
@@ -65,8 +65,7 @@ CursorState Cursor::State::begin(const SegmentFile& file) {
   segment = file.number;
   announced = !opened;
   reader.reset();
-  if (!opened)
-    return lose(0, fmt::format("segment {} cannot be read: {}", file.number, opened.error().text()));
+  if (!opened) return lose(0, fmt::format("segment {} cannot be read: {}", file.number, opened.error().text()));
   opened->share_sources(sources);
   reader = std::move(*opened);
   if (difference) return *difference;
@@ -92,17 +91,14 @@ std::optional<CursorState> Cursor::State::next_segment() {
 
 std::optional<CursorState> Cursor::State::read() {
   switch (reader->next()) {
-    case ReadState::record:
-      return CursorState::record;
+    case ReadState::record: return CursorState::record;
     case ReadState::damaged:
       return lose(reader->damage().records.value_or(0),
                   fmt::format("segment {}, {}", segment, reader->damage().text()));
-    case ReadState::failed:
-      return fail(reader->error());
+    case ReadState::failed: return fail(reader->error());
     case ReadState::end:
     case ReadState::no_more_yet:
-    case ReadState::torn:
-      break;
+    case ReadState::torn: break;
   }
   return std::nullopt;
 }

@@ -42,8 +42,7 @@ Result<void> list_day(const fs::path& day, std::vector<SegmentFile>& out) {
     const auto bytes = fs::file_size(at->path(), gone);
     if (!gone) out.push_back({*number, day.filename().string(), at->path(), bytes});
   }
-  if (error && error != std::errc::no_such_file_or_directory)
-    return io_error("list", day, error.value());
+  if (error && error != std::errc::no_such_file_or_directory) return io_error("list", day, error.value());
   return {};
 }
 
@@ -60,8 +59,7 @@ std::optional<SegmentEnd> read_closing_note(const SegmentFile& file, const Segme
   const std::string_view whole(bytes, kWhole);
   const auto group = GroupCheck(header.journal, header.segment).decode(whole, offset);
   const auto stored = whole.substr(kGroupHeaderSize);
-  if (!group || group->type != GroupType::end || crc32c(0, stored) != group->stored_crc)
-    return std::nullopt;
+  if (!group || group->type != GroupType::end || crc32c(0, stored) != group->stored_crc) return std::nullopt;
   return decode_segment_end(stored);
 }
 
@@ -117,17 +115,13 @@ Result<SegmentSummary> summarize_all(SegmentReader& reader) {
         ++summary.damages;
         summary.lost_records += reader.damage().records.value_or(0);
         continue;
-      case ReadState::torn:
-        summary.torn_bytes = reader.torn_bytes();
-        break;
+      case ReadState::torn: summary.torn_bytes = reader.torn_bytes(); break;
       case ReadState::end:
         summary.closed = true;
         summary.highest_connection = std::max(summary.highest_connection, reader.closing_note().highest_connection);
         break;
-      case ReadState::no_more_yet:
-        break;
-      case ReadState::failed:
-        return reader.error();
+      case ReadState::no_more_yet: break;
+      case ReadState::failed: return reader.error();
     }
     summary.records = reader.next_record();
     summary.raw_bytes = reader.raw_bytes();
@@ -155,14 +149,16 @@ Result<SegmentSummary> summarize(const SegmentFile& file) {
 
 std::optional<MissingRecords> missing_before(const SegmentHeader& next, const SegmentReached& reached) {
   if (next.previous_segment > reached.segment)
-    return MissingRecords{next.previous_records,
-                          fmt::format("segments behind {} and up to {} are not on disk; the last of them held {} records",
-                                      reached.segment, next.previous_segment, next.previous_records)};
+    return MissingRecords{
+        next.previous_records,
+        fmt::format("segments behind {} and up to {} are not on disk; the last of them held {} records",
+                    reached.segment, next.previous_segment, next.previous_records)};
   if (next.previous_segment != reached.segment || !reached.records || next.previous_records <= *reached.records)
     return std::nullopt;
   const auto missing = next.previous_records - *reached.records;
-  return MissingRecords{missing, fmt::format("segment {} ends at record {}, but held {} when segment {} began; {} records lost",
-                                             reached.segment, *reached.records, next.previous_records, next.segment, missing)};
+  return MissingRecords{missing,
+                        fmt::format("segment {} ends at record {}, but held {} when segment {} began; {} records lost",
+                                    reached.segment, *reached.records, next.previous_records, next.segment, missing)};
 }
 
 }  // namespace mp::journal

@@ -15,22 +15,15 @@ namespace {
 const char* advice(int error_number) {
   switch (error_number) {
     case ENOSPC:
-    case EDQUOT:
-      return "; free disk space there, or lower the journal's retention (age, bytes)";
-    case EFBIG:
-      return "; raise the file size limit (ulimit -f), or lower the journal's segment size";
-    case EROFS:
-      return "; the file system is read-only: mount it writable, or choose another data directory";
+    case EDQUOT: return "; free disk space there, or lower the journal's retention (age, bytes)";
+    case EFBIG: return "; raise the file size limit (ulimit -f), or lower the journal's segment size";
+    case EROFS: return "; the file system is read-only: mount it writable, or choose another data directory";
     case EACCES:
-    case EPERM:
-      return "; give this user the right to write there, or choose another data directory";
+    case EPERM: return "; give this user the right to write there, or choose another data directory";
     case EMFILE:
-    case ENFILE:
-      return "; raise the limit of open files (ulimit -n)";
-    case EIO:
-      return "; the disk reports an error: check it (dmesg) before trusting it further";
-    default:
-      return "";
+    case ENFILE: return "; raise the limit of open files (ulimit -n)";
+    case EIO: return "; the disk reports an error: check it (dmesg) before trusting it further";
+    default: return "";
   }
 }
 

@@ -77,9 +77,10 @@ Result<std::vector<JournalFiles>> journals_in(const fs::path& directory) {
     if (at->is_directory() && is_journal(at->path())) found.push_back(at->path());
   if (error) return io_error("list", directory, error.value());
   if (found.empty())
-    return Error{Errc::usage, directory.string(),
-                 "holds no journal; expected a journal directory (with a file `id` and a folder for each day), a folder of "
-                 "such directories, a day's folder in one, or a segment file (*.mpj)"};
+    return Error{
+        Errc::usage, directory.string(),
+        "holds no journal; expected a journal directory (with a file `id` and a folder for each day), a folder of "
+        "such directories, a day's folder in one, or a segment file (*.mpj)"};
   std::sort(found.begin(), found.end());
   std::vector<JournalFiles> journals;
   for (const auto& path : found) {
@@ -190,7 +191,8 @@ class Verification {
     while (more) {
       switch (reader.next()) {
         case ReadState::record:
-          if (reader.position().record < expected_) damage(fmt::format("record {} comes again", reader.position().record));
+          if (reader.position().record < expected_)
+            damage(fmt::format("record {} comes again", reader.position().record));
           expected_ = reader.position().record + 1;
           take(reader.record());
           break;
@@ -200,9 +202,10 @@ class Verification {
           break;
         case ReadState::torn:
           summary.torn_bytes = reader.torn_bytes();
-          verdict_.notes.push_back(fmt::format("ends inside a group, {} bytes of it: being written, or its writer was killed; "
-                                               "nobody had been told of that group",
-                                               summary.torn_bytes));
+          verdict_.notes.push_back(
+              fmt::format("ends inside a group, {} bytes of it: being written, or its writer was killed; "
+                          "nobody had been told of that group",
+                          summary.torn_bytes));
           more = false;
           break;
         case ReadState::no_more_yet:
@@ -237,9 +240,10 @@ class Verification {
 
   void tell_steps_back() {
     if (steps_back_ == 0) return;
-    verdict_.notes.push_back(fmt::format("receive times step back {} times, by at most {:.6f} s (the clock was set, or a recording "
-                                         "is like this); positions are in order",
-                                         steps_back_, std::chrono::duration<double>(longest_step_back_).count()));
+    verdict_.notes.push_back(
+        fmt::format("receive times step back {} times, by at most {:.6f} s (the clock was set, or a recording "
+                    "is like this); positions are in order",
+                    steps_back_, std::chrono::duration<double>(longest_step_back_).count()));
   }
 
   const JournalFiles& journal_;
@@ -254,7 +258,8 @@ class Verification {
 
 }  // namespace
 
-SegmentVerdict verify_segment(const JournalFiles& journal, const SegmentFile& file, std::optional<SegmentReached>& before) {
+SegmentVerdict verify_segment(const JournalFiles& journal, const SegmentFile& file,
+                              std::optional<SegmentReached>& before) {
   return Verification(journal, file, before).run();
 }
 

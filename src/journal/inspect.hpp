@@ -34,6 +34,7 @@ struct SegmentVerdict {
 
 // Checks every checksum, the checkpoint, the order of positions and times, and that the notes in header and
 // closing note agree with what is there. `before`: up to where the journal was verified so far; updated.
-SegmentVerdict verify_segment(const JournalFiles& journal, const SegmentFile& file, std::optional<SegmentReached>& before);
+SegmentVerdict verify_segment(const JournalFiles& journal, const SegmentFile& file,
+                              std::optional<SegmentReached>& before);
 
 }  // namespace mp::journal

@@ -133,7 +133,7 @@ Result<void> check_sizes(std::span<const RawRecord> records) {
 // What the writer notes of a segment on disk, for retention.
 struct KnownSegment {
   SegmentFile file;
-  std::optional<std::uint32_t> records;      // of segments before this start: found out when needed
+  std::optional<std::uint32_t> records;        // of segments before this start: found out when needed
   std::optional<WallTime> acknowledged_since;  // when retention first saw it wholly acknowledged
 };
 
@@ -184,7 +184,8 @@ class Syncer {
       path = path_;
       new_names = std::exchange(new_names_, false);
       // A descriptor of our own: the writer may retire its one meanwhile.
-      if (fd_ >= 0 && (new_names || (written && (!synced_ || *synced_ < *written)))) fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+      if (fd_ >= 0 && (new_names || (written && (!synced_ || *synced_ < *written))))
+        fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
     }
     const OwnedFd owned(fd);
     // Every file gets its try, whatever became of the one before: it is closed behind this.
@@ -421,7 +422,8 @@ std::string Journal::State::first_bytes(const SegmentHeader& next, std::string_v
 }
 
 // Under another name first: a segment that can be seen has its whole header and checkpoint.
-Result<OwnedFd> Journal::State::create_segment(const SegmentHeader& next, std::string_view bytes, const fs::path& path) {
+Result<OwnedFd> Journal::State::create_segment(const SegmentHeader& next, std::string_view bytes,
+                                               const fs::path& path) {
   if (auto made = make_directories(path.parent_path()); !made) return made.error();
   auto temporary = path;
   temporary += ".tmp";
@@ -433,8 +435,9 @@ Result<OwnedFd> Journal::State::create_segment(const SegmentHeader& next, std::s
     return error;
   };
   if (const int error = write_all(options.write, fd->get(), bytes))
-    return give_up(io_error(fmt::format("begin segment {} in journal directory {}:", next.segment, options.directory.string()),
-                            temporary, error));
+    return give_up(
+        io_error(fmt::format("begin segment {} in journal directory {}:", next.segment, options.directory.string()),
+                 temporary, error));
   std::error_code error;
   fs::rename(temporary, path, error);
   if (error) return give_up(io_error("rename", temporary, error.value()));
@@ -574,7 +577,8 @@ bool Journal::State::is_acknowledged(KnownSegment& segment) {
 Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Journal::~Journal() {
-  if (!state_->closed) [[maybe_unused]] const auto not_told = close();
+  if (!state_->closed) [[maybe_unused]]
+    const auto not_told = close();
 }
 
 Result<std::unique_ptr<Journal>> Journal::open(JournalOptions options) {
@@ -599,7 +603,8 @@ Result<void> Journal::start_segment(std::string_view checkpoint, WallTime now) {
   const auto bytes = s.first_bytes(next, checkpoint);
   const auto path = segment_path(s.options.directory, utc_day(now), next.segment);
   // Before anybody can learn a position of it.
-  if (auto noted = write_line(s.options.directory / kNumberedFile, std::to_string(next.segment)); !noted) return noted.error();
+  if (auto noted = write_line(s.options.directory / kNumberedFile, std::to_string(next.segment)); !noted)
+    return noted.error();
   auto created = s.create_segment(next, bytes, path);
   if (!created) return created.error();
 

@@ -19,8 +19,8 @@ namespace mp::journal {
 // What may be deleted, in whole segments. Never the segment being written, never one that holds a record
 // which is not acknowledged.
 struct RetentionPolicy {
-  std::chrono::seconds max_age{0};   // since the segment was last written; 0: no limit
-  std::uint64_t max_bytes = 0;       // of all segments together; 0: no limit
+  std::chrono::seconds max_age{0};  // since the segment was last written; 0: no limit
+  std::uint64_t max_bytes = 0;      // of all segments together; 0: no limit
   // An acknowledged segment stays at least this long after its acknowledgement was first seen here. Choose
   // twice the server's sync_interval or more: until then a power cut there can lose what it acknowledged.
   std::chrono::seconds keep_acknowledged{300};
@@ -45,15 +45,15 @@ struct JournalOptions {
 
 // What was found on opening.
 struct RecoveredJournal {
-  bool created = false;            // the directory held no journal before
+  bool created = false;  // the directory held no journal before
   std::uint32_t segments = 0;
   std::uint32_t last_segment = 0;  // 0: none
   std::uint32_t last_records = 0;  // in it
-  std::uint32_t numbered = 0;      // the highest number that was given out; above last_segment: a power cut cost segments
-  std::uint64_t records = 0;       // in the whole journal so far, segments that were deleted since included
-  bool closed_in_order = true;     // false: the last writer was killed, or the power was cut
-  std::uint64_t torn_bytes = 0;    // of a group that was not finished then; nobody had been told of it
-  std::uint64_t damages = 0;       // in the last segment, when it had to be read
+  std::uint32_t numbered = 0;    // the highest number that was given out; above last_segment: a power cut cost segments
+  std::uint64_t records = 0;     // in the whole journal so far, segments that were deleted since included
+  bool closed_in_order = true;   // false: the last writer was killed, or the power was cut
+  std::uint64_t torn_bytes = 0;  // of a group that was not finished then; nobody had been told of it
+  std::uint64_t damages = 0;     // in the last segment, when it had to be read
 };
 
 struct RetentionReport {

@@ -16,8 +16,7 @@ constexpr unsigned kDefineSource = 14;
 constexpr unsigned kDefineConnection = 15;
 
 bool is_record_kind(unsigned kind) {
-  return kind >= static_cast<unsigned>(RecordKind::start) &&
-         kind <= static_cast<unsigned>(RecordKind::unreadable);
+  return kind >= static_cast<unsigned>(RecordKind::start) && kind <= static_cast<unsigned>(RecordKind::unreadable);
 }
 
 bool carries_url(RecordKind kind) {
@@ -46,8 +45,7 @@ std::size_t RecordEncoder::source_index(std::string& out, const Source& source) 
   return at->second;
 }
 
-void RecordEncoder::define_connection(std::string& out, const RawRecord& record,
-                                      const Connection* known) {
+void RecordEncoder::define_connection(std::string& out, const RawRecord& record, const Connection* known) {
   const Source* source = known != nullptr ? known->source : record.source;
   if (source == nullptr) return;  // nothing is known that could be defined
   const auto index = source_index(out, *source);
@@ -72,8 +70,7 @@ void RecordEncoder::append(std::string& out, const RawRecord& record, const Conn
     tells_source = defines || of_connection == connections_.end() || of_connection->second != source;
   }
   unsigned tag = static_cast<unsigned>(record.kind);
-  if (record.connection != 0)
-    tag |= record.connection == previous_connection_ ? kSameConnection : kHasConnection;
+  if (record.connection != 0) tag |= record.connection == previous_connection_ ? kSameConnection : kHasConnection;
   if (tells_source) tag |= kHasSource;
 
   put_tag(out, tag);
@@ -124,8 +121,7 @@ bool RecordDecoder::define_connection() {
   const auto source = in.varint();
   const auto url = in.text();
   left_ = in.left();
-  if (!in.ok() || id == 0 || id > UINT32_MAX || source >= block_sources_.size() || url.size() > kMaxUrl)
-    return false;
+  if (!in.ok() || id == 0 || id > UINT32_MAX || source >= block_sources_.size() || url.size() > kMaxUrl) return false;
   connections_[static_cast<ConnectionId>(id)] = {block_sources_[source], std::string(url)};
   return true;
 }

@@ -52,7 +52,11 @@ std::string text_of(const RecordingNote& note) {
   for (const auto& part : note.parts) {
     auto path = part.path;
     std::ranges::replace(path, '\n', ' ');
-    out += fmt::format("part {} {} {} {}\n", part.bytes, hex(part.digest), !part.closed ? "open" : *part.closed ? "closed" : "kept", path);
+    out += fmt::format("part {} {} {} {}\n", part.bytes, hex(part.digest),
+                       !part.closed   ? "open"
+                       : *part.closed ? "closed"
+                                      : "kept",
+                       path);
   }
   return out + "end\n";
 }
@@ -87,7 +91,8 @@ std::optional<RecordingNote> note_of(const std::string& text) {
       part.digest = *bytes;
       if (state != "open") part.closed = state == "closed";
       std::getline(words >> std::ws, part.path);
-      if (!note.parts.empty() && (part.bytes <= note.parts.back().bytes || !note.parts.back().closed)) return std::nullopt;
+      if (!note.parts.empty() && (part.bytes <= note.parts.back().bytes || !note.parts.back().closed))
+        return std::nullopt;
       note.parts.push_back(std::move(part));
     } else {
       return std::nullopt;
@@ -138,8 +143,8 @@ struct Marked {
   std::vector<std::uint64_t> numbers;  // of the lines
 };
 
-// What came over websockets. The answers by REST may stand in every part of a recording, since each needs the instruments;
-// they count only where there is nothing else.
+// What came over websockets. The answers by REST may stand in every part of a recording, since each needs the
+// instruments; they count only where there is nothing else.
 Result<Marked> marked_lines(const fs::path& path, std::uint64_t bytes, bool with_numbers = false) {
   auto file = CaptureFile::open(path, bytes);
   if (!file) return file.error();
@@ -168,7 +173,8 @@ Result<std::vector<std::uint64_t>> noted_lines(const fs::path& directory) {
   if (!size) return size.error();
   out.resize(*size / 8);
   for (std::uint64_t offset = 0; offset < out.size() * 8;) {
-    const auto got = (*source)->read_at(offset, std::span(reinterpret_cast<char*>(out.data()) + offset, out.size() * 8 - offset));
+    const auto got =
+        (*source)->read_at(offset, std::span(reinterpret_cast<char*>(out.data()) + offset, out.size() * 8 - offset));
     if (!got) return got.error();
     if (*got == 0) break;
     offset += *got;
@@ -185,7 +191,8 @@ struct Known {
 };
 
 // The file has been read for its whole hash before; again only where others are asked for.
-Result<std::map<std::uint64_t, std::string>> beginnings_of(const CaptureFacts& file, const std::set<std::uint64_t>& lengths) {
+Result<std::map<std::uint64_t, std::string>> beginnings_of(const CaptureFacts& file,
+                                                           const std::set<std::uint64_t>& lengths) {
   const std::set<std::uint64_t> asked(lengths.begin(), lengths.upper_bound(file.bytes));
   if (asked.size() == 1 && !file.cut_short) return std::map<std::uint64_t, std::string>{{file.bytes, file.digest}};
   return sha256_of_beginnings(file.path, asked);
@@ -237,7 +244,8 @@ Result<void> assign(Candidate& file, const std::vector<Known>& known, const fs::
   auto& planned = file.planned;
   planned.path = file.facts.path;
   planned.cut_short = file.facts.cut_short;
-  const RecordingPart whole{file.facts.bytes, file.beginnings.at(file.facts.bytes), std::nullopt, file.facts.path.string()};
+  const RecordingPart whole{file.facts.bytes, file.beginnings.at(file.facts.bytes), std::nullopt,
+                            file.facts.path.string()};
   const Known* continued = nullptr;
   std::size_t parts = 0;
   for (const auto& each : known) {
@@ -296,11 +304,13 @@ Common common_lines(const Marked& file, const std::vector<std::uint64_t>& other)
 }
 
 Error overlap_error(const fs::path& file, const Common& common, const std::string& other) {
-  return Error{Errc::usage, file.string(),
-               fmt::format("{} of its lines, from line {} to line {}, stand in {} too: they would be stored twice. Play one of the two, or "
-                           "make one recording of both (`marketprism journal join EARLIER LATER -o WHOLE`) and play that: it goes on where "
-                           "the earlier one ended; into another --data DIR it can be played as it is",
-                           common.lines, common.first_line, common.last_line, other)};
+  return Error{
+      Errc::usage, file.string(),
+      fmt::format(
+          "{} of its lines, from line {} to line {}, stand in {} too: they would be stored twice. Play one of the two, or "
+          "make one recording of both (`marketprism journal join EARLIER LATER -o WHOLE`) and play that: it goes on where "
+          "the earlier one ended; into another --data DIR it can be played as it is",
+          common.lines, common.first_line, common.last_line, other)};
 }
 
 Result<const Marked*> marks_of(Candidate& file) {
@@ -312,10 +322,13 @@ Result<const Marked*> marks_of(Candidate& file) {
   return &*file.marked;
 }
 
-// An Error where a part of the file's lines is another recording's; why the file is left out where all are; "" otherwise.
+// An Error where a part of the file's lines is another recording's; why the file is left out where all are; ""
+// otherwise.
 Result<std::string> look_for_overlap(Candidate& file, const std::vector<Known>& known, std::vector<Candidate>& others) {
   for (const auto& each : known) {
-    if (each.directory == file.planned.directory || !may_overlap(file.facts, each.note.sources, each.note.first, each.note.last)) continue;
+    if (each.directory == file.planned.directory ||
+        !may_overlap(file.facts, each.note.sources, each.note.first, each.note.last))
+      continue;
     const auto mine = marks_of(file);
     if (!mine) return mine.error();
     const auto theirs = noted_lines(each.directory);
@@ -364,7 +377,8 @@ Result<std::optional<RecordingNote>> read_recording_note(const fs::path& directo
   auto note = note_of(*text);
   if (!note)
     return Error{Errc::corrupt, path.string(),
-                 "does not tell which recording was played into this journal; move " + directory.string() + " away to play that recording anew"};
+                 "does not tell which recording was played into this journal; move " + directory.string() +
+                     " away to play that recording anew"};
   return note;
 }
 
@@ -378,7 +392,8 @@ std::vector<CaptureSet::Boundary> PlannedRecording::boundaries() const {
   return out;
 }
 
-Result<RecordingPlan> plan_recordings(const std::vector<fs::path>& files, const SourceOfUrl& source_of_url, const fs::path& journals) {
+Result<RecordingPlan> plan_recordings(const std::vector<fs::path>& files, const SourceOfUrl& source_of_url,
+                                      const fs::path& journals) {
   auto facts = look_at_captures(files, source_of_url);
   if (!facts) return facts.error();
   const auto known = known_recordings(journals);
@@ -411,7 +426,8 @@ Result<RecordingPlan> plan_recordings(const std::vector<fs::path>& files, const 
   // Of several copies of one recording that goes on, the longest tells all.
   for (auto& candidate : candidates) {
     for (const auto& longer : candidates) {
-      if (&longer == &candidate || longer.left_out || candidate.left_out || longer.facts.bytes < candidate.facts.bytes) continue;
+      if (&longer == &candidate || longer.left_out || candidate.left_out || longer.facts.bytes < candidate.facts.bytes)
+        continue;
       if (!longer.begins_with(candidate.facts.bytes, candidate.beginnings.at(candidate.facts.bytes))) continue;
       leave_out(candidate, "it is the beginning of " + longer.facts.path.string());
       break;
@@ -430,7 +446,8 @@ Result<RecordingPlan> plan_recordings(const std::vector<fs::path>& files, const 
   for (const auto& group : in_playing_order(std::move(played))) {
     auto& planned = plan.groups.emplace_back();
     for (const auto& path : group)
-      planned.push_back(std::ranges::find(candidates, path, [](const Candidate& each) { return each.facts.path; })->planned);
+      planned.push_back(
+          std::ranges::find(candidates, path, [](const Candidate& each) { return each.facts.path; })->planned);
   }
   return plan;
 }
@@ -439,7 +456,8 @@ Result<RecordingPlan> plan_recordings(const std::vector<fs::path>& files, const 
 Result<void> claim_recording(const PlannedRecording& recording) {
   const auto marked = marked_lines(recording.path, recording.note.parts.back().bytes);
   if (!marked) return marked.error();
-  const std::string_view bytes(reinterpret_cast<const char*>(marked->hashes.data()), marked->hashes.size() * sizeof(std::uint64_t));
+  const std::string_view bytes(reinterpret_cast<const char*>(marked->hashes.data()),
+                               marked->hashes.size() * sizeof(std::uint64_t));
   if (auto written = write_whole(recording.directory / kLinesFile, bytes); !written) return written.error();
   return write_recording_note(recording.directory, noted_now(recording.note));
 }
@@ -478,11 +496,15 @@ Result<JoinedCaptures> join_captures(const fs::path& earlier, const fs::path& la
     }
   }
   if (joined.common == 0)
-    return Error{Errc::usage, later.string(), "has no line in common with " + earlier.string() + ": there is nothing to join, both can be played"};
+    return Error{Errc::usage, later.string(),
+                 "has no line in common with " + earlier.string() + ": there is nothing to join, both can be played"};
   if (missed)
-    return Error{Errc::usage, fmt::format("{}: line {}", later.string(), *missed),
-                 fmt::format("stands before lines that {} holds too, and not in that: name the earlier recording first; if it is, they are two "
-                             "observations, to be played into different --data directories", earlier.string())};
+    return Error{
+        Errc::usage, fmt::format("{}: line {}", later.string(), *missed),
+        fmt::format(
+            "stands before lines that {} holds too, and not in that: name the earlier recording first; if it is, they are two "
+            "observations, to be played into different --data directories",
+            earlier.string())};
   if (joined.earlier_bytes > 0) {
     auto source = open_file_source(earlier);
     if (!source) return source.error();

@@ -43,8 +43,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view copy) {
   if (copy.size() < kHeaderSize) return corrupt(fmt::format("only {} bytes", copy.size()));
   copy = copy.substr(0, kHeaderSize);
   if (!copy.starts_with(kMagic)) return corrupt("not a journal segment (wrong first bytes)");
-  if (load_fixed<std::uint32_t>(copy.data() + kHeaderSize - 4) !=
-      crc32c(0, copy.substr(0, kHeaderSize - 4)))
+  if (load_fixed<std::uint32_t>(copy.data() + kHeaderSize - 4) != crc32c(0, copy.substr(0, kHeaderSize - 4)))
     return corrupt("checksum is wrong");
   ByteReader in(copy.substr(kMagic.size()));
   const auto version = in.fixed<std::uint32_t>();
@@ -88,8 +87,7 @@ bool known_type(char c) {
     case GroupType::checkpoint:
     case GroupType::block:
     case GroupType::more:
-    case GroupType::end:
-      return true;
+    case GroupType::end: return true;
   }
   return false;
 }
@@ -107,14 +105,11 @@ void GroupCheck::encode(const GroupHeader& header, std::uint64_t offset, char* t
 }
 
 std::optional<GroupHeader> GroupCheck::decode(std::string_view bytes, std::uint64_t offset) const {
-  if (bytes.size() < kGroupHeaderSize || bytes[0] != kGroupMark || !known_type(bytes[1]))
-    return std::nullopt;
-  if (load_fixed<std::uint32_t>(bytes.data() + kCheckedHeader) !=
-      header_crc(seed_, offset, bytes.data()))
+  if (bytes.size() < kGroupHeaderSize || bytes[0] != kGroupMark || !known_type(bytes[1])) return std::nullopt;
+  if (load_fixed<std::uint32_t>(bytes.data() + kCheckedHeader) != header_crc(seed_, offset, bytes.data()))
     return std::nullopt;
   return GroupHeader{static_cast<GroupType>(bytes[1]), load_fixed<std::uint16_t>(bytes.data() + 2),
-                     load_fixed<std::uint32_t>(bytes.data() + 4),
-                     load_fixed<std::uint32_t>(bytes.data() + 8)};
+                     load_fixed<std::uint32_t>(bytes.data() + 4), load_fixed<std::uint32_t>(bytes.data() + 8)};
 }
 
 void encode_checkpoint(std::string& out, const Checkpoint& checkpoint) {

@@ -18,14 +18,14 @@ inline constexpr std::uint32_t kFormatVersion = 1;
 // The segment's header stands twice, a disk page apart, so that one damaged page does not cost the segment.
 inline constexpr std::uint64_t kHeaderCopyOffset = 4096;
 inline constexpr std::uint64_t kDataOffset = 8192;
-inline constexpr std::size_t kHeaderSize = 512;       // bytes of a copy that mean something
-inline constexpr std::size_t kMaxHeaderText = 128;    // of software and config_hash
+inline constexpr std::size_t kHeaderSize = 512;     // bytes of a copy that mean something
+inline constexpr std::size_t kMaxHeaderText = 128;  // of software and config_hash
 
 inline constexpr std::size_t kGroupHeaderSize = 16;
 inline constexpr std::size_t kMaxGroupRecords = 65535;
 inline constexpr std::size_t kMaxPayload = 64u << 20;
 inline constexpr std::size_t kMaxUrl = 1u << 20;
-inline constexpr std::size_t kMaxBlockRaw = 1u << 20;              // a block takes no further group beyond
+inline constexpr std::size_t kMaxBlockRaw = 1u << 20;                   // a block takes no further group beyond
 inline constexpr std::size_t kMaxGroupRaw = kMaxPayload + (16u << 20);  // no reader unpacks more
 inline constexpr std::size_t kMaxCheckpoint = 1u << 30;
 

@@ -312,8 +312,7 @@ SegmentReader::State::Step SegmentReader::State::take_record() {
       --left_in_group;
       return ReadState::record;
     case RecordDecoder::Next::end:
-    case RecordDecoder::Next::malformed:
-      break;
+    case RecordDecoder::Next::malformed: break;
   }
   looked_twice = true;  // its checksum was good: looking again would not help
   return lose("a group does not hold the records that it announces", offset, left_in_group);

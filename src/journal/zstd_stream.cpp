@@ -15,15 +15,13 @@ constexpr std::size_t kFirstGrowth = 64u << 10;
 
 // zstd fails only when it is used wrongly or without memory.
 std::size_t must(std::size_t result) {
-  if (ZSTD_isError(result) != 0)
-    throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(result));
+  if (ZSTD_isError(result) != 0) throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(result));
   return result;
 }
 
 // Unpacks all of `stored` behind the context's earlier input; the bytes become `raw`.
 // `finished` tells whether the frame came to its end.
-bool unpack(ZSTD_DCtx* context, std::string_view stored, std::size_t limit, std::string& raw,
-            bool& finished) {
+bool unpack(ZSTD_DCtx* context, std::string_view stored, std::size_t limit, std::string& raw, bool& finished) {
   if (raw.capacity() < kFirstGrowth) raw.reserve(kFirstGrowth);
   raw.resize(raw.capacity());
   std::size_t filled = 0;

@@ -47,21 +47,20 @@ constexpr Names<DataSource, 4> kDataSources{{{DataSource::live, "live"},
                                              {DataSource::replay, "replay"}}};
 constexpr Names<Side, 2> kSides{{{Side::buy, "buy"}, {Side::sell, "sell"}}};
 constexpr Names<QuantityUnit, 2> kQuantityUnits{{{QuantityUnit::base, "base"}, {QuantityUnit::quote, "quote"}}};
-constexpr Names<TradeExecution, 3> kTradeExecutions{{{TradeExecution::book, "book"},
-                                                     {TradeExecution::block, "block"},
-                                                     {TradeExecution::combo, "combo"}}};
+constexpr Names<TradeExecution, 3> kTradeExecutions{
+    {{TradeExecution::book, "book"}, {TradeExecution::block, "block"}, {TradeExecution::combo, "combo"}}};
 constexpr Names<Coverage, 2> kCoverages{{{Coverage::complete, "complete"}, {Coverage::sampled, "sampled"}}};
 constexpr Names<OptionRight, 2> kOptionRights{{{OptionRight::call, "C"}, {OptionRight::put, "P"}}};
 constexpr Names<GapCause, 10> kGapCauses{{{GapCause::sequence, "sequence"},
-                                         {GapCause::disconnected, "disconnected"},
-                                         {GapCause::collector_down, "collector_down"},
-                                         {GapCause::checksum, "checksum"},
-                                         {GapCause::audit, "audit"},
-                                         {GapCause::overflow, "overflow"},
-                                         {GapCause::stale, "stale"},
-                                         {GapCause::stream_lost, "stream_lost"},
-                                         {GapCause::start, "start"},
-                                         {GapCause::end, "end"}}};
+                                          {GapCause::disconnected, "disconnected"},
+                                          {GapCause::collector_down, "collector_down"},
+                                          {GapCause::checksum, "checksum"},
+                                          {GapCause::audit, "audit"},
+                                          {GapCause::overflow, "overflow"},
+                                          {GapCause::stale, "stale"},
+                                          {GapCause::stream_lost, "stream_lost"},
+                                          {GapCause::start, "start"},
+                                          {GapCause::end, "end"}}};
 
 }  // namespace
 

@@ -15,8 +15,8 @@ struct OrderBook {
   EventMeta meta;  // timestamp and received_at: of the last update in it
   std::uint64_t last_update_id = 0;
   QuantityUnit quantity_unit = QuantityUnit::base;
-  std::uint32_t depth = 0;         // the level count that was asked for, per side
-  std::vector<BookLevel> bids;     // best first
+  std::uint32_t depth = 0;      // the level count that was asked for, per side
+  std::vector<BookLevel> bids;  // best first
   std::vector<BookLevel> asks;
 };
 

@@ -26,8 +26,8 @@ struct Gap {
   EventMeta meta;
   DataType data_type{};  // what is missing
   GapCause cause{};
-  WallTime gap_start;  // timestamp of the last good event before it
-  WallTime gap_end;    // timestamp of the first good one after it
+  WallTime gap_start;                  // timestamp of the last good event before it
+  WallTime gap_end;                    // timestamp of the first good one after it
   std::optional<std::string> last_id;  // of the last good event before it
   std::optional<std::string> next_id;  // of the first good one after it
   // The same in all rows about one gap: the newest counts. "<journal>-<position that noticed it>", or with a name
@@ -56,7 +56,7 @@ struct Instrument {
   EventMeta meta;  // timestamp: when the venue's answer that told it was received
   std::string base_asset;
   std::string quote_asset;
-  std::string settlement_asset;  // "" for spot
+  std::string settlement_asset;                      // "" for spot
   Decimal contract_size{Decimal::from_parts(1, 0)};  // units per contract, see quantity_unit; 1 for spot
   QuantityUnit quantity_unit = QuantityUnit::base;
   std::optional<Price> tick_size;

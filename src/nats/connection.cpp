@@ -12,7 +12,6 @@
 #include <mutex>
 #include <random>
 
-
 namespace mp::nats {
 namespace {
 
@@ -28,8 +27,7 @@ using MsgHandle = std::unique_ptr<natsMsg, Destroyer<natsMsg_Destroy>>;
 
 Errc errc_of(natsStatus status) {
   switch (status) {
-    case NATS_TIMEOUT:
-      return Errc::timeout;
+    case NATS_TIMEOUT: return Errc::timeout;
     case NATS_NO_SERVER:
     case NATS_NOT_YET_CONNECTED:
     case NATS_CONNECTION_CLOSED:
@@ -37,24 +35,21 @@ Errc errc_of(natsStatus status) {
     case NATS_STALE_CONNECTION:
     case NATS_NO_RESPONDERS:
     case NATS_INSUFFICIENT_BUFFER:  // while reconnecting: nothing is kept for later
-    case NATS_IO_ERROR:
-      return Errc::unavailable;
+    case NATS_IO_ERROR: return Errc::unavailable;
     case NATS_CONNECTION_AUTH_FAILED:
-    case NATS_NOT_PERMITTED:
-      return Errc::refused;
-    case NATS_MAX_PAYLOAD:
-      return Errc::out_of_range;
+    case NATS_NOT_PERMITTED: return Errc::refused;
+    case NATS_MAX_PAYLOAD: return Errc::out_of_range;
     case NATS_INVALID_ARG:
     case NATS_INVALID_SUBJECT:
-    case NATS_ADDRESS_MISSING:
-      return Errc::usage;
-    default:
-      return Errc::io;
+    case NATS_ADDRESS_MISSING: return Errc::usage;
+    default: return Errc::io;
   }
 }
 
 // nats.c would keep the message and send it after the reconnect, when nobody expects it any more.
-Error not_connected(const std::string& subject) { return Error{Errc::unavailable, "publish " + subject, "not connected to NATS"}; }
+Error not_connected(const std::string& subject) {
+  return Error{Errc::unavailable, "publish " + subject, "not connected to NATS"};
+}
 
 // scheme://user:secret@host -> scheme://host
 std::string without_credentials(std::string url) {
@@ -84,7 +79,8 @@ Message copy_of(natsMsg* msg) {
   if (natsMsgHeader_Keys(msg, &keys, &count) == NATS_OK) {
     for (int i = 0; i < count; ++i) {
       const char* value = nullptr;
-      if (natsMsgHeader_Get(msg, keys[i], &value) == NATS_OK) out.headers.emplace_back(keys[i], value == nullptr ? "" : value);
+      if (natsMsgHeader_Get(msg, keys[i], &value) == NATS_OK)
+        out.headers.emplace_back(keys[i], value == nullptr ? "" : value);
     }
     std::free(const_cast<char**>(keys));
   }
@@ -94,8 +90,9 @@ Message copy_of(natsMsg* msg) {
 // Copies into nats.c.
 Result<MsgHandle> to_nats(const Message& message) {
   natsMsg* raw = nullptr;
-  natsStatus status = natsMsg_Create(&raw, message.subject.c_str(), message.reply.empty() ? nullptr : message.reply.c_str(),
-                                     message.payload.data(), static_cast<int>(message.payload.size()));
+  natsStatus status =
+      natsMsg_Create(&raw, message.subject.c_str(), message.reply.empty() ? nullptr : message.reply.c_str(),
+                     message.payload.data(), static_cast<int>(message.payload.size()));
   MsgHandle msg(raw);
   for (const Header& header : message.headers) {
     if (status == NATS_OK) status = natsMsgHeader_Set(raw, header.first.c_str(), header.second.c_str());
@@ -308,7 +305,8 @@ std::string Connection::server_url() const {
 Result<void> Connection::publish(std::string_view subject, std::string_view payload) {
   const std::string name(subject);
   if (!connected()) return not_connected(name);
-  const natsStatus status = natsConnection_Publish(impl_->nc, name.c_str(), payload.data(), static_cast<int>(payload.size()));
+  const natsStatus status =
+      natsConnection_Publish(impl_->nc, name.c_str(), payload.data(), static_cast<int>(payload.size()));
   if (status != NATS_OK) return error_of(status, "publish " + name);
   return {};
 }
@@ -455,7 +453,8 @@ std::string greeting_of(const std::string& host, const std::string& port) {
   if (fd < 0) return "";
   std::string text;
   pollfd wait{fd, POLLOUT, 0};
-  const bool up = connect(fd, found->ai_addr, found->ai_addrlen) == 0 || (errno == EINPROGRESS && poll(&wait, 1, 1'000) == 1);
+  const bool up =
+      connect(fd, found->ai_addr, found->ai_addrlen) == 0 || (errno == EINPROGRESS && poll(&wait, 1, 1'000) == 1);
   while (up && text.find('\n') == std::string::npos && text.size() < 64 * 1024) {
     wait.events = POLLIN;
     char buffer[4096];

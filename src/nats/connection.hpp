@@ -20,10 +20,10 @@ using std::chrono::milliseconds;
 struct ConnectionOptions {
   std::vector<std::string> urls{"nats://127.0.0.1:4222"};  // tls://… asks for TLS
   std::string name = "marketprism";                        // shown in the server's connection list
-  std::string user = {}, password = {};     // both, or
-  std::string token = {};            // this, or
-  std::string credentials_file = {}; // this (a .creds file); none for an open server
-  std::string tls_ca_file = {};      // certificates to trust instead of the system's; asks for TLS
+  std::string user = {}, password = {};                    // both, or
+  std::string token = {};                                  // this, or
+  std::string credentials_file = {};                       // this (a .creds file); none for an open server
+  std::string tls_ca_file = {};  // certificates to trust instead of the system's; asks for TLS
   BackoffPolicy reconnect{std::chrono::milliseconds{100}, std::chrono::milliseconds{5'000}};
   milliseconds connect_timeout{2'000};  // of one attempt
   milliseconds ping_interval{5'000};    // a server that misses two pings is taken for gone

@@ -61,8 +61,8 @@ struct PullConsumer::Impl {
   std::unique_ptr<Inbox> inbox;
   std::uint64_t requests = 0;  // last token of the reply subject: tells the answers of requests apart
 
-  std::uint64_t taken_stream_sequence = 0;    // the highest handed out (or the ack floor)
-  std::uint64_t taken_consumer_sequence = 0;  // …as delivered or reckoned
+  std::uint64_t taken_stream_sequence = 0;     // the highest handed out (or the ack floor)
+  std::uint64_t taken_consumer_sequence = 0;   // …as delivered or reckoned
   std::uint64_t read_from_stream_through = 0;  // up to here messages are read from the stream, not awaited
   std::uint64_t epoch = 0;                     // Connection::disconnects() of the last look
   bool must_look = false;                      // an answer was lost: ask what the server has delivered
@@ -73,8 +73,8 @@ struct PullConsumer::Impl {
   Result<void> look();
   Result<std::optional<StoredMessage>> next_stored(std::uint64_t from);
   Result<void> read_hole(const FetchLimits& limits, std::vector<Delivered>& out, std::size_t& bytes);
-  Result<Status> pull(const std::string& body, milliseconds silence, const FetchLimits& limits, std::vector<Delivered>& out,
-                      std::size_t& bytes);
+  Result<Status> pull(const std::string& body, milliseconds silence, const FetchLimits& limits,
+                      std::vector<Delivered>& out, std::size_t& bytes);
   void take(Delivered&& message, std::vector<Delivered>& out, std::size_t& bytes);
   void drain_ahead(const FetchLimits& limits, std::vector<Delivered>& out, std::size_t& bytes);
   bool hole_is_open() const { return taken_stream_sequence < read_from_stream_through; }
@@ -93,8 +93,10 @@ Result<std::unique_ptr<PullConsumer>> PullConsumer::open(Connection& connection,
   impl->opened = *info;
   impl->taken_stream_sequence = info->ack_floor_stream_sequence;
   impl->taken_consumer_sequence = info->ack_floor_consumer_sequence;
-  if (info->unacknowledged > 0) impl->read_from_stream_through = info->delivered_stream_sequence;
-  else impl->taken_consumer_sequence = info->delivered_consumer_sequence;
+  if (info->unacknowledged > 0)
+    impl->read_from_stream_through = info->delivered_stream_sequence;
+  else
+    impl->taken_consumer_sequence = info->delivered_consumer_sequence;
   impl->inbox_prefix = Connection::new_inbox();
   auto inbox = Inbox::open(connection, impl->inbox_prefix + ".*");
   if (!inbox) return inbox.error();
@@ -109,7 +111,8 @@ Result<void> PullConsumer::Impl::look() {
   auto info = jetstream.consumer_info(stream, consumer);
   if (!info) return info.error();
   // nats-server 2.9 tells a creation time some microseconds off after its restart.
-  if (info->created > opened.created + std::chrono::seconds{1} || info->delivered_stream_sequence < opened.delivered_stream_sequence) {
+  if (info->created > opened.created + std::chrono::seconds{1} ||
+      info->delivered_stream_sequence < opened.delivered_stream_sequence) {
     return Error{Errc::conflict, "consumer " + consumer + " of stream " + stream,
                  "was made anew at " + iso(info->created) + ", the one in use dates from " + iso(opened.created)};
   }
@@ -148,8 +151,8 @@ Result<void> PullConsumer::Impl::read_hole(const FetchLimits& limits, std::vecto
     message.stored_at = (*stored)->time;
     // The server goes by the stream sequence; the consumer sequence must only rise above the floor.
     message.consumer_sequence = taken_consumer_sequence + 1;
-    message.message.reply = "$JS.ACK." + stream + "." + consumer + ".1." + std::to_string(message.stream_sequence) + "." +
-                            std::to_string(message.consumer_sequence) + "." +
+    message.message.reply = "$JS.ACK." + stream + "." + consumer + ".1." + std::to_string(message.stream_sequence) +
+                            "." + std::to_string(message.consumer_sequence) + "." +
                             std::to_string(nanos_since_epoch(message.stored_at)) + ".0";
     take(std::move(message), out, bytes);
   }
@@ -174,8 +177,10 @@ void PullConsumer::Impl::drain_ahead(const FetchLimits& limits, std::vector<Deli
       read_from_stream_through = first.stream_sequence - 1;
       if (hole_is_open()) return;
     }
-    if (is_new) take(std::move(first), out, bytes);
-    else taken_consumer_sequence = std::max(taken_consumer_sequence, first.consumer_sequence);
+    if (is_new)
+      take(std::move(first), out, bytes);
+    else
+      taken_consumer_sequence = std::max(taken_consumer_sequence, first.consumer_sequence);
     ahead.pop_front();
   }
 }
@@ -245,13 +250,16 @@ Result<std::vector<Delivered>> PullConsumer::fetch(const FetchLimits& limits, mi
     if (!status) return status.error();
     if (self.hole_is_open() || self.must_look || !self.ahead.empty()) continue;
     if (status->code != 0 && status->code != 404 && status->code != 408 && status->code != 409) {
-      return Error{Errc::unavailable, "consumer " + self.consumer + " of stream " + self.stream,
-                   "NATS error " + std::to_string(status->code) + ": " + (status->description.empty() ? "nobody answers (deleted, or no leader now)" : status->description)};
+      return Error{
+          Errc::unavailable, "consumer " + self.consumer + " of stream " + self.stream,
+          "NATS error " + std::to_string(status->code) + ": " +
+              (status->description.empty() ? "nobody answers (deleted, or no leader now)" : status->description)};
     }
     const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
     if (left <= milliseconds{0}) return out;
     // A message larger than max_bytes ends the request above with 409; here it comes.
-    const std::string wait_one = "{\"batch\":1,\"expires\":" + std::to_string(std::chrono::nanoseconds(left).count()) + "}";
+    const std::string wait_one =
+        "{\"batch\":1,\"expires\":" + std::to_string(std::chrono::nanoseconds(left).count()) + "}";
     status = self.pull(wait_one, left + kSilence, limits, out, bytes);
     self.drain_ahead(limits, out, bytes);
     if (!status && out.empty()) return status.error();
@@ -308,20 +316,24 @@ Result<bool> scan_some(Connection& connection, Inbox& inbox, const std::string& 
     auto next = inbox.next(kLook);
     if (!next) {
       if (next.error().code != Errc::timeout) return next.error();
-      if (connection.disconnects() != disconnects) return Error{Errc::unavailable, "NATS", "connection lost while reading the stream"};
+      if (connection.disconnects() != disconnects)
+        return Error{Errc::unavailable, "NATS", "connection lost while reading the stream"};
       if (Clock::now() >= deadline) return Error{Errc::timeout, subject, "no answer"};
       continue;
     }
     deadline = Clock::now() + kScanSilence;
     if (const auto status = next->header("Status"); !status.empty() && next->subject.starts_with(reply)) {
       if (status == "404" || status == "408") return true;  // nothing (more) there
-      return Error{Errc::unavailable, subject, "NATS error " + std::string(status) + ": " + std::string(next->header("Description"))};
+      return Error{Errc::unavailable, subject,
+                   "NATS error " + std::string(status) + ": " + std::string(next->header("Description"))};
     }
     Delivered message;
     message.message = std::move(*next);
-    if (!read_ack_subject(message)) return Error{Errc::bad_value, "reply subject while reading the stream", shortened(message.message.reply)};
+    if (!read_ack_subject(message))
+      return Error{Errc::bad_value, "reply subject while reading the stream", shortened(message.message.reply)};
     ++received;
-    if (message.consumer_sequence != ++consumer_sequence) return Error{Errc::unavailable, subject, "a message was lost on the way"};
+    if (message.consumer_sequence != ++consumer_sequence)
+      return Error{Errc::unavailable, subject, "a message was lost on the way"};
     if (message.stream_sequence > through) return true;
     read = message.stream_sequence;
     const bool is_last = message.stream_sequence == through || message.pending == 0;
@@ -333,8 +345,8 @@ Result<bool> scan_some(Connection& connection, Inbox& inbox, const std::string& 
 
 }  // namespace
 
-Result<void> scan_headers(Connection& connection, std::string_view stream_name, std::uint64_t after, std::uint64_t through,
-                          const std::function<void(Delivered&&)>& take) {
+Result<void> scan_headers(Connection& connection, std::string_view stream_name, std::uint64_t after,
+                          std::uint64_t through, const std::function<void(Delivered&&)>& take) {
   const std::string stream(stream_name);
   if (after >= through) return {};
   const std::string prefix = Connection::new_inbox();
@@ -346,8 +358,8 @@ Result<void> scan_headers(Connection& connection, std::string_view stream_name, 
   std::uint64_t consumer_sequence = 0;
   Result<void> outcome;
   for (;;) {
-    auto done = scan_some(connection, **inbox, "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + *name, prefix, through, read,
-                          consumer_sequence, take);
+    auto done = scan_some(connection, **inbox, "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + *name, prefix, through,
+                          read, consumer_sequence, take);
     if (!done) outcome = done.error();
     if (!done || *done) break;
   }

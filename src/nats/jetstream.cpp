@@ -67,9 +67,11 @@ std::vector<Difference> differences(const JsonAnswer& have, const StreamConfig& 
   compare("max_msgs", std::to_string(have.i64("/config/max_msgs", -1)), "-1");
   compare("max_bytes", std::to_string(have.i64("/config/max_bytes", -1)), std::to_string(want.max_bytes));
   compare("num_replicas", std::to_string(have.i64("/config/num_replicas", 1)), std::to_string(want.replicas));
-  compare("duplicate_window", std::to_string(have.i64("/config/duplicate_window")), std::to_string(want.duplicate_window.count()));
+  compare("duplicate_window", std::to_string(have.i64("/config/duplicate_window")),
+          std::to_string(want.duplicate_window.count()));
   compare("allow_direct", flag_text(have.flag("/config/allow_direct")), "true");
-  if (batched_is_known) compare("allow_batched", flag_text(have.flag("/config/allow_batched")), flag_text(want.allow_batched));
+  if (batched_is_known)
+    compare("allow_batched", flag_text(have.flag("/config/allow_batched")), flag_text(want.allow_batched));
   return out;
 }
 
@@ -176,8 +178,9 @@ Error JetStream::subjects_taken(const Error& refusal, const StreamConfig& config
     for (const auto& name : *holders) names += (names.empty() ? "" : ", ") + name;
   if (names.empty()) return error;
   error.where = "stream " + config.name;
-  error.seen += "; stream " + names + " holds them, and a subject can be in one stream only: set nats.stream (NATS_STREAM, --stream) to " + names +
-                " for collector and storage, or remove that stream when all of it is stored";
+  error.seen += "; stream " + names +
+                " holds them, and a subject can be in one stream only: set nats.stream (NATS_STREAM, --stream) to " +
+                names + " for collector and storage, or remove that stream when all of it is stored";
   return error;
 }
 
@@ -203,7 +206,8 @@ Result<StreamInfo> JetStream::stream_info(std::string_view stream) {
 Result<std::vector<std::string>> JetStream::stream_names() {
   std::vector<std::string> names;
   for (;;) {
-    auto answer = api_request(connection_, "$JS.API.STREAM.NAMES", "{\"offset\":" + std::to_string(names.size()) + "}", timeout_);
+    auto answer =
+        api_request(connection_, "$JS.API.STREAM.NAMES", "{\"offset\":" + std::to_string(names.size()) + "}", timeout_);
     if (!answer) return answer.error();
     const auto page = answer->texts("/streams");
     names.insert(names.end(), page.begin(), page.end());
@@ -263,13 +267,15 @@ Result<ConsumerInfo> JetStream::ensure_consumer(std::string_view stream, const C
 }
 
 Result<ConsumerInfo> JetStream::consumer_info(std::string_view stream, std::string_view consumer) {
-  auto answer = api_request(connection_, "$JS.API.CONSUMER.INFO." + std::string(stream) + "." + std::string(consumer), "", timeout_);
+  auto answer = api_request(connection_, "$JS.API.CONSUMER.INFO." + std::string(stream) + "." + std::string(consumer),
+                            "", timeout_);
   if (!answer) return answer.error();
   return consumer_of(*answer);
 }
 
 Result<void> JetStream::delete_consumer(std::string_view stream, std::string_view consumer) {
-  auto answer = api_request(connection_, "$JS.API.CONSUMER.DELETE." + std::string(stream) + "." + std::string(consumer), "", timeout_);
+  auto answer = api_request(connection_, "$JS.API.CONSUMER.DELETE." + std::string(stream) + "." + std::string(consumer),
+                            "", timeout_);
   if (!answer) return answer.error();
   return {};
 }
@@ -281,7 +287,8 @@ Result<StoredMessage> JetStream::message(std::string_view stream, std::uint64_t 
   return stored_of(*answer);
 }
 
-Result<StoredMessage> JetStream::next_message(std::string_view stream, std::uint64_t sequence, std::string_view filter) {
+Result<StoredMessage> JetStream::next_message(std::string_view stream, std::uint64_t sequence,
+                                              std::string_view filter) {
   std::string body = "{";
   append_raw_field(body, "seq", std::to_string(sequence));
   append_field(body, "next_by_subj", filter);

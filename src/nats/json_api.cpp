@@ -2,7 +2,6 @@
 
 #include <simdjson.h>
 
-
 namespace mp::nats {
 
 struct JsonAnswer::Document {
@@ -26,7 +25,9 @@ bool JsonAnswer::has(std::string_view pointer) const {
   return document_->valid && document_->root.at_pointer(pointer).error() == simdjson::SUCCESS;
 }
 std::uint64_t JsonAnswer::u64(std::string_view pointer) const { return document_->at<std::uint64_t>(pointer, 0); }
-std::int64_t JsonAnswer::i64(std::string_view pointer, std::int64_t otherwise) const { return document_->at(pointer, otherwise); }
+std::int64_t JsonAnswer::i64(std::string_view pointer, std::int64_t otherwise) const {
+  return document_->at(pointer, otherwise);
+}
 bool JsonAnswer::flag(std::string_view pointer) const { return document_->at(pointer, false); }
 std::string JsonAnswer::text(std::string_view pointer) const {
   return std::string(document_->at<std::string_view>(pointer, ""));
@@ -50,7 +51,7 @@ WallTime JsonAnswer::time(std::string_view pointer) const {
 
 Error server_error(std::string where, std::int64_t code, std::string_view description) {
   Errc errc = Errc::refused;
-  if (code == 10071 || code == 10164) errc = Errc::conflict;                              // wrong last sequence
+  if (code == 10071 || code == 10164) errc = Errc::conflict;                                   // wrong last sequence
   if (code == 503 || code == 408 || code == 10008 || code == 10077) errc = Errc::unavailable;  // no leader now, full
   return Error{errc, std::move(where), "NATS error " + std::to_string(code) + ": " + std::string(description)};
 }
@@ -66,7 +67,8 @@ Result<JsonAnswer> parse_answer(std::string_view where, std::string_view json) {
   return answer;
 }
 
-Result<JsonAnswer> api_request(Connection& connection, const std::string& subject, std::string_view body, milliseconds timeout) {
+Result<JsonAnswer> api_request(Connection& connection, const std::string& subject, std::string_view body,
+                               milliseconds timeout) {
   auto answer = connection.request(subject, body, timeout);
   if (!answer) return answer.error();
   return parse_answer(subject, answer->payload);

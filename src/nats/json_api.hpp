@@ -35,7 +35,8 @@ class JsonAnswer {
 // {"error":{"code":404,"err_code":10059,"description":"stream not found"}} as an Error.
 Error server_error(std::string where, std::int64_t code, std::string_view description);
 Result<JsonAnswer> parse_answer(std::string_view where, std::string_view json);
-Result<JsonAnswer> api_request(Connection& connection, const std::string& subject, std::string_view body, milliseconds timeout);
+Result<JsonAnswer> api_request(Connection& connection, const std::string& subject, std::string_view body,
+                               milliseconds timeout);
 
 inline void append_field(std::string& out, std::string_view key, std::string_view text) {
   if (out.back() != '{') out += ',';

@@ -48,17 +48,19 @@ Result<KeyValue> KeyValue::open(Connection& connection, std::string_view bucket,
 }
 
 Result<std::optional<KeyValueEntry>> KeyValue::get(std::string_view key) {
-  auto stored = JetStream(*connection_, timeout_).last_message("KV_" + bucket_, "$KV." + bucket_ + "." + std::string(key));
+  auto stored =
+      JetStream(*connection_, timeout_).last_message("KV_" + bucket_, "$KV." + bucket_ + "." + std::string(key));
   if (!stored) {
     if (server_code(stored.error()) == kNoMessageFound) return std::optional<KeyValueEntry>{};
     return stored.error();
   }
   if (is_deleted(*stored)) return std::optional<KeyValueEntry>{};
-  return std::optional<KeyValueEntry>(KeyValueEntry{std::move(stored->message.payload), stored->sequence, stored->time});
+  return std::optional<KeyValueEntry>(
+      KeyValueEntry{std::move(stored->message.payload), stored->sequence, stored->time});
 }
 
-Result<std::uint64_t> KeyValue::write(std::string_view key, std::string_view value, std::optional<std::uint64_t> expected,
-                                      std::string_view operation) {
+Result<std::uint64_t> KeyValue::write(std::string_view key, std::string_view value,
+                                      std::optional<std::uint64_t> expected, std::string_view operation) {
   Message message{"$KV." + bucket_ + "." + std::string(key), "", std::string(value), {}};
   if (expected) message.headers.emplace_back("Nats-Expected-Last-Subject-Sequence", std::to_string(*expected));
   if (!operation.empty()) message.headers.emplace_back(kOperationHeader, operation);
@@ -73,7 +75,8 @@ Result<std::uint64_t> KeyValue::create(std::string_view key, std::string_view va
   auto first = write(key, value, 0, "");
   if (first || first.error().code != Errc::conflict) return first;
   // The key's last entry may be the mark of a deletion.
-  auto last = JetStream(*connection_, timeout_).last_message("KV_" + bucket_, "$KV." + bucket_ + "." + std::string(key));
+  auto last =
+      JetStream(*connection_, timeout_).last_message("KV_" + bucket_, "$KV." + bucket_ + "." + std::string(key));
   if (!last) return last.error();
   if (!is_deleted(*last)) return first;
   return write(key, value, last->sequence, "");
@@ -122,9 +125,9 @@ struct Lease::Impl {
   Clock::time_point held_until{};  // by our own clock: 2/3 of the ttl after the begin of the last renewal
 
   // Of the thread only.
-  std::uint64_t revision = 0;        // the entry's, when we hold it
-  std::uint64_t seen_revision = 0;   // somebody else's entry
-  Clock::time_point seen_since{};    // …unchanged since
+  std::uint64_t revision = 0;       // the entry's, when we hold it
+  std::uint64_t seen_revision = 0;  // somebody else's entry
+  Clock::time_point seen_since{};   // …unchanged since
   std::string told_holder;
 
   std::thread thread;  // last: it uses the members above
@@ -168,7 +171,8 @@ struct Lease::Impl {
     if (renewed.error().code == Errc::conflict) {
       // A renewal whose answer was lost may have counted: then the entry is still ours.
       auto entry = bucket.get(options.key);
-      if (entry && *entry && (*entry)->value == value() && (*entry)->revision > revision) return hold((*entry)->revision, asked_at);
+      if (entry && *entry && (*entry)->value == value() && (*entry)->revision > revision)
+        return hold((*entry)->revision, asked_at);
       if (entry) return lose("somebody else holds " + options.key + " now" + (*entry ? ": " + (*entry)->value : ""));
     }
     if (Clock::now() >= held_until) lose(options.key + " could not be renewed in time: " + renewed.error().text());
@@ -201,8 +205,10 @@ struct Lease::Impl {
     std::unique_lock lock(mutex);
     while (!stopping) {
       lock.unlock();
-      if (revision != 0) renew();
-      else try_to_get();
+      if (revision != 0)
+        renew();
+      else
+        try_to_get();
       lock.lock();
       changed.wait_for(lock, options.ttl / (revision != 0 ? 3 : 6), [this] { return stopping; });
     }

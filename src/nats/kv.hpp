@@ -61,8 +61,8 @@ class KeyValue {
 class Lease {
  public:
   struct Options {
-    std::string key;       // e.g. "lease.storage.trade"
-    std::string owner;     // who holds it, for people: host, process id
+    std::string key;    // e.g. "lease.storage.trade"
+    std::string owner;  // who holds it, for people: host, process id
     std::chrono::milliseconds ttl{10'000};
     // Whether the holder that calls itself `owner` can never work again: then the lease is taken at once. Must say
     // false when in doubt. Asked on the lease's thread while somebody else holds it; none: nobody is known to be dead.
@@ -70,7 +70,7 @@ class Lease {
   };
   struct Callbacks {
     std::function<void(std::uint64_t fencing_number)> acquired;
-    std::function<void(std::string reason)> lost;  // stop working on what it guards; it tries to get it again
+    std::function<void(std::string reason)> lost;     // stop working on what it guards; it tries to get it again
     std::function<void(std::string holder)> waiting;  // somebody else holds it; once per holder
   };
   // Begins trying at once, for ever.

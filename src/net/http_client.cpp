@@ -144,24 +144,19 @@ static int mp_http_progress(void* to, curl_off_t, curl_off_t, curl_off_t, curl_o
 Errc errc_of(CURLcode code) {
   switch (code) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-      return Errc::usage;
+    case CURLE_UNSUPPORTED_PROTOCOL: return Errc::usage;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-      return Errc::unavailable;
-    case CURLE_OPERATION_TIMEDOUT:
-      return Errc::timeout;
+    case CURLE_COULDNT_CONNECT: return Errc::unavailable;
+    case CURLE_OPERATION_TIMEDOUT: return Errc::timeout;
     case CURLE_SEND_FAIL_REWIND:  // the connection broke before an answer, and the request is not sent again
       return Errc::io;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_ISSUER_ERROR:
-      return Errc::refused;
-    default:
-      return Errc::io;
+    case CURLE_SSL_ISSUER_ERROR: return Errc::refused;
+    default: return Errc::io;
   }
 }
 
@@ -347,7 +342,8 @@ AsyncHttp::~AsyncHttp() { stop(); }
 
 Result<void> AsyncHttp::request(HttpRequest request, Callback callback) {
   const auto where = request.method + " " + url_without_secrets(request.url);
-  if (!request.body_parts.empty()) throw std::logic_error("AsyncHttp: " + where + ": body_parts would not live long enough");
+  if (!request.body_parts.empty())
+    throw std::logic_error("AsyncHttp: " + where + ": body_parts would not live long enough");
   {
     const std::lock_guard lock{mutex_};
     if (stopped_) return Error{Errc::unavailable, where, "the HTTP client has been stopped"};

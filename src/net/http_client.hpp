@@ -44,8 +44,8 @@ struct HttpRequest {
   std::vector<std::string_view> body_parts{};
   HttpTimeouts timeouts{};
   std::size_t max_response_bytes = 64u << 20;  // of the body, after decompression; a longer one is an error
-  // Given, the body of an answer with status 200 goes here piece by piece as it comes (decompressed, without bound), and
-  // HttpResponse::body stays empty. False ends the request with Errc::io. Runs on: the thread of request().
+  // Given, the body of an answer with status 200 goes here piece by piece as it comes (decompressed, without bound),
+  // and HttpResponse::body stays empty. False ends the request with Errc::io. Runs on: the thread of request().
   std::function<bool(std::string_view)> take{};
 };
 
@@ -59,7 +59,7 @@ struct HttpResponse {
 };
 
 struct HttpOptions {
-  std::string ca_file{};        // PEM certificates to trust instead of the system's; "" means the system's
+  std::string ca_file{};  // PEM certificates to trust instead of the system's; "" means the system's
   std::string user_agent = "marketprism";
   bool accept_compressed = true;  // the body is given decompressed
 };

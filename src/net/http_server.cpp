@@ -55,12 +55,9 @@ class Descriptor {
   int fd_ = -1;
 };
 
-std::string system_text(int error) {
-  return std::error_code(error, std::generic_category()).message();
-}
+std::string system_text(int error) { return std::error_code(error, std::generic_category()).message(); }
 
-// ---- addresses
-// ------------------------------------------------------------------------------------
+// ---- addresses -------------------------------------------------------------------------------------------------
 
 struct ListenAddress {
   std::string host;
@@ -69,15 +66,14 @@ struct ListenAddress {
 
 Result<ListenAddress> split_address(const std::string& listen) {
   const auto colon = listen.rfind(':');
-  const auto wrong = Error{Errc::usage, "listen address " + listen,
-                           "expected host:port, for example 127.0.0.1:8123"};
+  const auto wrong = Error{Errc::usage, "listen address " + listen, "expected host:port, for example 127.0.0.1:8123"};
   if (colon == std::string::npos || colon == 0 || colon + 1 == listen.size()) return wrong;
   ListenAddress address{listen.substr(0, colon), listen.substr(colon + 1)};
   if (address.host.size() > 1 && address.host.front() == '[' && address.host.back() == ']') {
     address.host = address.host.substr(1, address.host.size() - 2);
   }
-  const bool digits = std::all_of(address.port.begin(), address.port.end(),
-                                  [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      std::all_of(address.port.begin(), address.port.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!digits || address.port.size() > 5 || std::stoi(address.port) > 65535) return wrong;
   return address;
 }
@@ -95,22 +91,19 @@ std::string text_of(const sockaddr_storage& address, std::uint16_t* port_out = n
     port = ntohs(v4->sin_port);
   }
   if (port_out != nullptr) *port_out = port;
-  return address.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
-                                       : fmt::format("{}:{}", host, port);
+  return address.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
 Error listen_error(const HttpServerOptions& options, int error) {
   if (error == EADDRINUSE) {
     return Error{
         Errc::conflict, "cannot listen on " + options.listen,
-        fmt::format("another program has that port: stop it, or choose another port with {}",
-                    options.listen_option)};
+        fmt::format("another program has that port: stop it, or choose another port with {}", options.listen_option)};
   }
   if (error == EACCES) {
     return Error{
         Errc::io, "cannot listen on " + options.listen,
-        fmt::format("no permission (ports below 1024 need root): choose another port with {}",
-                    options.listen_option)};
+        fmt::format("no permission (ports below 1024 need root): choose another port with {}", options.listen_option)};
   }
   return Error{Errc::io, "cannot listen on " + options.listen,
                fmt::format("{} (set by {})", system_text(error), options.listen_option)};
@@ -123,8 +116,7 @@ Result<Descriptor> open_listener(const HttpServerOptions& options) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
   addrinfo* found = nullptr;
-  if (const int rc = ::getaddrinfo(split->host.c_str(), split->port.c_str(), &hints, &found);
-      rc != 0) {
+  if (const int rc = ::getaddrinfo(split->host.c_str(), split->port.c_str(), &hints, &found); rc != 0) {
     return Error{Errc::usage, "cannot listen on " + options.listen,
                  fmt::format("{} (set by {})", ::gai_strerror(rc), options.listen_option)};
   }
@@ -139,16 +131,14 @@ Result<Descriptor> open_listener(const HttpServerOptions& options) {
   return fd;
 }
 
-// ---- one socket
-// -----------------------------------------------------------------------------------
+// ---- one socket ------------------------------------------------------------------------------------------------
 
 // A non-blocking socket read and written with a time-out for every wait. Satisfies Beast's
 // SyncReadStream. (Asio's own blocking calls cannot time out.) `wake` is the server's stop signal;
 // it interrupts only the wait for a next request.
 class Socket {
  public:
-  Socket(Descriptor fd, int wake, milliseconds timeout)
-      : fd_(std::move(fd)), wake_(wake), timeout_(timeout) {}
+  Socket(Descriptor fd, int wake, milliseconds timeout) : fd_(std::move(fd)), wake_(wake), timeout_(timeout) {}
 
   int fd() const { return fd_.get(); }
 
@@ -206,10 +196,8 @@ class Socket {
   static int poll_again(pollfd* fds, nfds_t count, milliseconds timeout) {
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     for (;;) {
-      const auto left =
-          std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
-      const int rc =
-          ::poll(fds, count, static_cast<int>(std::max<milliseconds::rep>(0, left.count())));
+      const auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
+      const int rc = ::poll(fds, count, static_cast<int>(std::max<milliseconds::rep>(0, left.count())));
       if (rc >= 0 || errno != EINTR) return rc;
     }
   }
@@ -232,8 +220,7 @@ class Socket {
   milliseconds timeout_;
 };
 
-// ---- one request
-// ----------------------------------------------------------------------------------
+// ---- one request -----------------------------------------------------------------------------------------------
 
 using Parser = http::request_parser<http::buffer_body>;
 
@@ -248,8 +235,7 @@ class BodyReader final : public HttpRequestBody {
     if (parser_.is_done() || size == 0) return std::size_t{0};
     if (awaits_continue_) {
       awaits_continue_ = false;
-      if (!socket_.write_all("HTTP/1.1 100 Continue\r\n\r\n"))
-        return failed(boost::asio::error::broken_pipe);
+      if (!socket_.write_all("HTTP/1.1 100 Continue\r\n\r\n")) return failed(boost::asio::error::broken_pipe);
     }
     auto& body = parser_.get().body();
     body.data = into;
@@ -283,8 +269,7 @@ class BodyReader final : public HttpRequestBody {
     broken_ = true;
     if (ec == boost::asio::error::timed_out)
       return Error{Errc::timeout, "request body", "the client sent nothing for too long"};
-    if (ec == http::error::partial_message || ec == boost::asio::error::eof ||
-        ec == http::error::end_of_stream) {
+    if (ec == http::error::partial_message || ec == boost::asio::error::eof || ec == http::error::end_of_stream) {
       return Error{Errc::io, "request body", "the client closed the connection before the end"};
     }
     return Error{Errc::io, "request body", ec.message()};
@@ -311,8 +296,7 @@ class ResponseWriter final : public HttpServerResponse {
   void set_header(std::string name, std::string value) override {
     // A line break in a value would start a header of its own.
     std::replace_if(
-        value.begin(), value.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; },
-        ' ');
+        value.begin(), value.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
     headers_.push_back({std::move(name), std::move(value)});
   }
 
@@ -364,8 +348,7 @@ class ResponseWriter final : public HttpServerResponse {
     if (!content_type.empty()) out += fmt::format("Content-Type: {}\r\n", content_type);
     for (const auto& header : headers_) out += fmt::format("{}: {}\r\n", header.name, header.value);
     if (traits_.keep_alive) {
-      const auto seconds =
-          std::chrono::duration_cast<std::chrono::seconds>(traits_.idle_timeout).count();
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(traits_.idle_timeout).count();
       out += fmt::format("Connection: Keep-Alive\r\nKeep-Alive: timeout={}\r\n", seconds);
     } else {
       out += "Connection: close\r\n";
@@ -409,8 +392,7 @@ int status_for(const error_code& ec) {
   return 0;
 }
 
-// ---- the server
-// -----------------------------------------------------------------------------------
+// ---- the server ------------------------------------------------------------------------------------------------
 
 class Server final : public HttpServer {
  public:
@@ -472,8 +454,8 @@ class Server final : public HttpServer {
       if (stopping_ || (fds[0].revents & POLLIN) == 0) continue;
       sockaddr_storage peer{};
       socklen_t size = sizeof peer;
-      Descriptor fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size,
-                              SOCK_CLOEXEC | SOCK_NONBLOCK));
+      Descriptor fd(
+          ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (fd.get() >= 0) {
         admit(std::move(fd), text_of(peer));
       } else if (errno == EMFILE || errno == ENFILE) {
@@ -504,15 +486,14 @@ class Server final : public HttpServer {
     auto& connection = connections_.emplace_back();
     connection.fd = fd.get();
     ++open_;
-    connection.thread = std::thread(
-        [this, &connection, socket = Socket(std::move(fd), wake_.get(), options_.io_timeout),
-         peer = std::move(peer)]() mutable { run(connection, socket, peer); });
+    connection.thread =
+        std::thread([this, &connection, socket = Socket(std::move(fd), wake_.get(), options_.io_timeout),
+                     peer = std::move(peer)]() mutable { run(connection, socket, peer); });
   }
 
   void refuse(const Descriptor& fd) {
     ++refused_;
-    const auto text =
-        fmt::format("too many connections: the limit is {}\n", options_.max_connections);
+    const auto text = fmt::format("too many connections: the limit is {}\n", options_.max_connections);
     const auto answer = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: "
         "1\r\nConnection: close\r\n"
@@ -591,8 +572,7 @@ class Server final : public HttpServer {
     const int status = status_for(ec);
     if (status == 0) return;
     ResponseWriter response(socket, {.keep_alive = false});
-    response.send(status, "text/plain; charset=UTF-8",
-                  fmt::format("{}: {}\n", http_reason(status), ec.message()));
+    response.send(status, "text/plain; charset=UTF-8", fmt::format("{}: {}\n", http_reason(status), ec.message()));
     linger(socket);
   }
 
@@ -641,8 +621,7 @@ Result<std::string> HttpRequestBody::read_all(std::size_t limit) {
     if (!n) return n.error();
     all.resize(had + *n);
     if (*n == 0) return all;
-    if (all.size() > limit)
-      return Error{Errc::out_of_range, "request body", fmt::format("more than {} bytes", limit)};
+    if (all.size() > limit) return Error{Errc::out_of_range, "request body", fmt::format("more than {} bytes", limit)};
   }
 }
 
@@ -653,8 +632,7 @@ std::string_view HttpServerRequest::header(std::string_view name) const {
   return {};
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options,
-                                                      HttpHandler handler) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options, HttpHandler handler) {
   auto listener = open_listener(options);
   if (!listener) return listener.error();
   return std::unique_ptr<HttpServer>(
@@ -665,8 +643,7 @@ std::string percent_decode(std::string_view text, bool plus_is_blank) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
-        hex_digit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
       out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
       i += 2;
     } else {

@@ -25,7 +25,7 @@ class Loop {
   void run();
   // Runs what is ready now and comes back; for tests.
   void poll();
-  void stop();                             // any thread
+  void stop();                            // any thread
   void post(std::function<void()> task);  // any thread; runs on the loop's thread, in order
 
   // Calls `handler` on the loop for each arrival of one of the signals, until the loop dies.

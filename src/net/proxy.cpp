@@ -33,16 +33,12 @@ std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
   return value;
 }
 
-std::string bracketed(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : "[" + host + "]";
-}
+std::string bracketed(const std::string& host) { return host.find(':') == std::string::npos ? host : "[" + host + "]"; }
 
 char byte(std::size_t value) { return static_cast<char>(static_cast<unsigned char>(value)); }
 unsigned number(char c) { return static_cast<unsigned char>(c); }
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 bool excepted(const Url& target, std::string_view list) {
   const auto host = lower(target.host);
@@ -123,9 +119,8 @@ Result<std::optional<Proxy>> proxy_for(const Url& target, std::string_view confi
     return std::optional<Proxy>{std::move(*proxy)};
   }
   if (is_loopback(target.host)) return std::optional<Proxy>{};
-  auto setting = target.is_secure()
-                     ? first_set(variables, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
-                     : first_set(variables, {"http_proxy", "all_proxy", "ALL_PROXY"});
+  auto setting = target.is_secure() ? first_set(variables, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+                                    : first_set(variables, {"http_proxy", "all_proxy", "ALL_PROXY"});
   if (!setting) return std::optional<Proxy>{};
   const auto except = first_set(variables, {"no_proxy", "NO_PROXY"});
   if (except && excepted(target, except->value)) return std::optional<Proxy>{};
@@ -150,8 +145,7 @@ std::string connect_request(const Proxy& proxy, const Url& target, std::string_v
 std::optional<std::string> connect_refusal(std::string_view head) {
   const auto line = head.substr(0, head.find("\r\n"));
   int status = 0;
-  if (line.starts_with("HTTP/1.") && line.size() >= 12)
-    std::from_chars(line.data() + 9, line.data() + 12, status);
+  if (line.starts_with("HTTP/1.") && line.size() >= 12) std::from_chars(line.data() + 9, line.data() + 12, status);
   if (status >= 200 && status < 300) return std::nullopt;
   if (status == 0) return "answered what is no HTTP/1 answer: " + shortened(line, 60);
   return fmt::format("answered HTTP {}{}", shortened(line.substr(9), 100),

@@ -20,7 +20,8 @@ std::string part(CURLU* url, CURLUPart which) {
 }  // namespace
 
 Result<Url> parse_url(std::string_view text) {
-  const Error bad{Errc::usage, "address", std::string(text) + " (expected ws://, wss://, http:// or https:// and a host)"};
+  const Error bad{Errc::usage, "address",
+                  std::string(text) + " (expected ws://, wss://, http:// or https:// and a host)"};
   const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), curl_url_cleanup);
   const std::string whole(text);
   if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, whole.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)

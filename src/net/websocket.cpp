@@ -173,8 +173,8 @@ class Connection final : public WebSocket::Impl, public std::enable_shared_from_
         co_await asio::async_write(socket, asio::buffer(request), as_tuple(use_awaitable));
     if (write_error) co_return failure(step("", "writing to the proxy"), write_error);
     std::string head;
-    const auto [read_error, size] = co_await asio::async_read_until(
-        socket, asio::dynamic_buffer(head, kMaxConnectHead), "\r\n\r\n", as_tuple(use_awaitable));
+    const auto [read_error, size] = co_await asio::async_read_until(socket, asio::dynamic_buffer(head, kMaxConnectHead),
+                                                                    "\r\n\r\n", as_tuple(use_awaitable));
     if (read_error == asio::error::not_found) co_return proxy_refused("its answer has no end");
     if (read_error) co_return failure(step("", "reading from the proxy"), read_error);
     if (const auto refusal = connect_refusal(std::string_view(head).substr(0, size))) co_return proxy_refused(*refusal);

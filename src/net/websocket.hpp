@@ -17,9 +17,9 @@
 namespace mp::net {
 
 struct WebSocketOptions {
-  std::string url{};      // ws:// or wss://
-  std::string proxy{};    // as proxy_for() takes it: "" the environment decides, "direct", or a proxy's address
-  std::string ca_file{};  // PEM; "" means the system's certificates
+  std::string url{};        // ws:// or wss://
+  std::string proxy{};      // as proxy_for() takes it: "" the environment decides, "direct", or a proxy's address
+  std::string ca_file{};    // PEM; "" means the system's certificates
   bool compression = true;  // offer permessage-deflate (RFC 7692)
   std::chrono::seconds handshake_timeout{10};  // for resolving, TCP, proxy, TLS and the upgrade together
   std::size_t max_message_bytes = 64u << 20;

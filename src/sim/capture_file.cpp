@@ -8,7 +8,8 @@
 namespace mp::sim {
 
 Result<binance::Recording> read_capture(const std::string& path) {
-  if (std::filesystem::is_directory(path)) return Error{Errc::io, "cannot read the capture " + path, "it is a directory"};
+  if (std::filesystem::is_directory(path))
+    return Error{Errc::io, "cannot read the capture " + path, "it is a directory"};
   std::ifstream in(path, std::ios::binary);
   if (!in) return Error{Errc::io, "cannot read the capture " + path, std::strerror(errno)};
   constexpr std::size_t kTold = 10;
@@ -25,7 +26,8 @@ Result<binance::Recording> read_capture(const std::string& path) {
     if (read) continue;
     ++broken;
     if (first_broken.size() < kTold)
-      first_broken.push_back({read.error().code, path + " line " + std::to_string(number) + ", " + read.error().where, read.error().seen});
+      first_broken.push_back(
+          {read.error().code, path + " line " + std::to_string(number) + ", " + read.error().where, read.error().seen});
   }
   if (in.bad()) return Error{Errc::io, "cannot read the capture " + path, std::strerror(errno)};
   auto recording = reader.take();

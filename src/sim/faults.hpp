@@ -13,10 +13,10 @@ namespace mp::sim {
 
 // Zero: never.
 struct FaultOptions {
-  Nanos drop_every{};    // a connection is closed without a word
-  Nanos notice_every{};  // a connection is told to go (64008, serverShutdown) …
+  Nanos drop_every{};                            // a connection is closed without a word
+  Nanos notice_every{};                          // a connection is told to go (64008, serverShutdown) …
   Nanos notice_before{std::chrono::seconds{5}};  // … and closed that much later
-  Nanos skip_every{};    // one book update is not sent to one client, so that it has a gap
+  Nanos skip_every{};                            // one book update is not sent to one client, so that it has a gap
   bool any() const { return drop_every > Nanos{} || notice_every > Nanos{} || skip_every > Nanos{}; }
 };
 

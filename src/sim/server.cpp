@@ -39,9 +39,9 @@ using boost::system::error_code;
 using tcp = asio::ip::tcp;
 using namespace std::chrono_literals;
 
-constexpr auto kHttpTimeout = 75s;       // idle keep-alive connections
-constexpr auto kHousekeeping = 50ms;     // pings, lifetimes, the drain's end
-constexpr auto kCoalesce = 500us;        // what falls due within it is sent together
+constexpr auto kHttpTimeout = 75s;    // idle keep-alive connections
+constexpr auto kHousekeeping = 50ms;  // pings, lifetimes, the drain's end
+constexpr auto kCoalesce = 500us;     // what falls due within it is sent together
 constexpr auto kIdle = 20ms;
 constexpr std::size_t kMaxRequestBytes = 64 * 1024;
 constexpr std::size_t kMaxConnections = 4096;
@@ -133,7 +133,9 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     socket().socket().set_option(tcp::no_delay(true), ignored);
     if (server_.options().send_buffer > 0)
       socket().socket().set_option(asio::socket_base::send_buffer_size(server_.options().send_buffer), ignored);
-    if constexpr (requires { stream().next_layer().async_handshake(asio::ssl::stream_base::server, [](error_code) {}); }) {
+    if constexpr (requires {
+                    stream().next_layer().async_handshake(asio::ssl::stream_base::server, [](error_code) {});
+                  }) {
       socket().expires_after(10s);
       stream().next_layer().async_handshake(asio::ssl::stream_base::server,
                                             [self = this->shared_from_this()](error_code error) {
@@ -199,11 +201,10 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     socket().expires_after(kHttpTimeout);
     parser_.emplace();
     parser_->body_limit(kMaxRequestBytes);
-    http::async_read(stream(), buffer_, *parser_,
-                     [self = this->shared_from_this()](error_code error, std::size_t) {
-                       if (error) return self->over();
-                       self->answer();
-                     });
+    http::async_read(stream(), buffer_, *parser_, [self = this->shared_from_this()](error_code error, std::size_t) {
+      if (error) return self->over();
+      self->answer();
+    });
   }
 
   void answer() {
@@ -235,12 +236,11 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     response->body() = std::move(answer.body);
     response->keep_alive(request_.keep_alive() && !server_.stopping());
     response->prepare_payload();
-    http::async_write(stream(), *response,
-                      [self = this->shared_from_this(), response](error_code error, std::size_t) {
-                        if (error) return self->over();
-                        if (response->keep_alive()) return self->read_request();
-                        self->stream().when_drained([self] { self->cut(); });
-                      });
+    http::async_write(stream(), *response, [self = this->shared_from_this(), response](error_code error, std::size_t) {
+      if (error) return self->over();
+      if (response->keep_alive()) return self->read_request();
+      self->stream().when_drained([self] { self->cut(); });
+    });
   }
 
   // --- websocket
@@ -346,8 +346,8 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
   http::request<http::string_body> request_;
   ConnectionRules rules_;
   bool is_websocket_ = false;
-  bool open_ = false;      // a websocket, and not being closed
-  bool in_venue_ = false;  // the venue knows this client
+  bool open_ = false;          // a websocket, and not being closed
+  bool in_venue_ = false;      // the venue knows this client
   bool said_goodbye_ = false;  // a close frame has come
   bool dirty_ = false;
   MonoTime opened_at_, pinged_at_;

@@ -18,17 +18,17 @@ struct ServerOptions {
   bool tls = false;
   std::string certificate;  // PEM files, with tls
   std::string key;
-  std::size_t queue_bytes = 16 << 20;  // unsent, per client; a slower reader is disconnected
-  int send_buffer = 0;  // the kernel's share of that, per client; 0: as the system has it
-  bool handle_signals = false;         // SIGINT and SIGTERM stop it
+  std::size_t queue_bytes = 16 << 20;     // unsent, per client; a slower reader is disconnected
+  int send_buffer = 0;                    // the kernel's share of that, per client; 0: as the system has it
+  bool handle_signals = false;            // SIGINT and SIGTERM stop it
   std::chrono::milliseconds drain{5000};  // how long clients may take to read what is queued at the end
 };
 
 struct ServerCounters {
-  std::uint64_t messages = 0;  // sent to websocket clients, one for each client
-  std::uint64_t bytes = 0;     // of their payloads
-  std::uint64_t clients = 0;   // websockets accepted
-  std::uint64_t requests = 0;  // REST
+  std::uint64_t messages = 0;         // sent to websocket clients, one for each client
+  std::uint64_t bytes = 0;            // of their payloads
+  std::uint64_t clients = 0;          // websockets accepted
+  std::uint64_t requests = 0;         // REST
   std::uint64_t dropped_slow = 0;     // queue full
   std::uint64_t dropped_silent = 0;   // no pong in time
   std::uint64_t dropped_talking = 0;  // too many frames a second

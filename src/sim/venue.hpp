@@ -24,9 +24,9 @@ struct Delivery {
 };
 
 struct HttpRequest {
-  std::string_view target;  // path and query, as it came
-  std::string_view address;  // of the client; limits are per address
-  bool has_key = false;      // an API key was sent
+  std::string_view target;    // path and query, as it came
+  std::string_view address;   // of the client; limits are per address
+  bool has_key = false;       // an API key was sent
   bool microseconds = false;  // times in that unit were asked for
 };
 

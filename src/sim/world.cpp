@@ -19,8 +19,8 @@ bool is_spot(const Symbol& s) { return s.kind == Kind::spot; }
 
 struct Known {
   const char* exchange;
-  const char* market;      // as chosen by the user
-  const char* alias;       // of the market
+  const char* market;  // as chosen by the user
+  const char* alias;   // of the market
   std::vector<Symbol> (*all)(WallTime now);
   bool (*is_of)(const Symbol& s);
 };
@@ -108,8 +108,8 @@ Result<std::vector<Source>> choose_names(const std::vector<Source>& all, const s
         if (symbol.instrument != name && symbol.canonical() != name) continue;
         found = true;
         auto& list = chosen[i].symbols;
-        const bool twice = std::any_of(list.begin(), list.end(),
-                                       [&](const Symbol& s) { return s.instrument == symbol.instrument; });
+        const bool twice =
+            std::any_of(list.begin(), list.end(), [&](const Symbol& s) { return s.instrument == symbol.instrument; });
         if (!twice) list.push_back(symbol);
       }
     }

@@ -26,7 +26,8 @@ std::vector<std::string> source_names();
 // source (all it has when that are fewer), or names separated by commas: the venue's own or ours, for one source alone
 // with its name before it (okx:BTC-USDT, binance:spot:BTCUSDT, spot:BTCUSDT).
 // Errc::usage for what does not exist, with the nearest known name.
-Result<std::vector<Source>> choose_sources(WallTime now, const std::vector<std::string>& venues, const std::string& symbols);
+Result<std::vector<Source>> choose_sources(WallTime now, const std::vector<std::string>& venues,
+                                           const std::string& symbols);
 
 struct WorldOptions {
   MarketOptions market;  // the rate is shared out by the number of instruments

@@ -1,6 +1,6 @@
 #pragma once
-// What an operator is to do about a warning or an error: appended to its line as the field `do`. Messages are stable texts,
-// so one table holds all of it; tests/log_texts_test.py finds every message of the sources in it.
+// What an operator is to do about a warning or an error: appended to its line as the field `do`. Messages are stable
+// texts, so one table holds all of it; tests/log_texts_test.py finds every message of the sources in it.
 
 #include <string_view>
 

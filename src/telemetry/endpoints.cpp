@@ -11,7 +11,8 @@ using Page = std::function<void(net::HttpServerResponse&)>;
 
 // One page at `path`; everything else is told where to look.
 net::HttpHandler only(std::string path, Page page) {
-  return [path = std::move(path), page = std::move(page)](net::HttpServerRequest& request, net::HttpServerResponse& response) {
+  return [path = std::move(path), page = std::move(page)](net::HttpServerRequest& request,
+                                                          net::HttpServerResponse& response) {
     if (request.path != path) {
       response.send(404, "text/plain; charset=utf-8", "not here; GET " + path + "\n");
     } else if (request.method != "GET" && request.method != "HEAD") {

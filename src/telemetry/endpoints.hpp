@@ -29,7 +29,7 @@ class Endpoints {
   // at a time. Errc::conflict when a port is taken.
   static Result<std::unique_ptr<Endpoints>> start(const EndpointOptions& options, Metrics& metrics,
                                                   std::function<HealthReport()> health);
-  virtual ~Endpoints() = default;  // stop()
+  virtual ~Endpoints() = default;                  // stop()
   virtual std::string health_address() const = 0;  // with the port that was bound; "" for none
   virtual std::string metrics_address() const = 0;
   virtual void stop() = 0;

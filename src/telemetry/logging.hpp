@@ -28,7 +28,9 @@ void set_log_level(log::Level level);
 void stop_logging();
 
 // One line as it is written, without the line end; both are pure. Warnings and errors end with what to do (advice.hpp).
-std::string text_line(WallTime at, log::Level level, std::string_view part, std::string_view message, log::Fields fields);
-std::string json_line(WallTime at, log::Level level, std::string_view part, std::string_view message, log::Fields fields);
+std::string text_line(WallTime at, log::Level level, std::string_view part, std::string_view message,
+                      log::Fields fields);
+std::string json_line(WallTime at, log::Level level, std::string_view part, std::string_view message,
+                      log::Fields fields);
 
 }  // namespace mp::telemetry

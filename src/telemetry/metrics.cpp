@@ -45,12 +45,11 @@ struct Metrics::Impl {
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
   // What refused series count into; not in the registry, so never shown.
   prometheus::Registry hidden{prometheus::Registry::InsertBehavior::Merge};
-  prometheus::Counter& refused =
-      prometheus::BuildCounter()
-          .Name("marketprism_metric_series_refused_total")
-          .Help("Requests for a metric series beyond this process's limit of series")
-          .Register(registry)
-          .Add({});
+  prometheus::Counter& refused = prometheus::BuildCounter()
+                                     .Name("marketprism_metric_series_refused_total")
+                                     .Help("Requests for a metric series beyond this process's limit of series")
+                                     .Register(registry)
+                                     .Add({});
   std::mutex mutex;
   std::set<std::pair<std::string, Labels>> series;
   std::vector<std::function<void()>> updates;
@@ -112,15 +111,17 @@ double resident_bytes() {
 double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 double open_files() {
   std::error_code ignored;
   double count = 0;
-  for (auto it = std::filesystem::directory_iterator("/proc/self/fd", ignored); it != std::filesystem::directory_iterator();
-       it.increment(ignored)) {
+  for (auto it = std::filesystem::directory_iterator("/proc/self/fd", ignored);
+       it != std::filesystem::directory_iterator(); it.increment(ignored)) {
     ++count;
   }
   return count;
@@ -129,7 +130,9 @@ double open_files() {
 }  // namespace
 
 void add_process_metrics(Metrics& metrics, const std::string& part) {
-  metrics.gauge("marketprism_build_info", "Always 1; the labels tell the version", {{"part", part}, {"version", kVersion}}).set(1);
+  metrics
+      .gauge("marketprism_build_info", "Always 1; the labels tell the version", {{"part", part}, {"version", kVersion}})
+      .set(1);
   metrics.gauge("process_start_time_seconds", "When this process started, seconds since 1970")
       .set(static_cast<double>(nanos_since_epoch(net::now().wall)) * 1e-9);
   auto resident = metrics.gauge("process_resident_memory_bytes", "Resident memory");

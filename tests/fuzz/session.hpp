@@ -32,7 +32,8 @@ class FuzzedSession {
     });
   }
 
-  // "-" closes a connection, ">…" is a frame that was sent, "!" another beginning; "address answer" is an answer by REST, `rest` before the address; all else is a frame.
+  // "-" closes a connection, ">…" is a frame that was sent, "!" another beginning; "address answer" is an answer by
+  // REST, `rest` before the address; all else is a frame.
   void feed_lines(std::string_view text, const std::string& rest) {
     while (!text.empty()) {
       const auto end = std::min(text.find('\n'), text.size());

@@ -20,7 +20,8 @@ using namespace std::chrono_literals;
 
 bool have_libchdb() {
   const char* named = std::getenv("MARKETPRISM_LIBCHDB");
-  return fs::exists(named != nullptr && *named != '\0' ? fs::path(named) : fs::path(MP_SOURCE_DIR) / ".deps/chdb/libchdb.so");
+  return fs::exists(named != nullptr && *named != '\0' ? fs::path(named)
+                                                       : fs::path(MP_SOURCE_DIR) / ".deps/chdb/libchdb.so");
 }
 
 int free_port() {
@@ -104,9 +105,10 @@ EmbeddedClickHouse::~EmbeddedClickHouse() {
 }
 
 void EmbeddedClickHouse::start() {
-  child_ = std::make_unique<Child>(
-      std::vector<std::string>{program_, "clickhouse", "--data", (directory_ / "data").string(), "--http", "127.0.0.1:" + std::to_string(port_)},
-      directory_ / "log");
+  child_ =
+      std::make_unique<Child>(std::vector<std::string>{program_, "clickhouse", "--data", (directory_ / "data").string(),
+                                                       "--http", "127.0.0.1:" + std::to_string(port_)},
+                              directory_ / "log");
   const auto deadline = std::chrono::steady_clock::now() + 60s;
   for (;;) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -118,7 +120,8 @@ void EmbeddedClickHouse::start() {
     const bool listens = ::connect(fd, static_cast<const sockaddr*>(raw), sizeof address) == 0;
     ::close(fd);
     if (listens) return;
-    if (!child_->running() || std::chrono::steady_clock::now() > deadline) throw std::runtime_error("marketprism clickhouse does not start:\n" + log());
+    if (!child_->running() || std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("marketprism clickhouse does not start:\n" + log());
     std::this_thread::sleep_for(10ms);
   }
 }

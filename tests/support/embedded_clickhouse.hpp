@@ -15,13 +15,14 @@ namespace mp::test {
 
 bool have_libchdb();
 
-// Skips (or fails in CI) the running test when there is no libchdb. Needs nats_server.hpp's dependencies_are_required().
-#define MP_NEEDS_CLICKHOUSE()                                                                                  \
-  do {                                                                                                         \
-    if (!::mp::test::have_libchdb()) {                                                                         \
-      if (::mp::test::dependencies_are_required()) FAIL() << "no libchdb";                                     \
-      GTEST_SKIP() << "no libchdb: run ./run --build-only, or set MARKETPRISM_LIBCHDB";                        \
-    }                                                                                                          \
+// Skips (or fails in CI) the running test when there is no libchdb. Needs nats_server.hpp's
+// dependencies_are_required().
+#define MP_NEEDS_CLICKHOUSE()                                                           \
+  do {                                                                                  \
+    if (!::mp::test::have_libchdb()) {                                                  \
+      if (::mp::test::dependencies_are_required()) FAIL() << "no libchdb";              \
+      GTEST_SKIP() << "no libchdb: run ./run --build-only, or set MARKETPRISM_LIBCHDB"; \
+    }                                                                                   \
   } while (false)
 
 // A child process of the test's main thread; SIGKILLed when the test dies or the object goes.

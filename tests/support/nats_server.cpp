@@ -173,7 +173,8 @@ void NatsServer::launch(int port) {
   std::ofstream file(config);
   file << "listen: \"127.0.0.1:" << port << "\"\n"
        << "jetstream { store_dir: \"" << (directory_ / "store").string() << "\", max_mem: 64MB, max_file: 20GB }\n";
-  if (!options_.user.empty()) file << "authorization { user: \"" << options_.user << "\", password: \"" << options_.password << "\" }\n";
+  if (!options_.user.empty())
+    file << "authorization { user: \"" << options_.user << "\", password: \"" << options_.password << "\" }\n";
   file << options_.config_lines << "\n";
   file.close();
   pid_ = Forker::run({*program, "-c", config.string()}, (directory_ / "server.log").string());

@@ -23,13 +23,13 @@ std::optional<std::string> nats_server_program(NatsVersion version);
 bool dependencies_are_required();
 
 // Skips (or fails, see above) the running test when there is no such server. Use at a test's begin.
-#define MP_NEEDS_NATS(version)                                                                                   \
-  do {                                                                                                           \
-    if (!::mp::test::nats_server_program(version)) {                                                             \
-      if (::mp::test::dependencies_are_required()) FAIL() << "no nats-server (" << to_string(version) << ")";    \
-      GTEST_SKIP() << "no nats-server (" << to_string(version) << "): run tools/setup --tests, or set "          \
-                   << "MARKETPRISM_NATS_SERVER";                                                                 \
-    }                                                                                                            \
+#define MP_NEEDS_NATS(version)                                                                                \
+  do {                                                                                                        \
+    if (!::mp::test::nats_server_program(version)) {                                                          \
+      if (::mp::test::dependencies_are_required()) FAIL() << "no nats-server (" << to_string(version) << ")"; \
+      GTEST_SKIP() << "no nats-server (" << to_string(version) << "): run tools/setup --tests, or set "       \
+                   << "MARKETPRISM_NATS_SERVER";                                                              \
+    }                                                                                                         \
   } while (false)
 
 // Ends its server and removes its files on destruction. One thread.
@@ -37,8 +37,8 @@ class NatsServer {
  public:
   struct Options {
     NatsVersion version = NatsVersion::current;
-    std::string user, password;    // asked of clients when given
-    std::string config_lines;      // more lines for the configuration file
+    std::string user, password;  // asked of clients when given
+    std::string config_lines;    // more lines for the configuration file
   };
   // Starts it and waits until it accepts connections; throws std::runtime_error with its log otherwise.
   explicit NatsServer(NatsVersion version = NatsVersion::current);
@@ -52,13 +52,13 @@ class NatsServer {
   const std::filesystem::path& directory() const { return directory_; }
   std::string log() const;
 
-  void kill_hard();   // SIGKILL and wait
-  void stop();        // SIGTERM and wait
-  void pause();       // SIGSTOP: accepts connections, answers nothing
-  void resume();      // SIGCONT
-  void start();       // again, on the same port and the same store
+  void kill_hard();                                               // SIGKILL and wait
+  void stop();                                                    // SIGTERM and wait
+  void pause();                                                   // SIGSTOP: accepts connections, answers nothing
+  void resume();                                                  // SIGCONT
+  void start();                                                   // again, on the same port and the same store
   void ask_for_password(std::string user, std::string password);  // from the next start() on; empty: of nobody
-  void remove_store();  // while it is down: as if the disk had been lost
+  void remove_store();                                            // while it is down: as if the disk had been lost
 
  private:
   void launch(int port);

@@ -35,21 +35,14 @@ CatchUp::Progress CatchUp::step(std::chrono::microseconds budget) {
     if (!offer_held()) return Progress::full;
     if (i % 16 == 15 && net::now().mono >= deadline) return Progress::more;
     switch (cursor_->next()) {
-      case journal::CursorState::segment:
-        begin_segment();
-        break;
-      case journal::CursorState::record:
-        decode(cursor_->record(), cursor_->position());
-        break;
+      case journal::CursorState::segment: begin_segment(); break;
+      case journal::CursorState::record: decode(cursor_->record(), cursor_->position()); break;
       case journal::CursorState::loss:
         log::error("a part of the journal is missing or damaged; its events cannot be published",
                    {{"loss", cursor_->loss()}});
         break;
-      case journal::CursorState::at_head:
-        return Progress::at_head;
-      case journal::CursorState::failed:
-        error_ = cursor_->error();
-        return Progress::failed;
+      case journal::CursorState::at_head: return Progress::at_head;
+      case journal::CursorState::failed: error_ = cursor_->error(); return Progress::failed;
     }
   }
 }

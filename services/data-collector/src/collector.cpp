@@ -30,7 +30,7 @@ constexpr auto kHousekeeping = 200ms;
 constexpr auto kFlushCheck = 20ms;  // how late a conflated book of a quiet market may be
 constexpr auto kRetention = 10s;
 constexpr auto kCountUnpublished = 3000ms;  // at the end, at most
-constexpr auto kStreamMetrics = 1s;  // there may be hundreds of streams
+constexpr auto kStreamMetrics = 1s;         // there may be hundreds of streams
 
 SessionOptions for_catch_up(SessionOptions options) {
   options.conversing = false;
@@ -171,7 +171,8 @@ void Collector::add_driver(const Source& source) {
   drivers_[source] = std::make_unique<SocketDriver>(source, driver, loop_, http_, budgets_, std::move(callbacks));
 }
 
-// What is collected of each source is part of the journal: a record wherever it differs from what the journal says so far.
+// What is collected of each source is part of the journal: a record wherever it differs from what the journal says so
+// far.
 void Collector::configure_sources() {
   auto record = control_record(RecordKind::configured);
   const auto tell = [&](const SessionOptions& wanted) {
@@ -196,7 +197,8 @@ void Collector::configure_sources() {
 
 void Collector::reload() {
   if (stopping_ || !reread_) return;
-  if (!options_.playback.files.empty()) return log::info("a recording is played as it is: the configuration is not read again");
+  if (!options_.playback.files.empty())
+    return log::info("a recording is played as it is: the configuration is not read again");
   auto options = reread_();
   if (!options) return;
   const auto before = options_.sources;
@@ -221,7 +223,8 @@ void Collector::reload() {
   }
   configure_sources();
   for (const auto& old : before) {
-    const bool stays = std::ranges::any_of(options_.sources, [&](const auto& each) { return each.source == old.source; });
+    const bool stays =
+        std::ranges::any_of(options_.sources, [&](const auto& each) { return each.source == old.source; });
     if (!stays) leave(old.source);
   }
   log::info("the configuration has been taken over", {{"sources", options_.sources.size()}});
@@ -233,9 +236,7 @@ void Collector::leave(const Source& source) {
   if (driver.empty()) return;
   flush_due_.erase(source);
   auto* leaving = leaving_.emplace_back(std::move(driver.mapped())).get();
-  leaving->stop([this, leaving] {
-    std::erase_if(leaving_, [&](const auto& each) { return each.get() == leaving; });
-  });
+  leaving->stop([this, leaving] { std::erase_if(leaving_, [&](const auto& each) { return each.get() == leaving; }); });
 }
 
 void Collector::take_outbox(const Source& source, const RawRecord* record, Outbox& out) {
@@ -293,14 +294,16 @@ void Collector::keep_house() {
   }
   if (const auto kept = lanes_.kept()) metrics_view_.update_journal(*kept);
   lanes_.each_router([&](Router& router) {
-    metrics_view_.update(counts_, lanes_.counters(), lanes_.bus(), lanes_.journal_counters(), drivers_, router, lanes_.behind());
+    metrics_view_.update(counts_, lanes_.counters(), lanes_.bus(), lanes_.journal_counters(), drivers_, router,
+                         lanes_.behind());
   });
   if (now.mono >= next_stream_metrics_) {
     next_stream_metrics_ = now.mono + kStreamMetrics;
     metrics_view_.update_times(streams(), lanes_.unpublished_for(now.mono), now.mono);
   }
   publish_health();
-  if (options_.exit_when_done && lanes_.is_playback() && lanes_.playback_is_done() && lanes_.is_drained() && !stopping_) request_stop();
+  if (options_.exit_when_done && lanes_.is_playback() && lanes_.playback_is_done() && lanes_.is_drained() && !stopping_)
+    request_stop();
   housekeeping_.set_after(kHousekeeping, [this] { keep_house(); });
 }
 
@@ -407,8 +410,8 @@ void Collector::write_end_report() {
   append_json_string(broken, lanes_.broken_recording());
   file << fmt::format(R"({{"unpublished_events":{},"unpublished_gaps":{},"all_counted":{},"records_dropped":{},)"
                       R"("failed_recording":{},"broken_recording":{},"broken_lines":{},"unfinished_recordings":{}}})",
-                      left.events, left.gaps, left.all_counted, lanes_.counters().records_dropped, failed,
-                      broken, lanes_.broken_lines(), unfinished_recordings_)
+                      left.events, left.gaps, left.all_counted, lanes_.counters().records_dropped, failed, broken,
+                      lanes_.broken_lines(), unfinished_recordings_)
        << '\n';
   if (!file.flush()) log::warn("the report of the end could not be written", {{"file", options_.end_report_file}});
 }

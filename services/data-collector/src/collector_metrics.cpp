@@ -49,8 +49,7 @@ CollectorMetrics::SourceTimes& CollectorMetrics::times_of(const Source& source) 
                          "From the venue's time of a trade or book update to its receipt, by both clocks",
                          telemetry::delay_bounds(), labels),
       metrics_.gauge("marketprism_collector_venue_delay_min_seconds",
-                     "The smallest such delay of the last one to two minutes; negative: our clock is behind",
-                     labels)};
+                     "The smallest such delay of the last one to two minutes; negative: our clock is behind", labels)};
   times.smallest.set(kUnknown);
   // All of them from the start: increase() does not see a series come into being at 1.
   for (const auto cause : kLossCauses) {
@@ -80,8 +79,10 @@ void CollectorMetrics::released(const Source& source, const std::vector<MarketEv
 void CollectorMetrics::show_stream(const StreamStatus& stream) {
   const auto& id = *stream.instrument;
   const StreamName name{id.exchange, to_string(id.market_type), to_string(stream.data_type), id.symbol};
-  const telemetry::Labels labels{{"exchange", id.exchange}, {"market_type", to_string(id.market_type)},
-                                 {"data_type", to_string(stream.data_type)}, {"symbol", id.symbol}};
+  const telemetry::Labels labels{{"exchange", id.exchange},
+                                 {"market_type", to_string(id.market_type)},
+                                 {"data_type", to_string(stream.data_type)},
+                                 {"symbol", id.symbol}};
   auto found = streams_.find(name);
   if (found == streams_.end()) {
     StreamGauges gauges{
@@ -104,8 +105,10 @@ void CollectorMetrics::show_states(const StateCounts& counts) {
     const auto& [exchange, market_type, data_type] = group;
     for (const auto state : kStreamStates)
       states_[group].emplace(state, metrics_.gauge("marketprism_collector_streams", "Streams by their state",
-                                                   {{"exchange", exchange}, {"market_type", market_type},
-                                                    {"data_type", data_type}, {"state", to_string(state)}}));
+                                                   {{"exchange", exchange},
+                                                    {"market_type", market_type},
+                                                    {"data_type", data_type},
+                                                    {"state", to_string(state)}}));
   }
   for (auto& [group, gauges] : states_) {
     const auto counted = counts.find(group);
@@ -148,7 +151,8 @@ void CollectorMetrics::update(const EventCounts& events, const IngestCounters& i
     const auto types = counted == events.by_source().end() ? EventCounts::PerType{} : counted->second;
     for (std::size_t type = 0; type < types.size(); ++type) {
       raise("marketprism_collector_events_total", "Events released, by source and type",
-            {{"exchange", source.exchange}, {"market", source.market},
+            {{"exchange", source.exchange},
+             {"market", source.market},
              {"data_type", to_string(static_cast<DataType>(type))}},
             types[type]);
     }
@@ -162,13 +166,15 @@ void CollectorMetrics::update(const EventCounts& events, const IngestCounters& i
           counters.duplicates);
     raise("marketprism_collector_resyncs_total", "Book snapshots asked for again", labels, counters.resyncs);
     const auto& audits = counters.audits;
-    for (const auto& [verdict, total] : {std::pair{"agrees", audits.agreed}, {"differs", audits.differed},
-                                         {"undecided", audits.undecided}}) {
+    for (const auto& [verdict, total] :
+         {std::pair{"agrees", audits.agreed}, {"differs", audits.differed}, {"undecided", audits.undecided}}) {
       auto with_verdict = labels;
       with_verdict["verdict"] = verdict;
-      raise("marketprism_collector_book_audits_total", "Books held against the venue's REST answer", with_verdict, total);
+      raise("marketprism_collector_book_audits_total", "Books held against the venue's REST answer", with_verdict,
+            total);
     }
-    for (const auto& [verdict, total] : {std::pair{"same", audits.levels_same}, {"different", audits.levels_different}}) {
+    for (const auto& [verdict, total] :
+         {std::pair{"same", audits.levels_same}, {"different", audits.levels_different}}) {
       auto with_verdict = labels;
       with_verdict["verdict"] = verdict;
       raise("marketprism_collector_book_audit_levels_total", "Levels compared in those audits", with_verdict, total);

@@ -27,7 +27,8 @@ void read_bus(Section nats, BusOptions& bus) {
     nats.refuse("stream", fmt::format("{}, saw '{}'", mp::nats::kStreamNameRule, bus.stream));
   bus.user = nats.text("user", "", {.help = "user name, when the server asks for one", .env = "NATS_USER"});
   bus.password = nats.text("password", "", {.help = "password of the user", .env = "NATS_PASSWORD", .secret = true});
-  bus.token = nats.text("token", "", {.help = "token, instead of user and password", .env = "NATS_TOKEN", .secret = true});
+  bus.token =
+      nats.text("token", "", {.help = "token, instead of user and password", .env = "NATS_TOKEN", .secret = true});
   bus.credentials_file = nats.text("credentials_file", "", {.help = "a .creds file, instead of the above"});
   bus.tls_ca_file = nats.text("ca_file", "", {.help = "certificates to trust, PEM"});
   bus.max_bytes = nats.size("max_bytes", bus.max_bytes, {.help = "of the stream, when it is created"});
@@ -41,10 +42,11 @@ void read_journal(Section section, JournalOptions& journal) {
   journal.directory = section.text("directory", "data/journal/live", {.help = "where raw frames are kept"});
   journal.fsync_interval = section.duration("fsync_interval", journal.fsync_interval,
                                             {.help = "what a power cut can cost at most; 0: every group is forced"});
-  journal.keep_acknowledged = std::chrono::duration_cast<std::chrono::minutes>(section.duration(
-      "keep", journal.keep_acknowledged, {.help = "how long published segments are kept"}));
+  journal.keep_acknowledged = std::chrono::duration_cast<std::chrono::minutes>(
+      section.duration("keep", journal.keep_acknowledged, {.help = "how long published segments are kept"}));
   journal.keep_bytes = section.size("keep_bytes", journal.keep_bytes, {.help = "and how much of them at most"});
-  journal.segment_bytes = section.size("segment_bytes", journal.segment_bytes, {.help = "a segment is closed at this size"});
+  journal.segment_bytes =
+      section.size("segment_bytes", journal.segment_bytes, {.help = "a segment is closed at this size"});
   journal.segment_age = std::chrono::duration_cast<std::chrono::seconds>(
       section.duration("segment_age", journal.segment_age, {.help = "or at this age"}));
 }
@@ -74,7 +76,9 @@ SelectionRule read_rule(Section item) {
       item.integer("top", 0, 0, 10'000, {.help = "of those, so many of the highest volume in 24 h; 0: all"}));
   const auto keys = item.keys();
   if (rule == SelectionRule{} && std::find(keys.begin(), keys.end(), "top") != keys.end())
-    item.refuse("top", "0 stands for all, so this rule has no condition; write how many, or '*' to collect everything that the venue lists");
+    item.refuse(
+        "top",
+        "0 stands for all, so this rule has no condition; write how many, or '*' to collect everything that the venue lists");
   else if (rule == SelectionRule{})
     item.refuse("symbol", "a rule without any condition; write '*' to collect everything that the venue lists");
   return rule;
@@ -116,17 +120,19 @@ SessionOptions read_source(Section& item, DataSource data_source) {
   // A name that is not known has been refused; its market is then any word.
   const auto markets = found ? (*found)->markets : std::vector<std::string>{};
   const bool has_one = found && markets.size() == 1 && markets.front().empty();
-  session.source.market = found && !has_one ? item.one_of("market", markets.front(), markets, {.help = "which of its markets"})
-                                            : item.text("market", "");
+  session.source.market = found && !has_one
+                              ? item.one_of("market", markets.front(), markets, {.help = "which of its markets"})
+                              : item.text("market", "");
   if (has_one && !session.source.market.empty()) {
-    item.refuse("market", fmt::format("{} has no markets to choose from: leave the key out, saw '{}'", session.source.exchange, shortened(session.source.market, 60)));
+    item.refuse("market", fmt::format("{} has no markets to choose from: leave the key out, saw '{}'",
+                                      session.source.exchange, shortened(session.source.market, 60)));
     session.source.market.clear();
   }
   session.symbols = read_symbols(item);
   session.data_types = read_data_types(item, found ? *found : nullptr, session.source.market);
-  session.min_interval = item.duration(
-      "min_interval", session.min_interval,
-      {.help = "an unchanged funding rate or open interest is written again after this"});
+  session.min_interval =
+      item.duration("min_interval", session.min_interval,
+                    {.help = "an unchanged funding rate or open interest is written again after this"});
   read_series(item, session);
   const auto audit = item.duration("book_audit", session.book_audit,
                                    {.help = "one book, each in its turn, is held against the venue's REST answer this "
@@ -145,8 +151,8 @@ Result<Settings> read_settings(config::Config& config) {
   Settings settings;
   auto& options = settings.options;
   auto root = config.root();
-  // The guide's launcher mode is the complete collector, which this one always is. Read all the same, so that a word that
-  // would once have meant less is refused instead of ignored.
+  // The guide's launcher mode is the complete collector, which this one always is. Read all the same, so that a word
+  // that would once have meant less is refused instead of ignored.
   root.one_of("mode", "launcher", {"launcher"}, {.help = "the complete data collection", .env = "COLLECTOR_MODE"});
   const auto source = root.one_of("data_source", "live", {"live", "simulated", "replay"},
                                   {.help = "marks every event: whether it may be taken for real"});
@@ -179,13 +185,15 @@ std::vector<std::string> keys_that_need_a_restart(const Settings& before, const 
     return found == settings.effective.end() ? nullptr : &found->value;
   };
   for (const auto& setting : now.effective) {
-    if (setting.path.starts_with("exchanges[") || setting.path == "logging.level" || setting.path == "drain_timeout") continue;
+    if (setting.path.starts_with("exchanges[") || setting.path == "logging.level" || setting.path == "drain_timeout")
+      continue;
     const auto* old = value_of(before, setting.path);
     if (old == nullptr || *old != setting.value) keys.push_back(setting.path);
   }
   // Secrets are compared as they are, and exchanges by what they are, not by where they stand in the list.
-  for (const auto& [key, changed] : {std::pair{"nats.password", before.options.bus.password != now.options.bus.password},
-                                     std::pair{"nats.token", before.options.bus.token != now.options.bus.token}})
+  for (const auto& [key, changed] :
+       {std::pair{"nats.password", before.options.bus.password != now.options.bus.password},
+        std::pair{"nats.token", before.options.bus.token != now.options.bus.token}})
     if (changed && std::ranges::find(keys, key) == keys.end()) keys.emplace_back(key);
   for (std::size_t i = 0; i < now.options.sources.size(); ++i) {
     const auto& source = now.options.sources[i];

@@ -20,7 +20,8 @@ struct Settings {
 // Every problem at once, one per line, with file and line.
 Result<Settings> read_settings(config::Config& config);
 
-// Keys that differ and that a running collector cannot take over, for the log: "journal.directory", "exchanges[1].proxy".
+// Keys that differ and that a running collector cannot take over, for the log: "journal.directory",
+// "exchanges[1].proxy".
 std::vector<std::string> keys_that_need_a_restart(const Settings& before, const Settings& now);
 
 }  // namespace mp::collector

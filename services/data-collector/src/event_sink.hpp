@@ -22,8 +22,8 @@ struct SinkStatus {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;
   std::uint64_t resent = 0;
-  std::uint64_t refusals = 0;        // answers that refused a message: a full stream
-  std::uint64_t already_stored = 0;  // events that the stream had when they were offered
+  std::uint64_t refusals = 0;                  // answers that refused a message: a full stream
+  std::uint64_t already_stored = 0;            // events that the stream had when they were offered
   std::optional<RecordPosition> highest_seen;  // of this journal, in the stream, when it was read back
 };
 

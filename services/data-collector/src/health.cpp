@@ -26,9 +26,8 @@ bool is_bad(StreamState state, std::chrono::seconds uptime) {
 
 void append_stream(std::string& json, const StreamStatus& stream, WallTime now) {
   const auto& id = *stream.instrument;
-  fmt::format_to(std::back_inserter(json),
-                 R"({{"exchange":"{}","market_type":"{}","data_type":"{}","symbol":)", id.exchange,
-                 to_string(id.market_type), to_string(stream.data_type));
+  fmt::format_to(std::back_inserter(json), R"({{"exchange":"{}","market_type":"{}","data_type":"{}","symbol":)",
+                 id.exchange, to_string(id.market_type), to_string(stream.data_type));
   append_json_string(json, id.symbol);
   fmt::format_to(std::back_inserter(json), R"(,"state":"{}","last_event_age_seconds":)", to_string(stream.state));
   if (stream.last_event)
@@ -70,7 +69,9 @@ HealthText render_health(const HealthInputs& in, const std::vector<StreamStatus>
   text.healthy = problem.empty() && !starting;
   auto& json = text.json;
   fmt::format_to(std::back_inserter(json), R"({{"status":"{}","problem":)",
-                 text.healthy ? "healthy" : starting ? "starting" : "unhealthy");
+                 text.healthy ? "healthy"
+                 : starting   ? "starting"
+                              : "unhealthy");
   append_json_string(json, problem);
   fmt::format_to(std::back_inserter(json),
                  R"(,"data_source":"{}","uptime_seconds":{},"events":{},"gaps":{},"rejected":{},"connected":{})",

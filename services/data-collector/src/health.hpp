@@ -37,11 +37,11 @@ struct HealthInputs {
   std::uint64_t records_dropped = 0;
   bool bus_publishing = false;
   std::string bus_state;
-  std::uint64_t outstanding = 0;       // messages on their way
-  bool behind = false;                 // publishing is catching up from the journal
-  bool drained = false;                // nothing waits anywhere
+  std::uint64_t outstanding = 0;  // messages on their way
+  bool behind = false;            // publishing is catching up from the journal
+  bool drained = false;           // nothing waits anywhere
   bool connected = false;
-  std::optional<bool> playback_done;   // only during play-back
+  std::optional<bool> playback_done;  // only during play-back
   bool stopping = false;
   std::chrono::seconds uptime{0};
 };

@@ -81,15 +81,12 @@ Result<void> Ingest::replay(journal::Cursor& cursor, RecordPosition first_to_pub
       case journal::CursorState::record:
         replay_record(cursor.record(), cursor.position(), cursor.position() >= first_to_publish);
         break;
-      case journal::CursorState::segment:
-        break;
+      case journal::CursorState::segment: break;
       case journal::CursorState::loss:
         log::error("a part of the journal is damaged; its events cannot be published", {{"loss", cursor.loss()}});
         break;
-      case journal::CursorState::at_head:
-        return {};
-      case journal::CursorState::failed:
-        return cursor.error();
+      case journal::CursorState::at_head: return {};
+      case journal::CursorState::failed: return cursor.error();
     }
   }
 }
@@ -178,7 +175,8 @@ bool Ingest::journal_group(RecordPosition& first) {
     counters_.records_dropped += group_.size();
     failing_ = true;
     if (const auto skipped = failures_.admit("append", net::now().mono))
-      log::error("the journal cannot be written; records are lost", {{"error", appended.error()}, {"skipped", *skipped}});
+      log::error("the journal cannot be written; records are lost",
+                 {{"error", appended.error()}, {"skipped", *skipped}});
     return false;
   }
   failing_ = false;
@@ -313,8 +311,7 @@ void Ingest::continue_catching_up() {
       behind_.reset();
       log::info("publishing has caught up with the journal");
       return;
-    case CatchUp::Progress::full:
-      return;  // ready_for_more calls
+    case CatchUp::Progress::full: return;  // ready_for_more calls
     case CatchUp::Progress::failed:
       if (const auto skipped = failures_.admit("catch-up", net::now().mono))
         log::error("the journal cannot be read for publishing", {{"error", catch_up_->error()}, {"skipped", *skipped}});

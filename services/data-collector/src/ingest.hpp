@@ -18,10 +18,10 @@
 #include "catch_up.hpp"
 #include "event_sink.hpp"
 #include "exchanges/router.hpp"
-#include "offers.hpp"
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"
 #include "net/loop.hpp"
+#include "offers.hpp"
 
 namespace mp::collector {
 
@@ -32,14 +32,14 @@ struct IngestCounters {
   std::uint64_t events = 0;           // released by live records
   std::uint64_t records_dropped = 0;  // the journal could not take them: a full disk
   std::uint64_t times_behind = 0;
-  std::uint64_t too_large = 0;        // events that the bus cannot take, replaced by what tells of them; each time one is met
+  std::uint64_t too_large = 0;  // events that the bus cannot take, replaced by what tells of them; each time one is met
 };
 
 // Events in the journal that the bus is not known to have.
 struct Unpublished {
   std::uint64_t events = 0;  // gaps included
   std::uint64_t gaps = 0;
-  bool all_counted = true;   // false: there was not the time, or a part of the journal could not be read
+  bool all_counted = true;  // false: there was not the time, or a part of the journal could not be read
 };
 
 class Ingest {

@@ -49,7 +49,9 @@ Result<void> Lanes::begin_playing(Lane& lane, const journal::PlannedRecording& r
     if (auto claimed = journal::claim_recording(recording); !claimed) return claimed;
     if (recording.goes_on_from > 0) {
       log::info("a longer copy of a recording that was played before goes on behind it",
-                {{"file", lane.name}, {"played_bytes", recording.goes_on_from}, {"as", recording.note.parts.rbegin()[1].path}});
+                {{"file", lane.name},
+                 {"played_bytes", recording.goes_on_from},
+                 {"as", recording.note.parts.rbegin()[1].path}});
     }
   }
   auto capture = journal::CaptureSet::open_part(recording.path, recording.boundaries(), source_of_url);
@@ -61,8 +63,9 @@ Result<void> Lanes::begin_playing(Lane& lane, const journal::PlannedRecording& r
   };
   callbacks.done = [played = lane.name] { log::info("the recording has been played", {{"file", played}}); };
   // What an earlier run has played stands in the journal record by record.
-  lane.playback = std::make_unique<Playback>(recording, std::make_unique<journal::CaptureSet>(std::move(*capture)), options_.playback.speed,
-                                             lane.journal->recovered().records, *lane.ingest, loop_, std::move(callbacks));
+  lane.playback = std::make_unique<Playback>(recording, std::make_unique<journal::CaptureSet>(std::move(*capture)),
+                                             options_.playback.speed, lane.journal->recovered().records, *lane.ingest,
+                                             loop_, std::move(callbacks));
   lane.playback->start();
   return {};
 }
@@ -86,11 +89,14 @@ Result<Lanes::Lane*> Lanes::open(std::string name, const journal::PlannedRecordi
   lane->journal = std::move(*opened);
   const auto& found = lane->journal->recovered();
   if (found.numbered > found.last_segment) {
-    log::warn("the journal's newest segments are not on the disk, as after a power cut; their numbers are not used again",
-              {{"last_found", found.last_segment}, {"last_begun", found.numbered}});
+    log::warn(
+        "the journal's newest segments are not on the disk, as after a power cut; their numbers are not used again",
+        {{"last_found", found.last_segment}, {"last_begun", found.numbered}});
   }
-  log::info("journal opened", {{"directory", lane->journal->directory().string()}, {"id", lane->journal->id().text()},
-                               {"segments", found.segments}, {"closed_in_order", found.closed_in_order}});
+  log::info("journal opened", {{"directory", lane->journal->directory().string()},
+                               {"id", lane->journal->id().text()},
+                               {"segments", found.segments},
+                               {"closed_in_order", found.closed_in_order}});
   if (lanes_.empty()) makers_.journal_opened(*lane->journal);
 
   auto bus = options_.bus;
@@ -98,7 +104,8 @@ Result<Lanes::Lane*> Lanes::open(std::string name, const journal::PlannedRecordi
   auto sink = open_jetstream_sink(bus, *lane->journal, loop_);
   if (!sink) return sink.error();
   lane->sink = std::move(*sink);
-  lane->ingest = std::make_unique<Ingest>(*lane->journal, makers_.live_options, makers_.catch_up_options, *lane->sink, loop_, makers_.callbacks);
+  lane->ingest = std::make_unique<Ingest>(*lane->journal, makers_.live_options, makers_.catch_up_options, *lane->sink,
+                                          loop_, makers_.callbacks);
   if (auto recovered = lane->ingest->recover(); !recovered) return recovered.error();
   lanes_.push_back(std::move(lane));
   return lanes_.back().get();
@@ -153,7 +160,8 @@ bool Lanes::playback_is_done() const {
 }
 
 std::string Lanes::failed_recording() const {
-  const auto failed = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->failure(); });
+  const auto failed =
+      std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->failure(); });
   return failed == lanes_.end() ? "" : (*failed)->name;
 }
 
@@ -165,7 +173,8 @@ std::uint64_t Lanes::broken_lines() const {
 }
 
 std::string Lanes::broken_recording() const {
-  const auto broken = std::ranges::find_if(lanes_, [](const auto& lane) { return lane->playback && lane->playback->broken_lines() > 0; });
+  const auto broken = std::ranges::find_if(
+      lanes_, [](const auto& lane) { return lane->playback && lane->playback->broken_lines() > 0; });
   return broken == lanes_.end() ? "" : (*broken)->name;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 // A lane is one journal with its way in and its way to the bus. What is collected has one; each recorded file that is
 // played has its own, named by the file's SHA-256, so that its events and their positions are a function of
-// that file alone, whatever is played beside it, before or after; a longer copy of a file that was played goes on in its
-// lane (docs/decisions/0007-a-journal-for-each-recording.md).
+// that file alone, whatever is played beside it, before or after; a longer copy of a file that was played goes on in
+// its lane (docs/decisions/0007-a-journal-for-each-recording.md).
 //
 // Recordings that hold the same source are played one after the other, the earlier one first; all others side by side.
 //
@@ -42,8 +42,8 @@ class Lanes {
   [[nodiscard]] Result<void> open_live();
   // Looks at every file (errors of usage come from here), then opens the first lanes.
   [[nodiscard]] Result<void> open_recordings();
-  // Acknowledgements, retention of the journal where it is due, catching up after errors; closes the lanes of recordings that
-  // are through, and opens the next ones. An Error: a lane could not be opened.
+  // Acknowledgements, retention of the journal where it is due, catching up after errors; closes the lanes of
+  // recordings that are through, and opens the next ones. An Error: a lane could not be opened.
   [[nodiscard]] Result<void> keep_house(Instant now, bool with_retention);
 
   // Of the live lane.

@@ -18,14 +18,17 @@ std::string_view beginning_of(std::string_view text, std::size_t most) {
 
 // What the event's own numbering says about the place that stays empty.
 void tell_ids(const OrderBookDelta& delta, Gap& gap) {
-  if (delta.prev_update_id) gap.last_id = std::to_string(*delta.prev_update_id);
-  else if (!delta.is_snapshot && delta.first_update_id > 0) gap.last_id = std::to_string(delta.first_update_id - 1);
+  if (delta.prev_update_id)
+    gap.last_id = std::to_string(*delta.prev_update_id);
+  else if (!delta.is_snapshot && delta.first_update_id > 0)
+    gap.last_id = std::to_string(delta.first_update_id - 1);
   gap.next_id = std::to_string(delta.last_update_id + 1);
 }
 
 }  // namespace
 
-std::vector<MarketEvent> replacements_of(const MarketEvent& event, std::size_t bytes, std::string_view text, const std::string& gap_id) {
+std::vector<MarketEvent> replacements_of(const MarketEvent& event, std::size_t bytes, std::string_view text,
+                                         const std::string& gap_id) {
   std::vector<MarketEvent> out;
   const auto type = type_of(event);
   Rejected rejected;
@@ -42,7 +45,9 @@ std::vector<MarketEvent> replacements_of(const MarketEvent& event, std::size_t b
   rejected.exchange = rejected.meta.instrument->exchange;
   rejected.market_type = rejected.meta.instrument->market_type;
   rejected.data_type = type;
-  rejected.reason = fmt::format("an event of {} bytes is too large for the bus (max_payload of the NATS server), even compressed; this is its beginning", bytes);
+  rejected.reason = fmt::format(
+      "an event of {} bytes is too large for the bus (max_payload of the NATS server), even compressed; this is its beginning",
+      bytes);
   rejected.raw = std::string(beginning_of(text, kKeptOfText));
   out.emplace_back(std::move(rejected));
   if (type == DataType::gap || type == DataType::instrument) return out;
@@ -66,7 +71,8 @@ OfferedEvent& Offers::next() {
   return offer;
 }
 
-std::span<const OfferedEvent> Offers::of(std::span<const MarketEvent> events, std::span<const EventPosition> positions) {
+std::span<const OfferedEvent> Offers::of(std::span<const MarketEvent> events,
+                                         std::span<const EventPosition> positions) {
   count_ = 0;
   std::vector<std::size_t> large;
   for (std::size_t i = 0; i < events.size(); ++i) {
@@ -94,8 +100,9 @@ std::span<const OfferedEvent> Offers::of(std::span<const MarketEvent> events, st
       offer.position = {record, number++};
       wire::append_subject(offer.subject, replacement);
       wire::append_json(offer.line, replacement);
-      log::error("an event is too large for the bus; told in rejected_messages and data_gaps",
-                 {{"subject", offer.subject}, {"bytes", text.size()}, {"segment", record.segment}, {"record", record.record}});
+      log::error(
+          "an event is too large for the bus; told in rejected_messages and data_gaps",
+          {{"subject", offer.subject}, {"bytes", text.size()}, {"segment", record.segment}, {"record", record.record}});
     }
   }
   return {offers_.data(), count_};

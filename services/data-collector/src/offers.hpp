@@ -1,7 +1,7 @@
 #pragma once
-// The events of one record as they are offered to the bus: subject, position, line. An event that is too large for the bus,
-// even compressed, is replaced: by a rejected event with the beginning of its text, and a gap in its data.
-// What is offered is a function of the record and of the bus's limit, live and when catching up.
+// The events of one record as they are offered to the bus: subject, position, line. An event that is too large for the
+// bus, even compressed, is replaced: by a rejected event with the beginning of its text, and a gap in its data. What is
+// offered is a function of the record and of the bus's limit, live and when catching up.
 
 #include <span>
 #include <string>
@@ -43,6 +43,7 @@ class Offers {
 };
 
 // The events that stand for one that is too large: a rejected one and, if data is missing for it, a gap.
-std::vector<MarketEvent> replacements_of(const MarketEvent& event, std::size_t bytes, std::string_view text, const std::string& gap_id);
+std::vector<MarketEvent> replacements_of(const MarketEvent& event, std::size_t bytes, std::string_view text,
+                                         const std::string& gap_id);
 
 }  // namespace mp::collector

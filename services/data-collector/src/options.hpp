@@ -23,10 +23,10 @@ struct BusOptions {
   std::string url = "nats://127.0.0.1:4222";
   std::string stream = "MARKET_DATA";
   std::string user, password, token, credentials_file, tls_ca_file;
-  std::uint64_t max_bytes = 8ull << 30;             // of the stream
+  std::uint64_t max_bytes = 8ull << 30;  // of the stream
   std::chrono::seconds duplicate_window{120};
-  bool journal_id_is_random = true;                 // false for play-back, whose journal is named by its files
-  std::size_t max_outstanding_bytes = 32u << 20;    // offered and not yet acknowledged; beyond, the journal waits
+  bool journal_id_is_random = true;               // false for play-back, whose journal is named by its files
+  std::size_t max_outstanding_bytes = 32u << 20;  // offered and not yet acknowledged; beyond, the journal waits
 };
 
 struct PlaybackOptions {
@@ -46,9 +46,9 @@ struct CollectorOptions {
   bool compression = true;
   // How each source is reached, as net::proxy_for() takes it; one that is not named: as the environment says.
   std::map<Source, std::string> proxies;
-  bool exit_when_done = false;      // play-back only: end when everything is acknowledged
-  std::string final_books_file;     // at the end every book held is written here, all levels, as JSON lines
-  std::string end_report_file;      // at the end what was lost, left or not played is written here, as JSON; "": nowhere
+  bool exit_when_done = false;   // play-back only: end when everything is acknowledged
+  std::string final_books_file;  // at the end every book held is written here, all levels, as JSON lines
+  std::string end_report_file;   // at the end what was lost, left or not played is written here, as JSON; "": nowhere
   std::chrono::seconds drain_timeout{20};  // at the end: how long to wait for the bus
 };
 

@@ -7,8 +7,8 @@ namespace {
 constexpr int kRecordsPerTurn = 64;
 }
 
-Playback::Playback(journal::PlannedRecording recording, std::unique_ptr<journal::CaptureSet> capture, double speed, std::uint64_t skip,
-                   Ingest& ingest, net::Loop& loop, Callbacks callbacks)
+Playback::Playback(journal::PlannedRecording recording, std::unique_ptr<journal::CaptureSet> capture, double speed,
+                   std::uint64_t skip, Ingest& ingest, net::Loop& loop, Callbacks callbacks)
     : recording_(std::move(recording)),
       capture_(std::move(capture)),
       speed_(speed),
@@ -56,8 +56,9 @@ const RawRecord* Playback::next() {
   return nullptr;
 }
 
-// An end of the recording, for now or as it was once. Connections stay open there, since the recording may go on; they are
-// closed only where that brings out what waits in the sessions, which would otherwise not be stored if it never does.
+// An end of the recording, for now or as it was once. Connections stay open there, since the recording may go on; they
+// are closed only where that brings out what waits in the sessions, which would otherwise not be stored if it never
+// does.
 void Playback::settle() {
   const auto boundaries = recording_.boundaries();
   while (boundaries.at(boundary_).closed) ++boundary_;
@@ -86,8 +87,9 @@ void Playback::settle() {
 }
 
 Error Playback::lost_records() const {
-  return Error{Errc::io, recording_.directory.string(),
-               "records could not be written into this journal; make room on its disk and play the recording again, it goes on there"};
+  return Error{
+      Errc::io, recording_.directory.string(),
+      "records could not be written into this journal; make room on its disk and play the recording again, it goes on there"};
 }
 
 void Playback::tell_broken() {
@@ -98,9 +100,11 @@ void Playback::tell_broken() {
 void Playback::finish() {
   if (failure_) log::error("the recording cannot be read to its end", {{"error", *failure_}});
   if (recording_.cut_short)
-    log::warn("the recording ends in the middle of a line; when it is whole play it again, and it goes on there", {{"error", *recording_.cut_short}});
+    log::warn("the recording ends in the middle of a line; when it is whole play it again, and it goes on there",
+              {{"error", *recording_.cut_short}});
   if (broken_lines() > 0)
-    log::warn("lines of the recording could not be read", {{"file", recording_.path.string()}, {"lines", broken_lines()}});
+    log::warn("lines of the recording could not be read",
+              {{"file", recording_.path.string()}, {"lines", broken_lines()}});
   if (capture_->skipped_lines() > 0) {
     const auto& urls = capture_->skipped_urls();
     log::warn("lines of unknown venues were left out",

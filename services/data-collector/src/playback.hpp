@@ -23,8 +23,8 @@ class Playback {
     std::function<void()> done;
   };
   // `skip`: so many records of the recording are in the journal already.
-  Playback(journal::PlannedRecording recording, std::unique_ptr<journal::CaptureSet> capture, double speed, std::uint64_t skip,
-           Ingest& ingest, net::Loop& loop, Callbacks callbacks);
+  Playback(journal::PlannedRecording recording, std::unique_ptr<journal::CaptureSet> capture, double speed,
+           std::uint64_t skip, Ingest& ingest, net::Loop& loop, Callbacks callbacks);
 
   void start();
   bool is_done() const { return done_; }

@@ -148,8 +148,7 @@ void Probe::note_record(Seen& seen, const RawRecord& record) const {
 
 void Probe::route(const RawRecord& record, MonoTime mono) {
   ++position_.record;
-  router_.route(record, position_, mono,
-                [&](const Source& source, Outbox& out, auto) { take(source, &record, out); });
+  router_.route(record, position_, mono, [&](const Source& source, Outbox& out, auto) { take(source, &record, out); });
 }
 
 void Probe::take(const Source& source, const RawRecord* record, Outbox& out) {

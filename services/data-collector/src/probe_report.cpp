@@ -88,8 +88,8 @@ std::vector<std::string> faults_of(const ProbeSource& source) {
   if (source.decode_failures > 0)
     faults.push_back(fmt::format("{} messages could not be read", source.decode_failures));
   if (source.clock_offset && (*source.clock_offset > kClockTooLate || *source.clock_offset < kClockTooEarly))
-    faults.push_back(fmt::format("this machine's clock and the venue's differ by {}: synchronise it (NTP)",
-                                 clock_text(source)));
+    faults.push_back(
+        fmt::format("this machine's clock and the venue's differ by {}: synchronise it (NTP)", clock_text(source)));
   return faults;
 }
 
@@ -103,10 +103,11 @@ std::string probe_table(const std::vector<ProbeSource>& sources) {
                          milliseconds_text(stream.first_data), stream.messages);
   }
   for (const auto& source : sources) {
-    out += fmt::format("\n{}: connected after {}, {} frames, {} REST answers ({} failed), {} decode failures, "
-                       "{} unknown fields, clock offset {}\n",
-                       source.source.text(), milliseconds_text(source.connected), source.frames, source.rest_answers,
-                       source.rest_failures, source.decode_failures, source.unknown.size(), clock_text(source));
+    out += fmt::format(
+        "\n{}: connected after {}, {} frames, {} REST answers ({} failed), {} decode failures, "
+        "{} unknown fields, clock offset {}\n",
+        source.source.text(), milliseconds_text(source.connected), source.frames, source.rest_answers,
+        source.rest_failures, source.decode_failures, source.unknown.size(), clock_text(source));
     for (const auto& [name, count] : source.unknown) out += fmt::format("  new to us: {} ({} times)\n", name, count);
     for (const auto& reason : source.failure_reasons) out += fmt::format("  not readable: {}\n", reason);
     for (const auto& problem : source.problems) out += fmt::format("  told: {}\n", problem);
@@ -125,8 +126,8 @@ std::string probe_json(const std::vector<ProbeSource>& sources) {
     append_field(out, "source", source.source.text());
     const auto faults = faults_of(source);
     fmt::format_to(std::back_inserter(out),
-                   R"(,"good":{},"frames":{},"rest_answers":{},"rest_failures":{},"decode_failures":{})", faults.empty(),
-                   source.frames, source.rest_answers, source.rest_failures, source.decode_failures);
+                   R"(,"good":{},"frames":{},"rest_answers":{},"rest_failures":{},"decode_failures":{})",
+                   faults.empty(), source.frames, source.rest_answers, source.rest_failures, source.decode_failures);
     if (source.connected) fmt::format_to(std::back_inserter(out), R"(,"connected_ms":{})", source.connected->count());
     if (source.clock_offset)
       fmt::format_to(std::back_inserter(out), R"(,"clock_offset_ns":{})", source.clock_offset->count());

@@ -31,9 +31,9 @@ struct ProbeSource {
   std::uint64_t rest_answers = 0;
   std::uint64_t rest_failures = 0;  // no answer, or one of HTTP 4xx or 5xx
   std::uint64_t decode_failures = 0;
-  std::vector<std::string> failure_reasons;  // the first few
-  std::vector<std::pair<std::string, std::uint64_t>> unknown;   // fields and words that are new to us
-  std::vector<std::string> problems;         // what the session told as an error or a warning
+  std::vector<std::string> failure_reasons;                    // the first few
+  std::vector<std::pair<std::string, std::uint64_t>> unknown;  // fields and words that are new to us
+  std::vector<std::string> problems;                           // what the session told as an error or a warning
   // Our clock less the venue's newest stamp, the least of all events: the clocks' difference and the shortest way.
   std::optional<Nanos> clock_offset;
 };

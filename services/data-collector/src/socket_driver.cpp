@@ -97,9 +97,7 @@ void SocketDriver::connect(Socket& socket) {
   handlers.frame = [this, &socket](std::string_view frame, bool is_binary, Instant received_at) {
     record(is_binary ? RecordKind::binary : RecordKind::text, socket.connection, received_at, {}, frame);
   };
-  handlers.closed = [this, &socket](CloseReason reason, std::string detail) {
-    socket_closed(socket, reason, detail);
-  };
+  handlers.closed = [this, &socket](CloseReason reason, std::string detail) { socket_closed(socket, reason, detail); };
   socket.ws = std::make_unique<net::WebSocket>(loop_, std::move(options), std::move(handlers));
 }
 
@@ -121,9 +119,10 @@ void SocketDriver::socket_closed(Socket& socket, CloseReason reason, const std::
   }
   if (!socket.wanted) return;
   const auto verdict = reconnect_policy(reason, ++socket.attempts, random_jitter());
-  log::warn("connection ended",
-            {{"source", source_.text()}, {"reason", to_string(reason)}, {"detail", detail},
-             {"again_in_ms", verdict.reconnect ? std::to_string(verdict.wait.count()) : "never"}});
+  log::warn("connection ended", {{"source", source_.text()},
+                                 {"reason", to_string(reason)},
+                                 {"detail", detail},
+                                 {"again_in_ms", verdict.reconnect ? std::to_string(verdict.wait.count()) : "never"}});
   if (!verdict.reconnect) {
     socket.wanted = false;
     return;
@@ -176,12 +175,14 @@ void SocketDriver::answered(const RestRequest& request, Result<net::HttpResponse
     record(RecordKind::rest_failed, 0, received_at, request.url, answer.error().text());
     return send_waiting_requests();
   }
-  budgets_.answered(request, answer->status, [&](std::string_view name) { return answer->header(name); }, received_at);
+  budgets_.answered(
+      request, answer->status, [&](std::string_view name) { return answer->header(name); }, received_at);
   if (answer->status >= 400) {
     ++counters_.requests_refused;
-    log::warn("REST request refused",
-              {{"source", source_.text()}, {"url", shortened(request.url)}, {"status", std::to_string(answer->status)},
-               {"answer", shortened(answer->body)}});
+    log::warn("REST request refused", {{"source", source_.text()},
+                                       {"url", shortened(request.url)},
+                                       {"status", std::to_string(answer->status)},
+                                       {"answer", shortened(answer->body)}});
   }
   record(RecordKind::rest, 0, received_at, request.url, answer->body, answer->status);
   send_waiting_requests();

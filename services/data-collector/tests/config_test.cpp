@@ -36,7 +36,8 @@ TEST(CollectorConfig, TheShippedFolderLoadsAndHoldsEveryKey) {
     std::erase_if(all, [](const auto& setting) { return setting.path.starts_with("exchanges"); });
     return all;
   };
-  config::Config none(*config::parse_yaml("", "empty.yaml"), [](const std::string&) { return std::optional<std::string>(); });
+  config::Config none(*config::parse_yaml("", "empty.yaml"),
+                      [](const std::string&) { return std::optional<std::string>(); });
   ASSERT_TRUE(read_settings(none));
   const auto shipped = without_exchanges(config), defaults = without_exchanges(none);
   ASSERT_EQ(shipped.size(), defaults.size());
@@ -54,8 +55,12 @@ TEST(CollectorConfig, TheGuidesVariablesAreRead) {
     });
     return read_settings(config);
   };
-  const auto settings = with({{"NATS_URL", "nats://bus:4222"}, {"NATS_STREAM", "MINE"}, {"NATS_USER", "me"},
-                              {"NATS_PASSWORD", "pw"}, {"LOG_LEVEL", "WARNING"}, {"COLLECTOR_MODE", "launcher"}});
+  const auto settings = with({{"NATS_URL", "nats://bus:4222"},
+                              {"NATS_STREAM", "MINE"},
+                              {"NATS_USER", "me"},
+                              {"NATS_PASSWORD", "pw"},
+                              {"LOG_LEVEL", "WARNING"},
+                              {"COLLECTOR_MODE", "launcher"}});
   ASSERT_TRUE(settings) << settings.error().text();
   const auto& bus = settings->options.bus;
   EXPECT_EQ(bus.url, "nats://bus:4222");
@@ -86,13 +91,13 @@ TEST(CollectorConfig, MistakesAreNamedWithTheirLineAndTheNearestWord) {
 std::string exchange(const std::string& lines) { return "exchanges:\n  - name: binance\n" + lines; }
 
 TEST(CollectorConfig, SymbolsAreNamesPatternsAndRules) {
-  const auto settings = read(exchange(
-      "    market: derivatives\n"
-      "    symbols:\n"
-      "      - BTC-USDT\n"
-      "      - '*-USDC'\n"
-      "      - {kind: perpetual, quote: USDT, top: 50}\n"
-      "      - {symbol: ETH-*, kind: futures, base: ETH}\n"));
+  const auto settings =
+      read(exchange("    market: derivatives\n"
+                    "    symbols:\n"
+                    "      - BTC-USDT\n"
+                    "      - '*-USDC'\n"
+                    "      - {kind: perpetual, quote: USDT, top: 50}\n"
+                    "      - {symbol: ETH-*, kind: futures, base: ETH}\n"));
   ASSERT_TRUE(settings) << settings.error().text();
   const std::vector<SelectionRule> expected{{.symbol = "BTC-USDT"},
                                             {.symbol = "*-USDC"},
@@ -102,18 +107,18 @@ TEST(CollectorConfig, SymbolsAreNamesPatternsAndRules) {
 }
 
 TEST(CollectorConfig, RulesThatCannotBeMeantAreRefused) {
-  const auto text = read(exchange(
-                             "    symbols:\n"
-                             "      - {kind: perpetuals}\n"
-                             "      - {top: 0}\n"
-                             "      - {qoute: USDT}\n"
-                             "      - [BTC-USDT]\n"))
+  const auto text = read(exchange("    symbols:\n"
+                                  "      - {kind: perpetuals}\n"
+                                  "      - {top: 0}\n"
+                                  "      - {qoute: USDT}\n"
+                                  "      - [BTC-USDT]\n"))
                         .error()
                         .text();
   EXPECT_THAT(text, HasSubstr("collector.yaml:4: exchanges[0].symbols[0].kind: expected one of spot, perpetual, "
                               "futures, options, saw 'perpetuals'"));
   EXPECT_THAT(text, HasSubstr("exchanges[0].symbols[1].top: 0 stands for all, so this rule has no condition"));
-  EXPECT_THAT(read(exchange("    symbols: [{base: ''}]\n")).error().text(), HasSubstr("symbols[0].symbol: a rule without any condition"));
+  EXPECT_THAT(read(exchange("    symbols: [{base: ''}]\n")).error().text(),
+              HasSubstr("symbols[0].symbol: a rule without any condition"));
   EXPECT_THAT(text, HasSubstr("collector.yaml:6: unknown key 'qoute' in 'exchanges[0].symbols[2]'; "
                               "did you mean 'quote'?"));
   EXPECT_THAT(text, HasSubstr("collector.yaml:7: exchanges[0].symbols[3]: expected a plain value or a mapping"));
@@ -129,10 +134,9 @@ TEST(CollectorConfig, DataTypesAreThoseOfTheMarket) {
   const auto& venue = **find_exchange("binance");
   EXPECT_EQ(types("spot"), venue.data_types_of("spot")) << "all of them by default";
   EXPECT_EQ(types("derivatives"), venue.data_types_of("derivatives"));
-  EXPECT_THAT(read(exchange("    market: spot\n    symbols: [BTC-USDT]\n    data: [trade, volatility_index]\n"))
-                  .error()
-                  .text(),
-              HasSubstr("collector.yaml:5: exchanges[0].data"));
+  EXPECT_THAT(
+      read(exchange("    market: spot\n    symbols: [BTC-USDT]\n    data: [trade, volatility_index]\n")).error().text(),
+      HasSubstr("collector.yaml:5: exchanges[0].data"));
 }
 
 TEST(CollectorConfig, AProxyIsOfAllVenuesOrOfOneAndItsPasswordIsNotRepeated) {

@@ -146,10 +146,11 @@ class IngestTest : public testing::Test {
     run();
   }
   void trade(int id) {
-    record(RecordKind::text, {},
-           fmt::format(R"({{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":1790000000123,"s":"BTCUSDT","a":{},)"
-                       R"("p":"64250.10000000","q":"0.01000000","f":{},"l":{},"T":1790000000120,"m":false,"M":true}}}})",
-                       id, id, id));
+    record(
+        RecordKind::text, {},
+        fmt::format(R"({{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":1790000000123,"s":"BTCUSDT","a":{},)"
+                    R"("p":"64250.10000000","q":"0.01000000","f":{},"l":{},"T":1790000000120,"m":false,"M":true}}}})",
+                    id, id, id));
   }
   void run() {
     ingest_->commit();
@@ -165,9 +166,8 @@ class IngestTest : public testing::Test {
     return ids;
   }
   std::size_t stored_gaps() const {
-    return static_cast<std::size_t>(std::ranges::count_if(stored_, [](const auto& entry) {
-      return entry.first.first.starts_with("gap-data.");
-    }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(stored_, [](const auto& entry) { return entry.first.first.starts_with("gap-data."); }));
   }
   static std::vector<int> numbers(int first, int last) {
     std::vector<int> all;
@@ -351,7 +351,8 @@ TEST_F(IngestTest, AnEventTooLargeForTheBusIsReplacedByWhatTellsOfIt) {
 
 TEST(Replacements, ADeltaBecomesARejectedEventAndAGap) {
   OrderBookDelta delta;
-  delta.meta = {std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"}), wall_from_nanos(3), wall_from_nanos(5), DataSource::live};
+  delta.meta = {std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"}),
+                wall_from_nanos(3), wall_from_nanos(5), DataSource::live};
   delta.first_update_id = 11;
   delta.last_update_id = 19;
   std::string text(kKeptOfText - 1, 'a');

@@ -69,8 +69,10 @@ class Recording {
   void open(std::string_view conn) { add(RecordKind::opened, conn, kUrl, ""); }
   void trade(std::string_view conn, int id) {
     add(RecordKind::text, conn, kUrl,
-        fmt::format(R"({{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":1790000000123,"s":"BTCUSDT","a":{},"p":"64250.10","q":"0.01",)"
-                    R"("f":{},"l":{},"T":1790000000120,"m":false,"M":true}}}})", id, id, id));
+        fmt::format(
+            R"({{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":1790000000123,"s":"BTCUSDT","a":{},"p":"64250.10","q":"0.01",)"
+            R"("f":{},"l":{},"T":1790000000120,"m":false,"M":true}}}})",
+            id, id, id));
   }
   void snapshot(int last) {
     add(RecordKind::rest, "", "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000",
@@ -78,8 +80,9 @@ class Recording {
   }
   void update(std::string_view conn, int id) {
     add(RecordKind::text, conn, kUrl,
-        fmt::format(R"({{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":1790000000123,"s":"BTCUSDT","U":{},"u":{},"b":[["100.00","{}.5"]],"a":[]}}}})",
-                    id, id, id));
+        fmt::format(
+            R"({{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":1790000000123,"s":"BTCUSDT","U":{},"u":{},"b":[["100.00","{}.5"]],"a":[]}}}})",
+            id, id, id));
   }
 
  private:
@@ -144,8 +147,8 @@ class PlaybackTest : public testing::Test {
         return journal::settle_recording(recording, bytes, closed);
       };
       callbacks.done = [&] { done = true; };
-      Playback playback(recording, std::make_unique<journal::CaptureSet>(std::move(*capture)), 0, journal_->recovered().records, ingest, loop,
-                        std::move(callbacks));
+      Playback playback(recording, std::make_unique<journal::CaptureSet>(std::move(*capture)), 0,
+                        journal_->recovered().records, ingest, loop, std::move(callbacks));
       if (turns > 0) playback.start();
       while (!done && turns-- > 0) loop.poll();
       done = done && !playback.failure();
@@ -160,7 +163,8 @@ class PlaybackTest : public testing::Test {
   std::vector<std::string> events() const {
     std::vector<std::string> out;
     for (const auto& [key, line] : stored_)
-      if (!key.first.starts_with("orderbook-data.")) out.push_back(key.first + " " + line.substr(0, line.find("\"gap_id\"")));
+      if (!key.first.starts_with("orderbook-data."))
+        out.push_back(key.first + " " + line.substr(0, line.find("\"gap_id\"")));
     std::ranges::sort(out);
     return out;
   }
@@ -191,7 +195,7 @@ TEST_F(PlaybackTest, InPiecesAndKilledOnTheWayItGivesWhatItGivesAtOnce) {
   ASSERT_GT(wanted.size(), 300u);
   const auto line_end = [&](std::size_t near) { return whole.find('\n', near) + 1; };
   const std::vector<std::vector<std::size_t>> pieces{
-      {whole.size() / 3, whole.size()},                                    // in the middle of a line
+      {whole.size() / 3, whole.size()},  // in the middle of a line
       {line_end(whole.size() / 4), line_end(whole.size() / 2), whole.size()},
       {line_end(whole.size() / 2) - 1, whole.size() / 2 + 300, whole.size()},  // without its line end
   };
@@ -264,7 +268,8 @@ TEST_F(PlaybackTest, KilledBetweenTheClosingAndItsNoteItIsKnownFromTheJournal) {
     ASSERT_TRUE(play(longer.text));
     EXPECT_EQ(records_, records) << turns;
     const auto first = events();
-    EXPECT_EQ(std::ranges::count_if(first, [](const auto& each) { return each.starts_with("trade-data."); }), 3) << turns;
+    EXPECT_EQ(std::ranges::count_if(first, [](const auto& each) { return each.starts_with("trade-data."); }), 3)
+        << turns;
     EXPECT_EQ(std::ranges::count_if(first, [](const auto& each) { return each.starts_with("gap-data."); }), 1) << turns;
     ASSERT_TRUE(play(longer.text));
     EXPECT_EQ(events(), first);
@@ -277,7 +282,9 @@ TEST_F(PlaybackTest, ALineThatCannotBeReadIsCountedAndRejectedOnce) {
   text.insert(at, "{\"t\":1,\n");
   for (int again = 0; again < 2; ++again) {
     ASSERT_TRUE(play(text));
-    EXPECT_EQ(std::ranges::count_if(stored_, [](const auto& each) { return each.first.first.starts_with("rejected-data."); }), 1);
+    EXPECT_EQ(
+        std::ranges::count_if(stored_, [](const auto& each) { return each.first.first.starts_with("rejected-data."); }),
+        1);
   }
 }
 

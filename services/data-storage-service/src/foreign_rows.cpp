@@ -11,15 +11,18 @@ namespace mp::storage {
 namespace {
 
 telemetry::Counter counter(telemetry::Metrics& metrics, DataSource source) {
-  return metrics.counter("marketprism_storage_foreign_rows_total", "Rows refused because they are of another data source than the database",
+  return metrics.counter("marketprism_storage_foreign_rows_total",
+                         "Rows refused because they are of another data source than the database",
                          {{"data_source", to_string(source)}});
 }
 
 }  // namespace
 
-ForeignRows::ForeignRows(const StorageOptions& options, telemetry::Metrics& metrics) : options_(options), metrics_(metrics) {
+ForeignRows::ForeignRows(const StorageOptions& options, telemetry::Metrics& metrics)
+    : options_(options), metrics_(metrics) {
   // From the start: increase() does not see a series come into being.
-  for (const auto source : {DataSource::live, DataSource::backfill, DataSource::simulated, DataSource::replay}) counter(metrics_, source);
+  for (const auto source : {DataSource::live, DataSource::backfill, DataSource::simulated, DataSource::replay})
+    counter(metrics_, source);
 }
 
 void ForeignRows::saw(std::uint64_t rows, DataSource source, MonoTime now) {
@@ -63,14 +66,17 @@ Result<void> check_database(const StorageOptions& options) {
   if (options.database.empty() || !is_name(options.database))
     return Error{Errc::usage, "clickhouse.database", fmt::format(fmt::runtime(kRule), options.database)};
   // None has no cold tables.
-  if (!is_name(options.cold_database)) return Error{Errc::usage, "clickhouse.cold_database", fmt::format(fmt::runtime(kRule), options.cold_database)};
+  if (!is_name(options.cold_database))
+    return Error{Errc::usage, "clickhouse.cold_database", fmt::format(fmt::runtime(kRule), options.cold_database)};
   for (const auto source : {DataSource::live, DataSource::simulated, DataSource::replay}) {
     if (options.database != usual_database(source) || options.data_source == source) continue;
-    return Error{Errc::usage, "clickhouse.database",
-                 fmt::format("{} is the database of {} data, and storage.data_source is {}: give them a database of their own ({}), or "
-                             "set data_source to {}",
-                             options.database, to_string(source), to_string(options.data_source), usual_database(options.data_source),
-                             to_string(source))};
+    return Error{
+        Errc::usage, "clickhouse.database",
+        fmt::format(
+            "{} is the database of {} data, and storage.data_source is {}: give them a database of their own ({}), or "
+            "set data_source to {}",
+            options.database, to_string(source), to_string(options.data_source), usual_database(options.data_source),
+            to_string(source))};
   }
   return {};
 }

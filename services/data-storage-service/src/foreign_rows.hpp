@@ -39,7 +39,8 @@ class ForeignRows {
   std::optional<MonoTime> last_;
 };
 
-// Errc::usage for a name that no database can have, and for one that is for data of another source: "marketprism_sim_hot" for live data.
+// Errc::usage for a name that no database can have, and for one that is for data of another source:
+// "marketprism_sim_hot" for live data.
 Result<void> check_database(const StorageOptions& options);
 
 }  // namespace mp::storage

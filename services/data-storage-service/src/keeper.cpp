@@ -24,7 +24,8 @@ constexpr auto kCollectorSilence = 60s;
 }  // namespace
 
 bool Backlog::drained() const {
-  return std::all_of(consumers.begin(), consumers.end(), [](const auto& c) { return c.second.pending == 0 && c.second.unacknowledged == 0; });
+  return std::all_of(consumers.begin(), consumers.end(),
+                     [](const auto& c) { return c.second.pending == 0 && c.second.unacknowledged == 0; });
 }
 
 std::uint64_t stored_through(const Backlog& backlog, const ConsumerBacklog& consumer) {
@@ -40,7 +41,8 @@ std::uint64_t stored_through(const Backlog& backlog) {
 
 std::string stored_note(const Backlog& backlog) {
   std::string out;
-  for (const auto& [type, consumer] : backlog.consumers) out += fmt::format("{} {}\n", to_string(type), stored_through(backlog, consumer));
+  for (const auto& [type, consumer] : backlog.consumers)
+    out += fmt::format("{} {}\n", to_string(type), stored_through(backlog, consumer));
   return out;
 }
 
@@ -71,7 +73,8 @@ telemetry::Counter Keeper::trimmed() {
 }
 
 telemetry::Gauge Keeper::known() {
-  return metrics_.gauge("marketprism_storage_stream_known", "1 when NATS told the state of the stream and its consumers the last time it was asked");
+  return metrics_.gauge("marketprism_storage_stream_known",
+                        "1 when NATS told the state of the stream and its consumers the last time it was asked");
 }
 
 Result<Backlog> Keeper::ask(nats::Connection& connection) {
@@ -115,15 +118,24 @@ std::optional<Backlog> Keeper::backlog(std::chrono::milliseconds age) {
 void Keeper::show(const Backlog& backlog) {
   for (const auto& [type, consumer] : backlog.consumers) {
     const telemetry::Labels labels{{"data_type", to_string(type)}};
-    metrics_.gauge("marketprism_storage_consumer_pending", "Messages of the stream that storage has not been given yet", labels).set(static_cast<double>(consumer.pending));
-    metrics_.gauge("marketprism_storage_consumer_unacknowledged", "Messages that storage holds and has not acknowledged", labels).set(static_cast<double>(consumer.unacknowledged));
+    metrics_
+        .gauge("marketprism_storage_consumer_pending", "Messages of the stream that storage has not been given yet",
+               labels)
+        .set(static_cast<double>(consumer.pending));
+    metrics_
+        .gauge("marketprism_storage_consumer_unacknowledged", "Messages that storage holds and has not acknowledged",
+               labels)
+        .set(static_cast<double>(consumer.unacknowledged));
   }
-  const auto set = [&](const char* name, const char* help, std::uint64_t value) { metrics_.gauge(name, help).set(static_cast<double>(value)); };
+  const auto set = [&](const char* name, const char* help, std::uint64_t value) {
+    metrics_.gauge(name, help).set(static_cast<double>(value));
+  };
   set("marketprism_storage_stream_bytes", "Size of the stream", backlog.stream.bytes);
   set("marketprism_storage_stream_messages", "Messages in the stream", backlog.stream.messages);
   set("marketprism_storage_stream_first_sequence", "Oldest message of the stream", backlog.stream.first_sequence);
   set("marketprism_storage_stream_last_sequence", "Newest message of the stream", backlog.stream.last_sequence);
-  set("marketprism_storage_stream_max_bytes", "Bound of the stream", static_cast<std::uint64_t>(std::max<std::int64_t>(backlog.stream.max_bytes, 0)));
+  set("marketprism_storage_stream_max_bytes", "Bound of the stream",
+      static_cast<std::uint64_t>(std::max<std::int64_t>(backlog.stream.max_bytes, 0)));
 }
 
 void Keeper::run(std::stop_token stop) {
@@ -133,10 +145,12 @@ void Keeper::run(std::stop_token stop) {
     const auto known = backlog(0ms);
     const auto connection = bus_.get();
     if (known && connection && may_note_()) {
-      if (const auto noted = note_stored(*connection, *known); !noted) log::debug("not noted what is stored", {{"error", noted.error()}});
+      if (const auto noted = note_stored(*connection, *known); !noted)
+        log::debug("not noted what is stored", {{"error", noted.error()}});
     }
     if (known && connection && options_.trim.enabled && may_note_() && net::now().mono >= trim_at) {
-      if (const auto trimmed = trim(*connection, *known); !trimmed) log::warn("the stream is not trimmed", {{"error", trimmed.error()}});
+      if (const auto trimmed = trim(*connection, *known); !trimmed)
+        log::warn("the stream is not trimmed", {{"error", trimmed.error()}});
       trim_at = net::now().mono + options_.trim.interval;
     }
     std::unique_lock lock{mutex};
@@ -149,7 +163,8 @@ Result<void> Keeper::note_stored(nats::Connection& connection, const Backlog& ba
   if (note == noted_stored_) return {};
   auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
   if (!bucket) return bucket.error();
-  if (const auto put = bucket->put(stored_key(options_.database, backlog.stream.created), note); !put) return put.error();
+  if (const auto put = bucket->put(stored_key(options_.database, backlog.stream.created), note); !put)
+    return put.error();
   noted_stored_ = std::move(note);
   return {};
 }
@@ -176,8 +191,8 @@ Result<std::uint64_t> Keeper::first_inside_window(nats::JetStream& jetstream, co
   return low;
 }
 
-Result<jetstream::TrimNote> Keeper::positions_of(nats::JetStream& jetstream, const std::string& journal, std::uint64_t from,
-                                                 std::uint64_t through, WallTime until) {
+Result<jetstream::TrimNote> Keeper::positions_of(nats::JetStream& jetstream, const std::string& journal,
+                                                 std::uint64_t from, std::uint64_t through, WallTime until) {
   jetstream::TrimNote note;
   while (from <= through) {
     const auto message = jetstream.next_message(options_.stream.name, from, ">");
@@ -188,22 +203,26 @@ Result<jetstream::TrimNote> Keeper::positions_of(nats::JetStream& jetstream, con
     if (message->sequence > through || message->time > until) break;
     from = message->sequence + 1;
     if (message->message.header(jetstream::kJournalHeader) != journal) continue;
-    if (const auto last = jetstream::event_position_from(message->message.header(jetstream::kLastHeader))) note.add(message->message.subject, *last);
+    if (const auto last = jetstream::event_position_from(message->message.header(jetstream::kLastHeader)))
+      note.add(message->message.subject, *last);
   }
   return note;
 }
 
-Result<void> Keeper::note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream, std::uint64_t through) {
+Result<void> Keeper::note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
+                                    std::uint64_t through) {
   const auto keys = bucket.keys(kCollectorPrefix);
   if (!keys) return keys.error();
   for (const auto& key : *keys) {
     if (!key.ends_with(kAckedSuffix)) continue;
-    const std::string journal = key.substr(kCollectorPrefix.size(), key.size() - kCollectorPrefix.size() - kAckedSuffix.size());
+    const std::string journal =
+        key.substr(kCollectorPrefix.size(), key.size() - kCollectorPrefix.size() - kAckedSuffix.size());
     const auto acked = bucket.get(key);
     if (!acked) return acked.error();
     if (!*acked) continue;
     const std::uint64_t reads_back_after = std::strtoull((*acked)->value.c_str(), nullptr, 10);
-    const auto from = std::max<std::uint64_t>({stream.first_sequence, reads_back_after + 1, noted_through_[journal] + 1});
+    const auto from =
+        std::max<std::uint64_t>({stream.first_sequence, reads_back_after + 1, noted_through_[journal] + 1});
     if (from > through) continue;
     // It writes its sequence every second: what came long after the last time is not its own.
     auto note = positions_of(jetstream, journal, from, through, (*acked)->written_at + kCollectorSilence);
@@ -217,7 +236,8 @@ Result<void> Keeper::note_positions(nats::JetStream& jetstream, nats::KeyValue& 
         note->add(*earlier);
       }
       if (const auto put = bucket.put(jetstream::trimmed_key(journal), note->text()); !put) return put.error();
-      log::info("noted what a collector has not read back yet", {{"journal", journal}, {"subjects", note->highest().size()}});
+      log::info("noted what a collector has not read back yet",
+                {{"journal", journal}, {"subjects", note->highest().size()}});
     }
     noted_through_[journal] = through;
   }
@@ -231,7 +251,8 @@ Result<void> Keeper::trim(nats::Connection& connection, const Backlog& backlog) 
   const auto inside = first_inside_window(jetstream, stream);
   if (!inside) return inside.error();
   auto through = *inside - 1;
-  if (fill_percent(stream) >= options_.trim.high_percent) through = std::max(through, sequence_for_fill(stream, options_.trim.low_percent));
+  if (fill_percent(stream) >= options_.trim.high_percent)
+    through = std::max(through, sequence_for_fill(stream, options_.trim.low_percent));
   through = std::min(through, stored_through(backlog));
   if (through < stream.first_sequence) return {};
   auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
@@ -242,7 +263,8 @@ Result<void> Keeper::trim(nats::Connection& connection, const Backlog& backlog) 
   if (!noted) return noted.error();
   const auto removed = jetstream.purge_through(options_.stream.name, through);
   if (!removed) return removed.error();
-  log::info("stream trimmed", {{"through", through}, {"messages", *removed}, {"was_full_percent", fill_percent(stream)}});
+  log::info("stream trimmed",
+            {{"through", through}, {"messages", *removed}, {"was_full_percent", fill_percent(stream)}});
   trimmed().add(static_cast<double>(*removed));
   return {};
 }

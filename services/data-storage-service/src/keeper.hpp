@@ -27,7 +27,7 @@ struct ConsumerBacklog {
 
 struct Backlog {
   WallTime asked_at;
-  nats::StreamInfo stream;  // read before the consumers
+  nats::StreamInfo stream;                        // read before the consumers
   std::map<DataType, ConsumerBacklog> consumers;  // of all types that are stored
   bool drained() const;
 };
@@ -68,9 +68,10 @@ class Keeper {
   Result<void> note_stored(nats::Connection& connection, const Backlog& backlog);
   Result<void> trim(nats::Connection& connection, const Backlog& backlog);
   // Notes for each collector what it may not have read back yet and is about to leave the stream.
-  Result<void> note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream, std::uint64_t through);
-  Result<jetstream::TrimNote> positions_of(nats::JetStream& jetstream, const std::string& journal, std::uint64_t from, std::uint64_t through,
-                                           WallTime until);
+  Result<void> note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
+                              std::uint64_t through);
+  Result<jetstream::TrimNote> positions_of(nats::JetStream& jetstream, const std::string& journal, std::uint64_t from,
+                                           std::uint64_t through, WallTime until);
   Result<std::uint64_t> first_inside_window(nats::JetStream& jetstream, const nats::StreamInfo& stream);
 
   const StorageOptions& options_;
@@ -80,7 +81,7 @@ class Keeper {
   std::mutex mutex_;
   std::optional<Backlog> last_;
   MonoTime last_asked_{};
-  std::string noted_stored_;  // the last note; the keeper's thread only
+  std::string noted_stored_;                            // the last note; the keeper's thread only
   std::map<std::string, std::uint64_t> noted_through_;  // journal -> sequence; the keeper's thread only
   std::condition_variable_any wake_;
 };

@@ -28,13 +28,13 @@ struct TrimOptions {
 
 // How whole days move from the hot to the cold database before they expire.
 struct TierOptions {
-  bool enabled = true;  // and there is a cold database and a time to live
-  std::optional<clickhouse::ClientOptions> cold;  // nothing: the cold database is on the hot one's server
-  std::chrono::milliseconds settle = std::chrono::hours{2};       // a day is copied once it has been over for so long
+  bool enabled = true;                                       // and there is a cold database and a time to live
+  std::optional<clickhouse::ClientOptions> cold;             // nothing: the cold database is on the hot one's server
+  std::chrono::milliseconds settle = std::chrono::hours{2};  // a day is copied once it has been over for so long
   std::chrono::milliseconds interval = std::chrono::seconds{60};  // between two looks
   std::chrono::milliseconds drop_after = std::chrono::hours{42};  // a verified day leaves the hot tables; 0: it expires
-  std::chrono::milliseconds warn_before = std::chrono::hours{12}; // unhealthy when an unverified day expires so soon
-  std::uint64_t chunk_bytes = 16u << 20;                          // of one insert, about
+  std::chrono::milliseconds warn_before = std::chrono::hours{12};  // unhealthy when an unverified day expires so soon
+  std::uint64_t chunk_bytes = 16u << 20;                           // of one insert, about
 };
 
 struct StorageOptions {
@@ -47,7 +47,7 @@ struct StorageOptions {
   std::string cold_database;  // "": none
   DataSource data_source = DataSource::live;
   std::optional<std::chrono::milliseconds> hot_ttl = std::chrono::hours{72};  // nothing: rows are kept
-  std::string schema_file;  // "": the one in the program
+  std::string schema_file;                                                    // "": the one in the program
 
   std::map<DataType, sinks::clickhouse::BatchLimits> batches;  // of every type that is stored
   TrimOptions trim;

@@ -115,7 +115,7 @@ bool is_known_dead(const ProcessIdentity& own, const ProcessIdentity& other) {
   if (own.host != other.host || own.boot != other.boot || own.spaces != other.spaces) return false;
   if (::kill(static_cast<pid_t>(other.pid), 0) != 0 && errno == ESRCH) return true;
   const auto state = state_of(std::to_string(other.pid));
-  if (!state) return false;  // hidden from us, or ending just now
+  if (!state) return false;                          // hidden from us, or ending just now
   if (state->started != other.started) return true;  // the number was given to another process
   // Ended, and not yet collected by its parent; the first thread alone may end before the others.
   return (state->state == 'Z' || state->state == 'X') && state->threads <= 1;

@@ -9,8 +9,8 @@
 namespace mp::storage {
 
 struct ProcessIdentity {
-  std::string host;   // the host's name
-  std::string boot;   // the kernel's boot id: another machine, or the same one started again, has another one
+  std::string host;  // the host's name
+  std::string boot;  // the kernel's boot id: another machine, or the same one started again, has another one
   // The kernel's numbers of the pid and time namespaces: containers on one kernel share the boot id, and perhaps the
   // host's name, but a pid (and a start time) means something only inside its namespace.
   std::string spaces;

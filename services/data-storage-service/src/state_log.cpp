@@ -4,18 +4,12 @@ namespace mp::storage {
 
 const char* to_string(WorkerState state) {
   switch (state) {
-    case WorkerState::waiting_for_nats:
-      return "waiting_for_nats";
-    case WorkerState::waiting_for_lease:
-      return "waiting_for_lease";
-    case WorkerState::waiting_for_clickhouse:
-      return "waiting_for_clickhouse";
-    case WorkerState::running:
-      return "running";
-    case WorkerState::failing:
-      return "failing";
-    case WorkerState::stopped:
-      return "stopped";
+    case WorkerState::waiting_for_nats: return "waiting_for_nats";
+    case WorkerState::waiting_for_lease: return "waiting_for_lease";
+    case WorkerState::waiting_for_clickhouse: return "waiting_for_clickhouse";
+    case WorkerState::running: return "running";
+    case WorkerState::failing: return "failing";
+    case WorkerState::stopped: return "stopped";
   }
   return "?";
 }

@@ -43,19 +43,27 @@ std::string quoted(std::string_view text) {
 std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, MonoTime now) {
   std::string out = fmt::format(R"({{"state":"{}")", to_string(status.state));
   if (!status.trouble.empty()) out += R"(,"trouble":)" + quoted(status.trouble);
-  if (backlog != nullptr) out += fmt::format(R"(,"pending":{},"unacknowledged":{})", backlog->pending, backlog->unacknowledged);
+  if (backlog != nullptr)
+    out += fmt::format(R"(,"pending":{},"unacknowledged":{})", backlog->pending, backlog->unacknowledged);
   out += fmt::format(R"(,"rows":{},"rejected":{},"rows_held":{})", status.rows, status.rejected, status.rows_held);
   if (status.last_insert)
-    out += fmt::format(R"(,"last_insert_age_seconds":{:.3f})", std::chrono::duration<double>(now - *status.last_insert).count());
+    out += fmt::format(R"(,"last_insert_age_seconds":{:.3f})",
+                       std::chrono::duration<double>(now - *status.last_insert).count());
   return out + "}";
 }
 
 class Service final : public Storage {
  public:
   Service(StorageOptions options, sinks::clickhouse::Schema schema)
-      : options_(std::move(options)), bus_(options_), schema_(options_, std::move(schema)), foreign_(options_, metrics_), keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }), tiers_(options_, bus_, schema_, metrics_) {
+      : options_(std::move(options)),
+        bus_(options_),
+        schema_(options_, std::move(schema)),
+        foreign_(options_, metrics_),
+        keeper_(options_, bus_, metrics_, [this] { return losses_are_known(); }),
+        tiers_(options_, bus_, schema_, metrics_) {
     telemetry::add_process_metrics(metrics_, "storage");
-    for (const auto& [type, limits] : options_.batches) workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, foreign_, metrics_));
+    for (const auto& [type, limits] : options_.batches)
+      workers_.push_back(std::make_unique<Worker>(options_, type, bus_, schema_, foreign_, metrics_));
   }
   ~Service() override { stop(); }
 
@@ -101,23 +109,30 @@ class Service final : public Storage {
       }
       out.healthy = out.healthy && status.state == WorkerState::running;
       is_idle = is_idle && status.rows_held == 0;
-      types += fmt::format(R"({}"{}":{})", types.empty() ? "" : ",", to_string(worker->type()), json_of(status, consumer, now));
+      types += fmt::format(R"({}"{}":{})", types.empty() ? "" : ",", to_string(worker->type()),
+                           json_of(status, consumer, now));
     }
     std::string problem = foreign_.problem(now);
     if (problem.empty() && tiers_are_on(options_)) problem = tiers_.problem();
     out.healthy = out.healthy && problem.empty();
     out.drained = backlog && backlog->drained() && is_idle;
-    out.json = fmt::format(R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
-                           out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
-                           to_string(options_.data_source), pending, unacknowledged);
-    out.json += fmt::format(R"(,"hot_ttl_days":{})", options_.hot_ttl ? std::chrono::duration_cast<std::chrono::days>(*options_.hot_ttl).count() : 0);
+    out.json = fmt::format(
+        R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
+        out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
+        to_string(options_.data_source), pending, unacknowledged);
+    out.json +=
+        fmt::format(R"(,"hot_ttl_days":{})",
+                    options_.hot_ttl ? std::chrono::duration_cast<std::chrono::days>(*options_.hot_ttl).count() : 0);
     if (!problem.empty()) out.json += R"(,"problem":)" + quoted(problem);
     std::string foreign;
-    for (const auto& [source, rows] : foreign_.counts()) foreign += fmt::format(R"({}"{}":{})", foreign.empty() ? "" : ",", to_string(source), rows);
+    for (const auto& [source, rows] : foreign_.counts())
+      foreign += fmt::format(R"({}"{}":{})", foreign.empty() ? "" : ",", to_string(source), rows);
     out.json += R"(,"foreign_rows":{)" + foreign + "}";
     if (backlog) {
-      out.json += fmt::format(R"(,"stream_messages":{},"stream_first_sequence":{},"stream_last_sequence":{},"stream_full_percent":{})",
-                              backlog->stream.messages, backlog->stream.first_sequence, backlog->stream.last_sequence, fill_percent(backlog->stream));
+      out.json += fmt::format(
+          R"(,"stream_messages":{},"stream_first_sequence":{},"stream_last_sequence":{},"stream_full_percent":{})",
+          backlog->stream.messages, backlog->stream.first_sequence, backlog->stream.last_sequence,
+          fill_percent(backlog->stream));
     }
     if (tiers_are_on(options_)) out.json += R"(,"tiers":)" + tier_json(tiers_.status());
     out.json += R"(,"data_types":{)" + types + "}}";
@@ -129,7 +144,8 @@ class Service final : public Storage {
 
  private:
   bool losses_are_known() const {
-    return std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->status().looked_for_losses; });
+    return std::all_of(workers_.begin(), workers_.end(),
+                       [](const auto& worker) { return worker->status().looked_for_losses; });
   }
 
   const StorageOptions options_;

@@ -39,7 +39,8 @@ Number number(std::string_view text) {
 
 std::string text_of(std::chrono::sys_days day) {
   const std::chrono::year_month_day date{day};
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()));
 }
 
 std::optional<std::chrono::sys_days> day_from(const std::string& text) {
@@ -51,7 +52,9 @@ std::optional<std::chrono::sys_days> day_from(const std::string& text) {
   return std::chrono::sys_days{date};
 }
 
-std::string time_literal(std::int64_t nanos) { return fmt::format("fromUnixTimestamp64Nano(toInt64({}), 'UTC')", nanos); }
+std::string time_literal(std::int64_t nanos) {
+  return fmt::format("fromUnixTimestamp64Nano(toInt64({}), 'UTC')", nanos);
+}
 
 std::string in_day(std::chrono::sys_days day) {
   const auto begin = std::chrono::duration_cast<std::chrono::nanoseconds>(day.time_since_epoch()).count();
@@ -68,7 +71,9 @@ Error unexpected(const std::string& what, std::size_t columns) {
 }
 
 // Without one nothing is compared.
-Error no_hash(const std::string& table) { return {Errc::corrupt, table, "ClickHouse gives no hash of its rows; report the table's columns"}; }
+Error no_hash(const std::string& table) {
+  return {Errc::corrupt, table, "ClickHouse gives no hash of its rows; report the table's columns"};
+}
 
 }  // namespace
 
@@ -83,7 +88,9 @@ TierRules tier_rules(const StorageOptions& options) {
   return rules;
 }
 
-bool tiers_are_on(const StorageOptions& options) { return options.tiers.enabled && options.hot_ttl && !options.cold_database.empty(); }
+bool tiers_are_on(const StorageOptions& options) {
+  return options.tiers.enabled && options.hot_ttl && !options.cold_database.empty();
+}
 
 // ---- the tables -----------------------------------------------------------------------------------------------
 
@@ -94,7 +101,8 @@ TierTables::TierTables(const StorageOptions& options)
       session_("marketprism-tiers-" + options.database) {}
 
 // Everything of the cold table runs in one session: a copy whose answer was lost has ended before its keys are read.
-Result<std::vector<std::vector<std::string>>> TierTables::rows(bool cold, const std::string& sql, std::stop_token stop) {
+Result<std::vector<std::vector<std::string>>> TierTables::rows(bool cold, const std::string& sql,
+                                                               std::stop_token stop) {
   clickhouse::Statement statement{sql + " FORMAT TabSeparated"};
   if (cold) statement.session = session_;
   return (cold ? cold_ : hot_).rows(statement, stop);
@@ -106,20 +114,30 @@ void TierTables::carry_out(const TierStep& step, TierPlanner& planner, std::stop
   if (std::holds_alternative<ListDays>(step)) {
     done = list(planner, stop);
   } else if (const auto* measure = std::get_if<Measure>(&step)) {
-    const auto span = rows(false, fmt::format("SELECT sum(span) FROM (SELECT max(bus_sequence) - min(bus_sequence) + 1 AS span FROM {}.{} WHERE {} GROUP BY bus_stream)",
-                                              options_.database, measure->table, in_day(measure->day)), stop);
-    if (!span) done = span.error();
-    else planner.measured(span->empty() ? 0 : number<std::uint64_t>(span->front().front()));
+    const auto span = rows(
+        false,
+        fmt::format(
+            "SELECT sum(span) FROM (SELECT max(bus_sequence) - min(bus_sequence) + 1 AS span FROM {}.{} WHERE {} GROUP BY bus_stream)",
+            options_.database, measure->table, in_day(measure->day)),
+        stop);
+    if (!span)
+      done = span.error();
+    else
+      planner.measured(span->empty() ? 0 : number<std::uint64_t>(span->front().front()));
   } else if (const auto* sum_up = std::get_if<SumUp>(&step)) {
     const auto hot = sums(false, *sum_up, stop);
     const auto cold = hot ? sums(true, *sum_up, stop) : Result<Buckets>(hot.error());
-    if (!cold) done = cold.error();
-    else planner.summed_up(*hot, *cold, now());
+    if (!cold)
+      done = cold.error();
+    else
+      planner.summed_up(*hot, *cold, now());
   } else if (const auto* read = std::get_if<ReadPrints>(&step)) {
     const auto hot = prints(false, *read, stop);
     const auto cold = hot ? prints(true, *read, stop) : Result<std::vector<RowPrint>>(hot.error());
-    if (!cold) done = cold.error();
-    else planner.prints(*hot, *cold, now());
+    if (!cold)
+      done = cold.error();
+    else
+      planner.prints(*hot, *cold, now());
   } else if (const auto* copy_rows = std::get_if<CopyRows>(&step)) {
     done = copy(*copy_rows, stop);
     if (done) planner.copied(copy_rows->rows, now());
@@ -141,17 +159,22 @@ Result<void> TierTables::list(TierPlanner& planner, std::stop_token stop) {
 Result<std::vector<HotDay>> TierTables::hot_days(std::stop_token stop) {
   std::vector<std::string> names;
   for (const auto& name : moving_tables()) names.push_back(clickhouse::sql_text(name));
-  const auto listed = rows(false,
-                           fmt::format("SELECT table, partition, sum(rows), sum(data_uncompressed_bytes), max(max_block_number), arrayStringConcat(groupArray(name), ',') "
-                                       "FROM system.parts WHERE active AND database = {} AND table IN ({}) GROUP BY table, partition",
-                                       clickhouse::sql_text(options_.database), fmt::join(names, ", ")), stop);
+  const auto listed = rows(
+      false,
+      fmt::format(
+          "SELECT table, partition, sum(rows), sum(data_uncompressed_bytes), max(max_block_number), arrayStringConcat(groupArray(name), ',') "
+          "FROM system.parts WHERE active AND database = {} AND table IN ({}) GROUP BY table, partition",
+          clickhouse::sql_text(options_.database), fmt::join(names, ", ")),
+      stop);
   if (!listed) return listed.error();
   std::vector<HotDay> days;
   for (const auto& row : *listed) {
     if (row.size() != 6) return unexpected("system.parts", row.size());
     const auto day = day_from(row[1]);
-    if (!day) return Error{Errc::corrupt, "system.parts", fmt::format("partition '{}' of {} is no day", row[1], row[0])};
-    HotDay hot{row[0], *day, number<std::uint64_t>(row[2]), number<std::uint64_t>(row[3]), number<std::uint64_t>(row[4]), {}};
+    if (!day)
+      return Error{Errc::corrupt, "system.parts", fmt::format("partition '{}' of {} is no day", row[1], row[0])};
+    HotDay hot{
+        row[0], *day, number<std::uint64_t>(row[2]), number<std::uint64_t>(row[3]), number<std::uint64_t>(row[4]), {}};
     for (std::string_view rest = row[5]; !rest.empty();) {
       hot.parts.emplace_back(rest.substr(0, rest.find(',')));
       rest.remove_prefix(std::min(hot.parts.back().size() + 1, rest.size()));
@@ -165,8 +188,9 @@ Result<std::vector<HotDay>> TierTables::hot_days(std::stop_token stop) {
 Result<TierTables::Columns> TierTables::columns_of(const std::string& table, std::stop_token stop) {
   if (const auto known = columns_.find(table); known != columns_.end()) return known->second;
   const auto select = [&](const std::string& database) {
-    return fmt::format("SELECT name, type FROM system.columns WHERE database = {} AND table = {} AND default_kind NOT IN ('ALIAS', 'MATERIALIZED', 'EPHEMERAL') ORDER BY position",
-                       clickhouse::sql_text(database), clickhouse::sql_text(table));
+    return fmt::format(
+        "SELECT name, type FROM system.columns WHERE database = {} AND table = {} AND default_kind NOT IN ('ALIAS', 'MATERIALIZED', 'EPHEMERAL') ORDER BY position",
+        clickhouse::sql_text(database), clickhouse::sql_text(table));
   };
   const auto hot = rows(false, select(options_.database), stop);
   if (!hot) return hot.error();
@@ -176,8 +200,9 @@ Result<TierTables::Columns> TierTables::columns_of(const std::string& table, std
   for (const auto& column : *hot) {
     if (column.size() != 2) return unexpected("system.columns", column.size());
     if (std::ranges::find(*cold, column) == cold->end())
-      return Error{Errc::conflict, options_.cold_database + "." + table,
-                   fmt::format("has no column {} {}, which the hot table has: add it, or drop it there", column[0], column[1])};
+      return Error{
+          Errc::conflict, options_.cold_database + "." + table,
+          fmt::format("has no column {} {}, which the hot table has: add it, or drop it there", column[0], column[1])};
     const auto* comma = all.names.empty() ? "" : ", ";
     const auto name = "`" + column[0] + "`";
     all.names += comma + name;
@@ -198,16 +223,21 @@ Result<Buckets> TierTables::sums(bool cold, const SumUp& step, std::stop_token s
     for (const auto& part : step.parts) names.push_back(clickhouse::sql_text(part));
     of_parts = fmt::format(" AND _part IN ({})", fmt::join(names, ", "));
   }
-  const auto summed = rows(cold,
-                           fmt::format("SELECT toUnixTimestamp64Nano(bus_stream) AS stream, intDiv(bus_sequence, {}) AS bucket, count(), sum(cityHash64({})) FROM {}.{} "
-                                       "WHERE {}{} GROUP BY stream, bucket",
-                                       step.width, columns->hashed, cold ? options_.cold_database : options_.database, step.table, in_day(step.day), of_parts), stop);
+  const auto summed = rows(
+      cold,
+      fmt::format(
+          "SELECT toUnixTimestamp64Nano(bus_stream) AS stream, intDiv(bus_sequence, {}) AS bucket, count(), sum(cityHash64({})) FROM {}.{} "
+          "WHERE {}{} GROUP BY stream, bucket",
+          step.width, columns->hashed, cold ? options_.cold_database : options_.database, step.table, in_day(step.day),
+          of_parts),
+      stop);
   if (!summed) return summed.error();
   Buckets buckets;
   for (const auto& row : *summed) {
     if (row.size() != 4) return unexpected(step.table, row.size());
     if (row[3] == "\\N") return no_hash(step.table);
-    buckets[{number<std::int64_t>(row[0]), number<std::uint64_t>(row[1])}] = {number<std::uint64_t>(row[2]), number<std::uint64_t>(row[3])};
+    buckets[{number<std::int64_t>(row[0]), number<std::uint64_t>(row[1])}] = {number<std::uint64_t>(row[2]),
+                                                                              number<std::uint64_t>(row[3])};
   }
   return buckets;
 }
@@ -215,9 +245,13 @@ Result<Buckets> TierTables::sums(bool cold, const SumUp& step, std::stop_token s
 Result<std::vector<RowPrint>> TierTables::prints(bool cold, const ReadPrints& step, std::stop_token stop) {
   const auto columns = columns_of(step.table, stop);
   if (!columns) return columns.error();
-  const auto read = rows(cold,
-                         fmt::format("SELECT bus_sequence, bus_index, cityHash64({}) FROM {}.{} WHERE {} AND {} ORDER BY bus_sequence, bus_index", columns->hashed,
-                                     cold ? options_.cold_database : options_.database, step.table, in_day(step.day), of_stream(step.stream, step.first, step.last)), stop);
+  const auto read = rows(
+      cold,
+      fmt::format(
+          "SELECT bus_sequence, bus_index, cityHash64({}) FROM {}.{} WHERE {} AND {} ORDER BY bus_sequence, bus_index",
+          columns->hashed, cold ? options_.cold_database : options_.database, step.table, in_day(step.day),
+          of_stream(step.stream, step.first, step.last)),
+      stop);
   if (!read) return read.error();
   std::vector<RowPrint> prints;
   prints.reserve(read->size());
@@ -232,19 +266,28 @@ Result<std::vector<RowPrint>> TierTables::prints(bool cold, const ReadPrints& st
 Result<void> TierTables::copy(const CopyRows& step, std::stop_token stop) {
   const auto columns = columns_of(step.table, stop);
   if (!columns) return columns.error();
-  auto where = fmt::format("{} AND {} AND (bus_sequence, bus_index) >= ({}, {}) AND (bus_sequence, bus_index) <= ({}, {})", in_day(step.day),
-                           of_stream(step.stream, step.first.sequence, step.last.sequence), step.first.sequence, step.first.index, step.last.sequence, step.last.index);
+  auto where =
+      fmt::format("{} AND {} AND (bus_sequence, bus_index) >= ({}, {}) AND (bus_sequence, bus_index) <= ({}, {})",
+                  in_day(step.day), of_stream(step.stream, step.first.sequence, step.last.sequence),
+                  step.first.sequence, step.first.index, step.last.sequence, step.last.index);
   if (!step.only.empty()) {
     std::string keys;
-    for (const auto& key : step.only) keys += fmt::format("{}({},{})", keys.empty() ? "" : ",", key.sequence, key.index);
+    for (const auto& key : step.only)
+      keys += fmt::format("{}({},{})", keys.empty() ? "" : ",", key.sequence, key.index);
     where += " AND (bus_sequence, bus_index) IN (" + keys + ")";
   }
   // Whole or not at all: an error in the middle must not look like the end of the rows.
-  const auto read = hot_.query({fmt::format("SELECT {} FROM {}.{} WHERE {} FORMAT RowBinary", columns->names, options_.database, step.table, where), "", {{"wait_end_of_query", "1"}}}, stop);
+  const auto read = hot_.query({fmt::format("SELECT {} FROM {}.{} WHERE {} FORMAT RowBinary", columns->names,
+                                            options_.database, step.table, where),
+                                "",
+                                {{"wait_end_of_query", "1"}}},
+                               stop);
   if (!read) return read.error();
   if (!read->ok()) return read->error("reading " + options_.database + "." + step.table);
   if (read->body.empty()) return {};
-  clickhouse::Statement insert{fmt::format("INSERT INTO {}.{} ({}) FORMAT RowBinary", options_.cold_database, step.table, columns->names), session_, insert_settings()};
+  clickhouse::Statement insert{
+      fmt::format("INSERT INTO {}.{} ({}) FORMAT RowBinary", options_.cold_database, step.table, columns->names),
+      session_, insert_settings()};
   const auto written = cold_.insert(insert, {read->body}, stop);
   if (!written) return written.error();
   if (!written->ok()) return written->error("writing " + options_.cold_database + "." + step.table);
@@ -253,11 +296,15 @@ Result<void> TierTables::copy(const CopyRows& step, std::stop_token stop) {
 
 Result<void> TierTables::drop(const DropParts& step, std::stop_token stop) {
   for (const auto& part : step.parts) {
-    const auto answer = hot_.query({fmt::format("ALTER TABLE {}.{} DROP PART {}", options_.database, step.table, clickhouse::sql_text(part))}, stop);
+    const auto answer = hot_.query(
+        {fmt::format("ALTER TABLE {}.{} DROP PART {}", options_.database, step.table, clickhouse::sql_text(part))},
+        stop);
     if (!answer) return answer.error();
-    if (!answer->ok()) return answer->error(fmt::format("dropping part {} of {}.{}", part, options_.database, step.table));
+    if (!answer->ok())
+      return answer->error(fmt::format("dropping part {} of {}.{}", part, options_.database, step.table));
   }
-  log::info("a verified day has left the hot table", {{"table", step.table}, {"day", text_of(step.day)}, {"parts", step.parts.size()}});
+  log::info("a verified day has left the hot table",
+            {{"table", step.table}, {"day", text_of(step.day)}, {"parts", step.parts.size()}});
   return {};
 }
 
@@ -271,19 +318,28 @@ struct TierMover::Meters {
 
   explicit Meters(telemetry::Metrics& m)
       : copied(m.counter("marketprism_storage_tier_rows_copied_total", "Rows copied from the hot to the cold tables")),
-        verified(m.counter("marketprism_storage_tier_days_verified_total", "Days of a table whose rows were all found in the cold one")),
-        dropped(m.counter("marketprism_storage_tier_days_dropped_total", "Verified days that were dropped from the hot tables")),
-        failures(m.counter("marketprism_storage_tier_failures_total", "Steps that could not be done and are tried again")),
-        lag(m.gauge("marketprism_storage_tier_lag_seconds", "For how long the oldest settled day has been waiting to be verified")),
-        expiring(m.gauge("marketprism_storage_tier_expiring_days", "Days that are not verified and whose first rows expire soon")),
-        conflicts(m.gauge("marketprism_storage_tier_conflict_days", "Days whose rows differ between the hot and the cold table")) {
+        verified(m.counter("marketprism_storage_tier_days_verified_total",
+                           "Days of a table whose rows were all found in the cold one")),
+        dropped(m.counter("marketprism_storage_tier_days_dropped_total",
+                          "Verified days that were dropped from the hot tables")),
+        failures(
+            m.counter("marketprism_storage_tier_failures_total", "Steps that could not be done and are tried again")),
+        lag(m.gauge("marketprism_storage_tier_lag_seconds",
+                    "For how long the oldest settled day has been waiting to be verified")),
+        expiring(m.gauge("marketprism_storage_tier_expiring_days",
+                         "Days that are not verified and whose first rows expire soon")),
+        conflicts(m.gauge("marketprism_storage_tier_conflict_days",
+                          "Days whose rows differ between the hot and the cold table")) {
     copied.add(0);
     verified.add(0);
     dropped.add(0);
     failures.add(0);
     for (const auto& table : moving_tables()) {
-      waiting.emplace(table, m.gauge("marketprism_storage_tier_days_waiting", "Settled days that are not verified", {{"table", table}}));
-      last_verified.emplace(table, m.gauge("marketprism_storage_tier_last_verified_timestamp_seconds", "Beginning of the last day that was verified since the start; 0: none", {{"table", table}}));
+      waiting.emplace(table, m.gauge("marketprism_storage_tier_days_waiting", "Settled days that are not verified",
+                                     {{"table", table}}));
+      last_verified.emplace(
+          table, m.gauge("marketprism_storage_tier_last_verified_timestamp_seconds",
+                         "Beginning of the last day that was verified since the start; 0: none", {{"table", table}}));
     }
     show({});
   }
@@ -299,7 +355,9 @@ struct TierMover::Meters {
       const auto found = now.tables.find(table);
       gauge.set(found == now.tables.end() ? 0 : static_cast<double>(found->second.days_waiting));
       const auto day = found == now.tables.end() ? std::nullopt : found->second.last_verified;
-      last_verified.at(table).set(day ? static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(day->time_since_epoch()).count()) : 0);
+      last_verified.at(table).set(
+          day ? static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(day->time_since_epoch()).count())
+              : 0);
     }
     before = now;
   }
@@ -321,9 +379,11 @@ TierStatus TierMover::status() const {
 
 std::string TierMover::problem() const {
   const auto now = status();
-  if (!now.conflicts.empty()) return fmt::format("rows differ between hot and cold: {}", fmt::join(now.conflicts, ", "));
+  if (!now.conflicts.empty())
+    return fmt::format("rows differ between hot and cold: {}", fmt::join(now.conflicts, ", "));
   if (now.expiring.empty()) return "";
-  return fmt::format("not verified in the cold database and about to expire: {}{}", fmt::join(now.expiring, ", "), now.trouble.empty() ? "" : "; " + now.trouble);
+  return fmt::format("not verified in the cold database and about to expire: {}{}", fmt::join(now.expiring, ", "),
+                     now.trouble.empty() ? "" : "; " + now.trouble);
 }
 
 void TierMover::publish(const TierPlanner& planner) {
@@ -336,7 +396,9 @@ void TierMover::publish(const TierPlanner& planner) {
 
 // Each thing once, when it begins.
 void TierMover::tell(const TierStatus& now) {
-  const auto is_new = [](const std::vector<std::string>& before, const std::string& name) { return std::ranges::find(before, name) == before.end(); };
+  const auto is_new = [](const std::vector<std::string>& before, const std::string& name) {
+    return std::ranges::find(before, name) == before.end();
+  };
   if (!now.trouble.empty() && now.trouble != told_.trouble) {
     meters_->failures.add();
     log::warn("tiers do not advance", {{"trouble", now.trouble}});
@@ -344,9 +406,11 @@ void TierMover::tell(const TierStatus& now) {
   for (const auto& name : now.conflicts)
     if (is_new(told_.conflicts, name)) log::error("rows differ between the hot and the cold table", {{"day", name}});
   for (const auto& name : now.expiring)
-    if (is_new(told_.expiring, name)) log::error("a day that is not verified will soon expire", {{"day", name}, {"trouble", now.trouble}});
+    if (is_new(told_.expiring, name))
+      log::error("a day that is not verified will soon expire", {{"day", name}, {"trouble", now.trouble}});
   if (now.days_verified > told_.days_verified)
-    log::info("days are verified in the cold tables", {{"days", now.days_verified - told_.days_verified}, {"rows_copied", now.rows_copied - told_.rows_copied}});
+    log::info("days are verified in the cold tables", {{"days", now.days_verified - told_.days_verified},
+                                                       {"rows_copied", now.rows_copied - told_.rows_copied}});
   told_ = now;
 }
 
@@ -363,7 +427,12 @@ void TierMover::serve(nats::Connection& connection, std::stop_token stop) {
     if (stop.stop_requested() || connection.closed()) return;
   auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
   if (!bucket) return;
-  nats::Lease lease{*bucket, {.key = "lease.tiers-" + options_.database, .owner = lease_owner(), .ttl = options_.lease_ttl, .is_dead = holder_is_dead}, {}};
+  nats::Lease lease{*bucket,
+                    {.key = "lease.tiers-" + options_.database,
+                     .owner = lease_owner(),
+                     .ttl = options_.lease_ttl,
+                     .is_dead = holder_is_dead},
+                    {}};
   while (!stop.stop_requested() && !connection.closed()) {
     if (lease.wait_held(kLookForStop) && schema_.ensure(stop)) move(lease, stop);
     if (!pause(kLookForStop, stop)) return;
@@ -387,12 +456,20 @@ void TierMover::move(nats::Lease& lease, std::stop_token stop) {
 
 Result<TierStatus> TierMover::run_once(std::stop_token stop) {
   const auto connection = bus_.get();
-  if (!connection || !connection->wait_connected(5s)) return Error{Errc::unavailable, "NATS at " + options_.nats.urls.front(), "no answer; the lease that keeps two from moving the same is kept there"};
+  if (!connection || !connection->wait_connected(5s))
+    return Error{Errc::unavailable, "NATS at " + options_.nats.urls.front(),
+                 "no answer; the lease that keeps two from moving the same is kept there"};
   auto bucket = nats::KeyValue::open(*connection, jetstream::kBucket);
   if (!bucket) return bucket.error();
-  nats::Lease lease{*bucket, {.key = "lease.tiers-" + options_.database, .owner = lease_owner(), .ttl = options_.lease_ttl, .is_dead = holder_is_dead}, {}};
+  nats::Lease lease{*bucket,
+                    {.key = "lease.tiers-" + options_.database,
+                     .owner = lease_owner(),
+                     .ttl = options_.lease_ttl,
+                     .is_dead = holder_is_dead},
+                    {}};
   if (!lease.wait_held(options_.lease_ttl * 2))
-    return Error{Errc::conflict, "the tiers of " + options_.database, "are moved by another process, probably the storage service: it does this by itself"};
+    return Error{Errc::conflict, "the tiers of " + options_.database,
+                 "are moved by another process, probably the storage service: it does this by itself"};
   if (auto fit = schema_.ensure(stop); !fit) return fit.error();
   TierTables tables{options_};
   TierPlanner planner{tier_rules(options_)};
@@ -412,8 +489,9 @@ Result<TierStatus> TierMover::run_once(std::stop_token stop) {
 std::string tier_json(const TierStatus& status) {
   std::string tables;
   for (const auto& [name, table] : status.tables) {
-    tables += fmt::format(R"({}"{}":{{"last_verified":{},"days_waiting":{}}})", tables.empty() ? "" : ",", name,
-                          table.last_verified ? "\"" + text_of(*table.last_verified) + "\"" : "null", table.days_waiting);
+    tables +=
+        fmt::format(R"({}"{}":{{"last_verified":{},"days_waiting":{}}})", tables.empty() ? "" : ",", name,
+                    table.last_verified ? "\"" + text_of(*table.last_verified) + "\"" : "null", table.days_waiting);
   }
   const auto list = [](const std::vector<std::string>& names) {
     std::string out;
@@ -425,8 +503,10 @@ std::string tier_json(const TierStatus& status) {
   };
   std::string trouble;
   append_json_string(trouble, status.trouble);
-  return fmt::format(R"({{"lag_seconds":{},"rows_copied":{},"days_verified":{},"days_dropped":{},"expiring":[{}],"conflicts":[{}],"trouble":{},"tables":{{{}}}}})",
-                     status.lag.count(), status.rows_copied, status.days_verified, status.days_dropped, list(status.expiring), list(status.conflicts), trouble, tables);
+  return fmt::format(
+      R"({{"lag_seconds":{},"rows_copied":{},"days_verified":{},"days_dropped":{},"expiring":[{}],"conflicts":[{}],"trouble":{},"tables":{{{}}}}})",
+      status.lag.count(), status.rows_copied, status.days_verified, status.days_dropped, list(status.expiring),
+      list(status.conflicts), trouble, tables);
 }
 
 }  // namespace mp::storage

@@ -26,7 +26,8 @@ class TierTables {
   explicit TierTables(const StorageOptions& options);
 
   // Carries one step out and tells the planner; what it does not do is wait.
-  void carry_out(const sinks::clickhouse::TierStep& step, sinks::clickhouse::TierPlanner& planner, std::stop_token stop);
+  void carry_out(const sinks::clickhouse::TierStep& step, sinks::clickhouse::TierPlanner& planner,
+                 std::stop_token stop);
 
  private:
   using Steps = sinks::clickhouse::TierStep;
@@ -38,7 +39,8 @@ class TierTables {
   };
   Result<Columns> columns_of(const std::string& table, std::stop_token stop);
   Result<sinks::clickhouse::Buckets> sums(bool cold, const sinks::clickhouse::SumUp& step, std::stop_token stop);
-  Result<std::vector<sinks::clickhouse::RowPrint>> prints(bool cold, const sinks::clickhouse::ReadPrints& step, std::stop_token stop);
+  Result<std::vector<sinks::clickhouse::RowPrint>> prints(bool cold, const sinks::clickhouse::ReadPrints& step,
+                                                          std::stop_token stop);
   Result<void> copy(const sinks::clickhouse::CopyRows& step, std::stop_token stop);
   Result<void> drop(const sinks::clickhouse::DropParts& step, std::stop_token stop);
   Result<std::vector<std::vector<std::string>>> rows(bool cold, const std::string& sql, std::stop_token stop);

@@ -21,16 +21,18 @@ using sinks::clickhouse::Verdict;
 
 constexpr BackoffPolicy kTryAgain{500ms, 10'000ms};
 constexpr auto kConnectionPatience = 1'000ms;
-constexpr auto kLookForStop = 250ms;  // how late a stop may be noticed while waiting
+constexpr auto kLookForStop = 250ms;     // how late a stop may be noticed while waiting
 constexpr auto kLongestFetch = 1'000ms;  // and while the bus is quiet: each fetch is a request to the server
 constexpr auto kAckTimeout = 5'000ms;
 constexpr auto kWorkingEvery = 60s;
 constexpr auto kTouchEvery = 60s;  // ClickHouse's session: ten minutes without a statement end it
-constexpr auto kStable = 10s;  // a session that went well for so long: what went wrong before is forgotten
-constexpr WorkerState kWorkerStates[]{WorkerState::waiting_for_nats, WorkerState::waiting_for_lease, WorkerState::waiting_for_clickhouse,
-                                      WorkerState::running,          WorkerState::failing,           WorkerState::stopped};
-constexpr Verdict kFailures[]{Verdict::unreachable,         Verdict::retry,           Verdict::back_pressure, Verdict::session_locked, Verdict::session_gone,
-                              Verdict::too_many_partitions, Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data};
+constexpr auto kStable = 10s;      // a session that went well for so long: what went wrong before is forgotten
+constexpr WorkerState kWorkerStates[]{
+    WorkerState::waiting_for_nats, WorkerState::waiting_for_lease, WorkerState::waiting_for_clickhouse,
+    WorkerState::running,          WorkerState::failing,           WorkerState::stopped};
+constexpr Verdict kFailures[]{Verdict::unreachable,     Verdict::retry,         Verdict::back_pressure,
+                              Verdict::session_locked,  Verdict::session_gone,  Verdict::too_many_partitions,
+                              Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data};
 
 sinks::clickhouse::SinkOptions sink_options(const StorageOptions& o, DataType type) {
   return {.client = o.clickhouse,
@@ -82,7 +84,9 @@ std::optional<Nanos> hot_for(const StorageOptions& options) {
   return std::min<Nanos>(*options.hot_ttl, drops ? Nanos{options.tiers.drop_after} : Nanos{*options.hot_ttl});
 }
 
-std::string consumer_name(const std::string& database, DataType type) { return fmt::format("storage-{}-{}", database, to_string(type)); }
+std::string consumer_name(const std::string& database, DataType type) {
+  return fmt::format("storage-{}-{}", database, to_string(type));
+}
 
 std::string trimmed_key(const std::string& database, WallTime stream_created) {
   return fmt::format("storage.trimmed.{}.{}", database, nanos_since_epoch(stream_created));
@@ -131,10 +135,12 @@ Result<nats::StreamInfo> Bus::stream(nats::Connection& connection) {
   auto ensured = nats::JetStream{connection}.ensure_stream(options_.stream, options_.change_stream);
   if (!ensured) return ensured.error();
   using Outcome = nats::EnsuredStream::Outcome;
-  if (ensured->outcome == Outcome::created) log::info("stream created", {{"stream", ensured->info.name}, {"max_bytes", ensured->info.max_bytes}});
+  if (ensured->outcome == Outcome::created)
+    log::info("stream created", {{"stream", ensured->info.name}, {"max_bytes", ensured->info.max_bytes}});
   if (!std::exchange(stream_told_, true)) {
     for (const auto& difference : ensured->differences) {
-      log::warn(ensured->outcome == Outcome::updated ? "stream setting changed" : "stream setting differs and is left as it is",
+      log::warn(ensured->outcome == Outcome::updated ? "stream setting changed"
+                                                     : "stream setting differs and is left as it is",
                 {{"stream", ensured->info.name}, {"difference", difference.text()}});
     }
   }
@@ -174,21 +180,32 @@ struct Worker::Meters {
   Meters(telemetry::Metrics& m, const std::string& t)
       : metrics(m),
         type(t),
-        rows(m.counter("marketprism_storage_rows_inserted_total", "Rows that ClickHouse confirmed", {{"data_type", t}})),
-        rejected(m.counter("marketprism_storage_rejected_total", "Lines that went to rejected_messages", {{"data_type", t}})),
+        rows(
+            m.counter("marketprism_storage_rows_inserted_total", "Rows that ClickHouse confirmed", {{"data_type", t}})),
+        rejected(m.counter("marketprism_storage_rejected_total", "Lines that went to rejected_messages",
+                           {{"data_type", t}})),
         messages(m.counter("marketprism_storage_messages_total", "Messages taken from the stream", {{"data_type", t}})),
-        duplicates(m.counter("marketprism_storage_duplicates_skipped_total", "Rows and messages that came again and were not stored twice", {{"data_type", t}})),
-        read_backs(m.counter("marketprism_storage_readbacks_total", "Times the table was read to learn what is stored", {{"data_type", t}})),
+        duplicates(m.counter("marketprism_storage_duplicates_skipped_total",
+                             "Rows and messages that came again and were not stored twice", {{"data_type", t}})),
+        read_backs(m.counter("marketprism_storage_readbacks_total", "Times the table was read to learn what is stored",
+                             {{"data_type", t}})),
         batches(m.counter("marketprism_storage_batches_total", "Batches stored and acknowledged", {{"data_type", t}})),
-        lost(m.counter("marketprism_storage_lost_messages_total", "Messages that had left the stream before they were stored", {{"data_type", t}})),
-        leases_lost(m.counter("marketprism_storage_leases_lost_total", "Times that the lease was lost while storing", {{"data_type", t}})),
-        insert_seconds(m.histogram("marketprism_storage_insert_duration_seconds", "Duration of inserts", telemetry::delay_bounds(), {{"data_type", t}})),
-        batch_rows(m.histogram("marketprism_storage_batch_rows", "Rows of one insert", {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5}, {{"data_type", t}})),
-        bus_to_table_seconds(m.histogram("marketprism_storage_bus_to_table_seconds",
-                                         "From the bus's storing of a batch's oldest message until the batch was stored and acknowledged",
-                                         bus_to_table_bounds(), {{"data_type", t}})) {
+        lost(m.counter("marketprism_storage_lost_messages_total",
+                       "Messages that had left the stream before they were stored", {{"data_type", t}})),
+        leases_lost(m.counter("marketprism_storage_leases_lost_total", "Times that the lease was lost while storing",
+                              {{"data_type", t}})),
+        insert_seconds(m.histogram("marketprism_storage_insert_duration_seconds", "Duration of inserts",
+                                   telemetry::delay_bounds(), {{"data_type", t}})),
+        batch_rows(m.histogram("marketprism_storage_batch_rows", "Rows of one insert",
+                               {1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5}, {{"data_type", t}})),
+        bus_to_table_seconds(m.histogram(
+            "marketprism_storage_bus_to_table_seconds",
+            "From the bus's storing of a batch's oldest message until the batch was stored and acknowledged",
+            bus_to_table_bounds(), {{"data_type", t}})) {
     for (const auto state : kWorkerStates)
-      states.emplace(state, m.gauge("marketprism_storage_worker_state", "1 for the state that the data type's worker is in", {{"data_type", t}, {"state", to_string(state)}}));
+      states.emplace(state,
+                     m.gauge("marketprism_storage_worker_state", "1 for the state that the data type's worker is in",
+                             {{"data_type", t}, {"state", to_string(state)}}));
     entered(WorkerState::waiting_for_nats);
     // All from the start: increase() does not see a series come into being at 1.
     for (const auto verdict : kFailures) failures(verdict);
@@ -209,11 +226,12 @@ struct Worker::Meters {
 
   telemetry::Counter failures(Verdict verdict) {
     return metrics.counter("marketprism_storage_insert_failures_total", "Inserts and read-backs that failed",
-                    {{"data_type", type}, {"verdict", sinks::clickhouse::to_string(verdict)}});
+                           {{"data_type", type}, {"verdict", sinks::clickhouse::to_string(verdict)}});
   }
 };
 
-Worker::Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, ForeignRows& foreign, telemetry::Metrics& metrics)
+Worker::Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, ForeignRows& foreign,
+               telemetry::Metrics& metrics)
     : options_(options),
       type_(type),
       name_(consumer_name(options.database, type)),
@@ -255,15 +273,11 @@ void Worker::tell(const StateLog::Line& line, WorkerState state, const std::stri
   // Waiting at the beginning is how it begins; what had worked and does not any more is not expected.
   const bool worked = line.before == WorkerState::running || line.before == WorkerState::failing;
   switch (state) {
-    case WorkerState::running:
-      log::info("storing", {{"data_type", type}});
-      break;
+    case WorkerState::running: log::info("storing", {{"data_type", type}}); break;
     case WorkerState::failing:
       log::warn("inserts fail, trying again", {{"data_type", type}, {"trouble", reason}});
       break;
-    case WorkerState::stopped:
-      log::debug("stopped", {{"data_type", type}});
-      break;
+    case WorkerState::stopped: log::debug("stopped", {{"data_type", type}}); break;
     case WorkerState::waiting_for_nats:
     case WorkerState::waiting_for_lease:
     case WorkerState::waiting_for_clickhouse:
@@ -300,15 +314,20 @@ void Worker::serve_connection(nats::Connection& connection, std::stop_token stop
   auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
   if (!bucket) return set_state(WorkerState::waiting_for_nats, bucket.error().text());
   nats::Lease::Callbacks callbacks;
-  callbacks.waiting = [this](const std::string& holder) { set_state(WorkerState::waiting_for_lease, "held by " + holder); };
-  nats::Lease lease{*bucket,
-                    {.key = "lease." + name_, .owner = lease_owner(), .ttl = options_.lease_ttl, .is_dead = holder_is_dead},
-                    callbacks};
+  callbacks.waiting = [this](const std::string& holder) {
+    set_state(WorkerState::waiting_for_lease, "held by " + holder);
+  };
+  nats::Lease lease{
+      *bucket,
+      {.key = "lease." + name_, .owner = lease_owner(), .ttl = options_.lease_ttl, .is_dead = holder_is_dead},
+      callbacks};
   while (!stop.stop_requested() && !connection.closed()) {
     if (!lease.wait_held(kLookForStop)) {
       const auto now = status();
-      if (!connection.connected()) set_state(WorkerState::waiting_for_nats, "no connection to " + options_.nats.urls.front());
-      else set_state(now.state, now.trouble);  // the same again: what the log has not been told yet
+      if (!connection.connected())
+        set_state(WorkerState::waiting_for_nats, "no connection to " + options_.nats.urls.front());
+      else
+        set_state(now.state, now.trouble);  // the same again: what the log has not been told yet
       continue;
     }
     const auto ended = serve_consumer(connection, *bucket, lease, stop);
@@ -373,11 +392,13 @@ class Worker::Session {
       // A server that was killed comes back with its consumers as it last wrote them down: it takes no acknowledgement
       // of what it does not know to have delivered. What is held is taken again from the consumer as it is now.
       if (connection_.disconnects() != disconnects_)
-        return Error{Errc::unavailable, "the connection to NATS was lost", "looking anew at the stream and its consumer"};
+        return Error{Errc::unavailable, "the connection to NATS was lost",
+                     "looking anew at the stream and its consumer"};
       const auto step = batcher_.next(now);
       if (std::holds_alternative<sinks::clickhouse::Finished>(step)) return {};
       if (auto done = std::visit([&](const auto& s) { return carry_out(s, stop); }, step); !done) return done;
-      if (session_is_gone_ && !give_up_at) return Error{Errc::unavailable, "the session in ClickHouse has ended", "beginning another"};
+      if (session_is_gone_ && !give_up_at)
+        return Error{Errc::unavailable, "the session in ClickHouse has ended", "beginning another"};
       if (session_is_gone_) go_on_in_another_session();
       keep_alive();
       publish_status();
@@ -390,7 +411,8 @@ class Worker::Session {
   Result<void> carry_out(const sinks::clickhouse::Fetch& fetch, std::stop_token) {
     const auto now = net::now().mono;
     const auto wait = std::clamp<Nanos>(fetch.until - now, 0ms, kLongestFetch);
-    auto messages = consumer_.fetch({.max_messages = fetch.max_messages, .max_bytes = 4u << 20}, std::chrono::duration_cast<nats::milliseconds>(wait));
+    auto messages = consumer_.fetch({.max_messages = fetch.max_messages, .max_bytes = 4u << 20},
+                                    std::chrono::duration_cast<nats::milliseconds>(wait));
     if (!messages) return fetch_failed(messages.error());
     fetch_failures_ = 0;  // an empty answer is one too: a quiet type is as well as a busy one
     for (auto& message : *messages) take(std::move(message));
@@ -440,7 +462,8 @@ class Worker::Session {
     if (outcome.verdict == Verdict::ok) {
       const auto rows = static_cast<double>(insert.piece->rows.size());
       worker_.meters_->batch_rows.observe(rows);
-      (insert.piece->target == sinks::clickhouse::Target::rejected ? worker_.meters_->rejected : worker_.meters_->rows).add(rows);
+      (insert.piece->target == sinks::clickhouse::Target::rejected ? worker_.meters_->rejected : worker_.meters_->rows)
+          .add(rows);
       worker_.insert_trouble_.clear();
       note_insert(*insert.piece, end);
     } else {
@@ -454,12 +477,17 @@ class Worker::Session {
     auto present = worker_.sink_.read_back(batcher_.open_batch(), stream_);
     worker_.meters_->read_backs.add();
     if (present.displaced > 0) {
-      log::warn("the bus uses sequences again whose messages it has lost; the rows of the new messages are stored beside those of the lost ones",
-                {{"data_type", to_string(worker_.type_)}, {"rows", present.displaced}, {"from_sequence", read.first}, {"through_sequence", read.last}});
+      log::warn(
+          "the bus uses sequences again whose messages it has lost; the rows of the new messages are stored beside those of the lost ones",
+          {{"data_type", to_string(worker_.type_)},
+           {"rows", present.displaced},
+           {"from_sequence", read.first},
+           {"through_sequence", read.last}});
     }
     if (present.outcome.verdict == Verdict::ok) {
       StreamMessages messages{*this};
-      auto recognised = worker_.sink_.recognise(batcher_.open_batch(), [&](const auto& key, const auto& content) { return messages.hold(key, content); });
+      auto recognised = worker_.sink_.recognise(
+          batcher_.open_batch(), [&](const auto& key, const auto& content) { return messages.hold(key, content); });
       if (messages.trouble) {
         batcher_.read_back_failed(Verdict::unreachable, net::now().mono, worker_.jitter());
         return {};
@@ -482,7 +510,9 @@ class Worker::Session {
     if (!acknowledged && ++ack_failures_ > kPatience) return acknowledged;
     if (acknowledged) {
       ack_failures_ = 0;
-      if (taken_) worker_.meters_->bus_to_table_seconds.observe(std::chrono::duration<double>(net::now().wall - oldest_stored_at_).count());
+      if (taken_)
+        worker_.meters_->bus_to_table_seconds.observe(
+            std::chrono::duration<double>(net::now().wall - oldest_stored_at_).count());
       taken_ = false;
       worker_.meters_->batches.add();
     }
@@ -493,7 +523,8 @@ class Worker::Session {
   Result<void> carry_out(const sinks::clickhouse::Wait& wait, std::stop_token stop) {
     const auto time = std::min<Nanos>(wait.until - net::now().mono, kLookForStop);
     // After a stop request pause() would return at once.
-    worker_.pause(std::chrono::ceil<std::chrono::milliseconds>(std::max<Nanos>(time, 0ns)), stop.stop_requested() ? std::stop_token{} : stop);
+    worker_.pause(std::chrono::ceil<std::chrono::milliseconds>(std::max<Nanos>(time, 0ns)),
+                  stop.stop_requested() ? std::stop_token{} : stop);
     return {};
   }
 
@@ -522,12 +553,16 @@ class Worker::Session {
       }
       sinks::clickhouse::RowBatch batch;
       sinks::clickhouse::MessageEncoder encoder{session.encoding_};
-      encoder.encode({.subject = message->message.subject, .payload = message->message.payload, .encoding = message->message.header("MP-Encoding"),
-                      .sequence = sequence, .stored_at = message->time},
+      encoder.encode({.subject = message->message.subject,
+                      .payload = message->message.payload,
+                      .encoding = message->message.header("MP-Encoding"),
+                      .sequence = sequence,
+                      .stored_at = message->time},
                      net::now().wall, batch);
       for (const auto& row : batch.rows()) {
         const bool rejected = row.target == sinks::clickhouse::Target::rejected;
-        const sinks::clickhouse::Content content{sinks::clickhouse::table_of(rejected ? DataType::rejected : session.worker_.type_), rejected};
+        const sinks::clickhouse::Content content{
+            sinks::clickhouse::table_of(rejected ? DataType::rejected : session.worker_.type_), rejected};
         const auto read = content.of_row(batch.bytes_of(row));
         into.push_back(read ? read->content : "");
       }
@@ -557,7 +592,8 @@ class Worker::Session {
   void failed(const sinks::clickhouse::Outcome& outcome) {
     worker_.meters_->failure(outcome.verdict);
     session_is_gone_ = outcome.verdict == Verdict::session_gone;
-    if (session_is_gone_) return;  // no trouble yet: ClickHouse was started again, or a successor has said that it is one
+    if (session_is_gone_)
+      return;  // no trouble yet: ClickHouse was started again, or a successor has said that it is one
     worker_.insert_trouble_ = fmt::format("{}: {}", sinks::clickhouse::to_string(outcome.verdict), outcome.text);
     worker_.set_working();
     // The tables may have been dropped: the next beginning makes them again, or says what differs.
@@ -568,8 +604,8 @@ class Worker::Session {
     }
   }
 
-  // Told to stop there is no new beginning that would take again what is held, so it is stored from here. The batch is in
-  // doubt: the table is read first, and the session that has ended can bring nothing any more.
+  // Told to stop there is no new beginning that would take again what is held, so it is stored from here. The batch is
+  // in doubt: the table is read first, and the session that has ended can bring nothing any more.
   void go_on_in_another_session() {
     if (const auto begun = worker_.take_over(bucket_, lease_, {}); begun)
       session_is_gone_ = false;
@@ -580,7 +616,8 @@ class Worker::Session {
   void note_insert(const sinks::clickhouse::Piece& piece, MonoTime at) {
     const std::lock_guard lock{worker_.mutex_};
     worker_.status_.last_insert = at;
-    (piece.target == sinks::clickhouse::Target::rejected ? worker_.status_.rejected : worker_.status_.rows) += piece.rows.size();
+    (piece.target == sinks::clickhouse::Target::rejected ? worker_.status_.rejected : worker_.status_.rows) +=
+        piece.rows.size();
   }
 
   // So that the server does not deliver again what we still hold, and ClickHouse does not forget us.
@@ -592,7 +629,8 @@ class Worker::Session {
     }
     if (!taken_ || now < working_at_ + kWorkingEvery) return;
     working_at_ = now;
-    if (const auto told = consumer_.working_on(last_); !told) log::debug("not told that we work on it", {{"error", told.error()}});
+    if (const auto told = consumer_.working_on(last_); !told)
+      log::debug("not told that we work on it", {{"error", told.error()}});
   }
 
   void publish_status() {
@@ -622,7 +660,7 @@ class Worker::Session {
   const sinks::clickhouse::EncodingOptions encoding_;
   sinks::clickhouse::MessageEncoder encoder_;
   nats::Delivered last_;
-  bool taken_ = false;  // something, and not acknowledged it
+  bool taken_ = false;           // something, and not acknowledged it
   WallTime oldest_stored_at_{};  // of what was taken, by the bus's clock
   MonoTime working_at_ = net::now().mono;
   MonoTime touched_at_ = net::now().mono;
@@ -642,44 +680,55 @@ sinks::clickhouse::EncodingOptions Worker::encoding(WallTime stream) const {
 }
 
 // A process may be frozen between its look at the lease and its insert, for longer than the lease, and insert what its
-// successor has stored. So the successor shuts the predecessor's session in ClickHouse (sink.hpp). Who that is stands in the bus's
-// bucket; whoever replaces a name there has shut its session before, and begins its own one after.
+// successor has stored. So the successor shuts the predecessor's session in ClickHouse (sink.hpp). Who that is stands
+// in the bus's bucket; whoever replaces a name there has shut its session before, and begins its own one after.
 Result<void> Worker::take_over(nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop) {
   const auto key = session_key(name_);
   const auto before = bucket.get(key);
   if (!before) return before.error();
   if (*before && !(*before)->value.empty()) {
     const auto shut = sink_.shut((*before)->value, stop);
-    if (shut.verdict == Verdict::session_locked) return Error{Errc::unavailable, "ClickHouse", "an insert of an earlier storage process is still running"};
-    if (shut.verdict == Verdict::unreachable || shut.verdict == Verdict::retry) return Error{Errc::unavailable, "ClickHouse", shut.text};
+    if (shut.verdict == Verdict::session_locked)
+      return Error{Errc::unavailable, "ClickHouse", "an insert of an earlier storage process is still running"};
+    if (shut.verdict == Verdict::unreachable || shut.verdict == Verdict::retry)
+      return Error{Errc::unavailable, "ClickHouse", shut.text};
     // A user who may not be made read-only: then only the lease keeps two processes apart.
-    if (shut.verdict != Verdict::ok) log::warn("an earlier session cannot be shut", {{"data_type", to_string(type_)}, {"error", shut.text}});
+    if (shut.verdict != Verdict::ok)
+      log::warn("an earlier session cannot be shut", {{"data_type", to_string(type_)}, {"error", shut.text}});
   }
   const auto session = fmt::format("{}-{:016x}", name_, std::uniform_int_distribution<std::uint64_t>{}(random_source_));
   const auto noted = *before ? bucket.update(key, session, (*before)->revision) : bucket.create(key, session);
   if (!noted) return noted.error();
-  if (const auto begun = sink_.begin(session, stop); begun.verdict != Verdict::ok) return Error{Errc::unavailable, "ClickHouse", begun.text};
+  if (const auto begun = sink_.begin(session, stop); begun.verdict != Verdict::ok)
+    return Error{Errc::unavailable, "ClickHouse", begun.text};
   // Only now: whoever takes the lease from here on finds our session and shuts it.
   if (!lease.held()) return Error{Errc::conflict, "lease", "lost to another storage process or to a silent NATS"};
   return {};
 }
 
 // Whether the last message that the consumer has acknowledged is still the one that was stored. nats-server 2.9 keeps a
-// consumer's ack floor when the stream has lost its end: what gets these sequences afterwards would never be delivered (tried with
-// 2.9.10; 2.15.1 sets the floor back). False: the consumer must be made anew.
-Result<bool> Worker::floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream, const nats::ConsumerInfo& consumer, std::stop_token stop) {
+// consumer's ack floor when the stream has lost its end: what gets these sequences afterwards would never be delivered
+// (tried with 2.9.10; 2.15.1 sets the floor back). False: the consumer must be made anew.
+Result<bool> Worker::floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream,
+                                 const nats::ConsumerInfo& consumer, std::stop_token stop) {
   const auto floor = consumer.ack_floor_stream_sequence;
   if (floor == 0 || floor < stream.first_sequence) return true;
   if (floor > stream.last_sequence) return false;
   const auto message = jetstream.message(options_.stream.name, floor);
-  if (!message) return nats::server_code(message.error()) == nats::kNoMessageFound ? Result<bool>(true) : Result<bool>(message.error());
+  if (!message)
+    return nats::server_code(message.error()) == nats::kNoMessageFound ? Result<bool>(true)
+                                                                       : Result<bool>(message.error());
   sinks::clickhouse::RowBatch batch;
   sinks::clickhouse::MessageEncoder encoder{encoding(stream.created)};
-  encoder.encode({.subject = message->message.subject, .payload = message->message.payload, .encoding = message->message.header(jetstream::kEncodingHeader),
-                  .sequence = floor, .stored_at = message->time},
+  encoder.encode({.subject = message->message.subject,
+                  .payload = message->message.payload,
+                  .encoding = message->message.header(jetstream::kEncodingHeader),
+                  .sequence = floor,
+                  .stored_at = message->time},
                  net::now().wall, batch);
   const auto there = sink_.read_back(batch, stream.created, stop);
-  if (there.outcome.verdict != Verdict::ok) return Error{Errc::unavailable, "reading what is stored", there.outcome.text};
+  if (there.outcome.verdict != Verdict::ok)
+    return Error{Errc::unavailable, "reading what is stored", there.outcome.text};
   // An acknowledged message has its rows, or they stand under another stream (published again), or have expired.
   if (subject_matches(wire::subject_filter(type_), message->message.subject)) return there.displaced == 0;
   std::size_t rows = 0;
@@ -692,7 +741,8 @@ void Worker::set_working() {
   set_state(insert_trouble_.empty() ? WorkerState::running : WorkerState::failing, insert_trouble_);
 }
 
-Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop) {
+Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease,
+                                    std::stop_token stop) {
   if (auto fit = schema_.ensure(stop); !fit) {
     set_state(WorkerState::waiting_for_clickhouse, fit.error().text());
     return fit;
@@ -707,7 +757,9 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
     set_state(WorkerState::waiting_for_nats, stream.error().text());
     return stream.error();
   }
-  const auto made = jetstream.ensure_consumer(options_.stream.name, {.name = name_, .filter_subjects = {std::string(wire::subject_filter(type_))}, .ack_wait = options_.ack_wait});
+  const auto made = jetstream.ensure_consumer(
+      options_.stream.name,
+      {.name = name_, .filter_subjects = {std::string(wire::subject_filter(type_))}, .ack_wait = options_.ack_wait});
   if (!made) return made.error();
   auto consumer = nats::PullConsumer::open(connection, options_.stream.name, name_);
   if (!consumer) return consumer.error();
@@ -723,8 +775,11 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
     return holds.error();
   }
   if (!*holds) {
-    log::warn("the server has lost the end of the stream and would not deliver what has its sequences now: the consumer is made anew",
-              {{"data_type", to_string(type_)}, {"acknowledged", info.ack_floor_stream_sequence}, {"stream_ends_at", stream->last_sequence}});
+    log::warn(
+        "the server has lost the end of the stream and would not deliver what has its sequences now: the consumer is made anew",
+        {{"data_type", to_string(type_)},
+         {"acknowledged", info.ack_floor_stream_sequence},
+         {"stream_ends_at", stream->last_sequence}});
     if (const auto removed = jetstream.delete_consumer(options_.stream.name, name_); !removed) return removed;
     return Error{Errc::unavailable, "consumer " + name_, "made anew"};
   }
@@ -736,8 +791,11 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
   // A server that lost power may have lost what it had acknowledged, and then gives the same sequences to other
   // messages. Up to the highest that is stored every message is compared with what stands at its place.
   if (highest.sequence > stream->last_sequence) {
-    log::warn("the stream ends before what is stored: the server has lost messages that it had acknowledged; collectors publish them again",
-              {{"data_type", to_string(type_)}, {"stream_ends_at", stream->last_sequence}, {"stored_through", highest.sequence}});
+    log::warn(
+        "the stream ends before what is stored: the server has lost messages that it had acknowledged; collectors publish them again",
+        {{"data_type", to_string(type_)},
+         {"stream_ends_at", stream->last_sequence},
+         {"stored_through", highest.sequence}});
   }
   if (info.pending == 0 && info.unacknowledged == 0) insert_trouble_.clear();  // another process has stored it
   set_working();
@@ -749,14 +807,15 @@ Result<void> Worker::serve_consumer(nats::Connection& connection, nats::KeyValue
 }
 
 // Messages that left the stream before they were stored, otherwise than by our trimming, are a gap.
-Result<void> Worker::report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
-                                      const nats::ConsumerInfo& consumer) {
+Result<void> Worker::report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket,
+                                      const nats::StreamInfo& stream, const nats::ConsumerInfo& consumer) {
   const auto note = bucket.get(stored_key(options_.database, stream.created));
   if (!note) return note.error();
   // Without a note this database has never stored from this stream: what was there before is not its loss.
   const auto stored = *note ? stored_in_note((*note)->value, type_) : std::nullopt;
   auto known = stored.value_or(consumer.ack_floor_stream_sequence);
-  for (const auto& key : {trimmed_key(options_.database, stream.created), told_key(type_, options_.database, stream.created)}) {
+  for (const auto& key :
+       {trimmed_key(options_.database, stream.created), told_key(type_, options_.database, stream.created)}) {
     const auto noted = bucket.get(key);
     if (!noted) return noted.error();
     if (*noted) known = std::max<std::uint64_t>(known, std::strtoull((*noted)->value.c_str(), nullptr, 10));
@@ -785,7 +844,9 @@ Result<void> Worker::report_lost_part(nats::JetStream& jetstream, nats::KeyValue
   // Written again after a lost answer it replaces itself: the gap's id is its key.
   sinks::clickhouse::ClickHouseSink gaps{sink_options(options_, DataType::gap)};
   sinks::clickhouse::RowBatch batch;
-  const auto row = sinks::clickhouse::append_row(batch.buffer(sinks::clickhouse::Target::hot), gap, {stream.created, last_missing, 0xffff'0000u + static_cast<std::uint32_t>(type_)});
+  const auto row =
+      sinks::clickhouse::append_row(batch.buffer(sinks::clickhouse::Target::hot), gap,
+                                    {stream.created, last_missing, 0xffff'0000u + static_cast<std::uint32_t>(type_)});
   if (!row) return row.error();
   batch.add({last_missing, 0}, sinks::clickhouse::Target::hot, 0, 0);
   const auto outcome = gaps.insert(batch, {sinks::clickhouse::Target::hot, {0}});

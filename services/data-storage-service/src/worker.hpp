@@ -29,7 +29,7 @@ struct WorkerStatus {
   std::optional<MonoTime> last_insert;
   std::uint64_t rows = 0;
   std::uint64_t rejected = 0;
-  std::uint64_t rows_held = 0;  // taken and not acknowledged yet
+  std::uint64_t rows_held = 0;     // taken and not acknowledged yet
   bool looked_for_losses = false;  // what left the stream unstored before this process began has been written down
 };
 
@@ -54,7 +54,8 @@ class Bus {
 // Applies and checks the schema, once for all workers, again after forget().
 class Schema {
  public:
-  Schema(const StorageOptions& options, sinks::clickhouse::Schema schema) : options_(options), schema_(std::move(schema)) {}
+  Schema(const StorageOptions& options, sinks::clickhouse::Schema schema)
+      : options_(options), schema_(std::move(schema)) {}
   Result<void> ensure(std::stop_token stop);
   void forget();
 
@@ -86,9 +87,11 @@ std::optional<std::uint64_t> stored_in_note(std::string_view note, DataType type
 // Runs on: one thread, run(). status() from any.
 class Worker {
  public:
-  Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, ForeignRows& foreign, telemetry::Metrics& metrics);
+  Worker(const StorageOptions& options, DataType type, Bus& bus, Schema& schema, ForeignRows& foreign,
+         telemetry::Metrics& metrics);
 
-  // Until `stop`; then stores and acknowledges what it has taken (at most options.drain_timeout) and gives the lease back.
+  // Until `stop`; then stores and acknowledges what it has taken (at most options.drain_timeout) and gives the lease
+  // back.
   void run(std::stop_token stop);
 
   // For the open batch and all after it. Any thread.
@@ -102,10 +105,12 @@ class Worker {
   struct Meters;
 
   void serve_connection(nats::Connection& connection, std::stop_token stop);
-  Result<void> serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop);
+  Result<void> serve_consumer(nats::Connection& connection, nats::KeyValue& bucket, nats::Lease& lease,
+                              std::stop_token stop);
   Result<void> take_over(nats::KeyValue& bucket, nats::Lease& lease, std::stop_token stop);
   sinks::clickhouse::EncodingOptions encoding(WallTime stream) const;
-  Result<bool> floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream, const nats::ConsumerInfo& consumer, std::stop_token stop);
+  Result<bool> floor_holds(nats::JetStream& jetstream, const nats::StreamInfo& stream,
+                           const nats::ConsumerInfo& consumer, std::stop_token stop);
   Result<void> report_lost_part(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
                                 const nats::ConsumerInfo& consumer);
   void interrupted(const Error& why);

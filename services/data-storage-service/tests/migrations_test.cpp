@@ -17,13 +17,13 @@ namespace mp::storage {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using sinks::clickhouse::apply_schema;
 using sinks::clickhouse::migrations;
 using sinks::clickhouse::schema_for;
 using sinks::clickhouse::schema_statements;
 using sinks::clickhouse::SchemaOptions;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using Rows = std::vector<std::vector<std::string>>;
 
 class Migrated : public ::testing::Test {
@@ -44,7 +44,8 @@ class Migrated : public ::testing::Test {
   }
   // The schema file as it was at that version.
   static std::string schema_of_version(int version) {
-    return test::read_file(fs::path(MP_SOURCE_DIR) / fmt::format("services/data-storage-service/tests/schemas/{:04}.sql", version));
+    return test::read_file(fs::path(MP_SOURCE_DIR) /
+                           fmt::format("services/data-storage-service/tests/schemas/{:04}.sql", version));
   }
   void make_old(int version, const SchemaOptions& options) {
     const auto text = schema_of_version(version);
@@ -55,9 +56,14 @@ class Migrated : public ::testing::Test {
   std::vector<std::string> shape(const std::string& hot, const std::string& cold) {
     std::vector<std::string> out;
     for (const auto& [database, name] : {std::pair{hot, "hot"}, std::pair{cold, "cold"}}) {
-      for (const auto& row : rows(fmt::format("SELECT table, position, name, type, default_kind, default_expression, compression_codec FROM system.columns WHERE database = '{}' ORDER BY table, position", database)))
+      for (
+          const auto& row : rows(fmt::format(
+              "SELECT table, position, name, type, default_kind, default_expression, compression_codec FROM system.columns WHERE database = '{}' ORDER BY table, position",
+              database)))
         out.push_back(fmt::format("{} {}", name, fmt::join(row, " | ")));
-      for (const auto& row : rows(fmt::format("SELECT name, engine, partition_key, sorting_key FROM system.tables WHERE database = '{}' ORDER BY name", database)))
+      for (const auto& row : rows(fmt::format(
+               "SELECT name, engine, partition_key, sorting_key FROM system.tables WHERE database = '{}' ORDER BY name",
+               database)))
         out.push_back(fmt::format("{} {}", name, fmt::join(row, " | ")));
     }
     return out;
@@ -78,11 +84,14 @@ TEST_F(Migrated, FromEveryOldVersionADatabaseBecomesWhatAFreshOneIs) {
     const auto done = apply_schema(*client_, schema);
     ASSERT_TRUE(done) << done.error().text();
     EXPECT_EQ(shape(options.database, options.cold_database), fresh);
-    const auto recorded = rows(fmt::format("SELECT version, name FROM {}.schema_migrations ORDER BY version", options.database));
+    const auto recorded =
+        rows(fmt::format("SELECT version, name FROM {}.schema_migrations ORDER BY version", options.database));
     ASSERT_EQ(recorded.size(), migrations().size());
     for (std::size_t i = 0; i < recorded.size(); ++i) EXPECT_EQ(recorded[i][1], migrations()[i].name);
     ASSERT_TRUE(apply_schema(*client_, schema)) << "again";
-    EXPECT_EQ(rows(fmt::format("SELECT version, name FROM {}.schema_migrations", options.database)).size(), migrations().size()) << "each is recorded once";
+    EXPECT_EQ(rows(fmt::format("SELECT version, name FROM {}.schema_migrations", options.database)).size(),
+              migrations().size())
+        << "each is recorded once";
   }
 }
 
@@ -91,7 +100,8 @@ TEST_F(Migrated, RowsAreKeptAndReadAsTheNewSchemaSays) {
   make_old(1, options);
   run("INSERT INTO rows_hot.trades (timestamp, symbol, trade_id, price, quantity) VALUES (now64(9), 'BTC-USDT', '7', 1.5, 2)");
   ASSERT_TRUE(apply_schema(*client_, schema_for(built_in_schema(), options).value()));
-  EXPECT_THAT(rows("SELECT trade_id, price, execution FROM rows_hot.trades"), ElementsAre(ElementsAre("7", "1.5", "book")));
+  EXPECT_THAT(rows("SELECT trade_id, price, execution FROM rows_hot.trades"),
+              ElementsAre(ElementsAre("7", "1.5", "book")));
   EXPECT_THAT(rows("SELECT trades FROM rows_hot.ohlcv_1m"), ElementsAre(ElementsAre("1"))) << "the views are today's";
 }
 
@@ -110,7 +120,10 @@ TEST_F(Migrated, AChangeThatWasMadeAndNotRecordedIsNoObstacle) {
   run("ALTER TABLE half_hot.trades ADD COLUMN execution LowCardinality(String) DEFAULT 'book' AFTER last_trade_id");
   const auto done = apply_schema(*client_, schema_for(built_in_schema(), options).value());
   ASSERT_TRUE(done) << done.error().text();
-  EXPECT_EQ(rows("SELECT name FROM system.columns WHERE database = 'half_cold' AND table = 'trades' AND name = 'execution'").size(), 1u);
+  EXPECT_EQ(
+      rows("SELECT name FROM system.columns WHERE database = 'half_cold' AND table = 'trades' AND name = 'execution'")
+          .size(),
+      1u);
 }
 
 TEST_F(Migrated, WhatANewerVersionMadeIsRefusedAndLeftAlone) {
@@ -131,7 +144,8 @@ TEST_F(Migrated, AForeignTableIsNamedWithWhatDiffers) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::conflict);
   EXPECT_THAT(refused.error().text(), HasSubstr("foreign_hot.trades"));
-  EXPECT_EQ(rows("SELECT name FROM system.columns WHERE database = 'foreign_hot' AND table = 'trades'").size(), 2u) << "not touched";
+  EXPECT_EQ(rows("SELECT name FROM system.columns WHERE database = 'foreign_hot' AND table = 'trades'").size(), 2u)
+      << "not touched";
 }
 
 }  // namespace

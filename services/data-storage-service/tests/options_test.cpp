@@ -11,7 +11,8 @@ namespace {
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-Result<StorageOptions> read(const std::string& yaml, std::map<std::string, std::string> environment = {}, std::vector<config::Flag> flags = {}) {
+Result<StorageOptions> read(const std::string& yaml, std::map<std::string, std::string> environment = {},
+                            std::vector<config::Flag> flags = {}) {
   auto root = config::parse_yaml(yaml, "storage.yaml");
   if (!root) return root.error();
   config::Config config{std::move(*root),
@@ -49,7 +50,8 @@ TEST(StorageOptions, HaveTheGuidesDefaults) {
 
 TEST(StorageOptions, OfTheSampleFileAreTheDefaults) {
   const auto nothing = [](const std::string&) { return std::nullopt; };
-  auto root = load_configuration({std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/unified_storage_service.yaml"}, nothing, {});
+  auto root = load_configuration(
+      {std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/unified_storage_service.yaml"}, nothing, {});
   ASSERT_TRUE(root) << root.error().text();
   config::Config config{std::move(*root), nothing};
   const auto sample = read_options(config);
@@ -74,7 +76,8 @@ TEST(StorageOptions, OfTheSampleFileAreTheDefaults) {
 }
 
 TEST(StorageOptions, GiveSimulatedAndPlayedBackDataDatabasesOfTheirOwnThatKeepEverything) {
-  for (const auto& [source, database] : {std::pair{"simulated", "marketprism_sim_hot"}, std::pair{"replay", "marketprism_replay_hot"}}) {
+  for (const auto& [source, database] :
+       {std::pair{"simulated", "marketprism_sim_hot"}, std::pair{"replay", "marketprism_replay_hot"}}) {
     const auto o = read("", {}, {{"storage.data_source", source, "--data-source"}}).value();
     EXPECT_EQ(database, o.database);
     EXPECT_EQ("", o.cold_database);
@@ -84,7 +87,9 @@ TEST(StorageOptions, GiveSimulatedAndPlayedBackDataDatabasesOfTheirOwnThatKeepEv
 
 TEST(StorageOptions, PreferFlagsToTheEnvironmentToTheFile) {
   const std::string yaml = "clickhouse: {database: from_file, url: 'http://file:1'}\nnats: {stream: FROM_FILE}\n";
-  const auto o = read(yaml, {{"CLICKHOUSE_DB", "from_environment"}, {"CLICKHOUSE_URL", "http://environment:2"}}, {{"clickhouse.database", "from_flag", "--database"}}).value();
+  const auto o = read(yaml, {{"CLICKHOUSE_DB", "from_environment"}, {"CLICKHOUSE_URL", "http://environment:2"}},
+                      {{"clickhouse.database", "from_flag", "--database"}})
+                     .value();
   EXPECT_EQ("from_flag", o.database);
   EXPECT_EQ("http://environment:2", o.clickhouse.url);
   EXPECT_EQ("FROM_FILE", o.stream.name);
@@ -92,10 +97,13 @@ TEST(StorageOptions, PreferFlagsToTheEnvironmentToTheFile) {
 }
 
 TEST(StorageOptions, RefuseMistakesWithPlaceAndNearestKey) {
-  EXPECT_THAT(read("batches:\n  trade: {batch_size: 5}\n").error().text(), AllOf(HasSubstr("storage.yaml:2"), HasSubstr("trades")));
+  EXPECT_THAT(read("batches:\n  trade: {batch_size: 5}\n").error().text(),
+              AllOf(HasSubstr("storage.yaml:2"), HasSubstr("trades")));
   EXPECT_THAT(read("clickhouse: {hot_ttl: 90m}\n").error().text(), HasSubstr("whole days"));
-  EXPECT_THAT(read("trim: {high_percent: 50, low_percent: 60}\n").error().text(), HasSubstr("must be below high_percent"));
-  EXPECT_THAT(read("storage: {data_source: simulated}\nclickhouse: {hot_ttl: 3d}\n").error().text(), HasSubstr("only live data expires"));
+  EXPECT_THAT(read("trim: {high_percent: 50, low_percent: 60}\n").error().text(),
+              HasSubstr("must be below high_percent"));
+  EXPECT_THAT(read("storage: {data_source: simulated}\nclickhouse: {hot_ttl: 3d}\n").error().text(),
+              HasSubstr("only live data expires"));
   EXPECT_THAT(read("logging: {level: loud}\n").error().text(), HasSubstr("loud"));
 }
 
@@ -122,15 +130,19 @@ TEST(StorageOptions, TheProductionTiersReplaceTheDefaultOnes) {
 
 TEST(StorageOptions, ADatabaseOfAnotherDataSourceIsRefused) {
   const auto live = read("clickhouse: {database: marketprism_sim_hot}\n").value();
-  EXPECT_THAT(check_database(live).error().text(), AllOf(HasSubstr("marketprism_sim_hot is the database of simulated data"), HasSubstr("data_source is live")));
+  EXPECT_THAT(
+      check_database(live).error().text(),
+      AllOf(HasSubstr("marketprism_sim_hot is the database of simulated data"), HasSubstr("data_source is live")));
   EXPECT_TRUE(check_database(read("").value()));
   EXPECT_TRUE(check_database(read("storage: {data_source: replay}\n").value()));
   EXPECT_TRUE(check_database(read("clickhouse: {database: mine}\n").value()));
-  EXPECT_FALSE(check_database(read("storage: {data_source: simulated}\nclickhouse: {database: marketprism_hot}\n").value()));
+  EXPECT_FALSE(
+      check_database(read("storage: {data_source: simulated}\nclickhouse: {database: marketprism_hot}\n").value()));
 }
 
 TEST(StorageOptions, ATiersFileThatIsNotThereIsNamed) {
-  const auto missing = load_configuration({}, [](const std::string&) { return std::nullopt; }, {{"storage.tiers_file", "/nowhere/t.yaml", "--tiers"}});
+  const auto missing = load_configuration({}, [](const std::string&) { return std::nullopt; },
+                                          {{"storage.tiers_file", "/nowhere/t.yaml", "--tiers"}});
   ASSERT_FALSE(missing);
   EXPECT_THAT(missing.error().text(), AllOf(HasSubstr("storage.tiers_file"), HasSubstr("/nowhere/t.yaml")));
 }
@@ -140,7 +152,8 @@ TEST(StorageOptions, OfTiersFitTheTimeToLive) {
   EXPECT_EQ(18h, read("clickhouse: {hot_ttl: 2d}\n").value().tiers.drop_after);
   EXPECT_THAT(read("clickhouse: {hot_ttl: 1d}\n").error().text(), HasSubstr("Raise hot_ttl"));
   EXPECT_TRUE(read("clickhouse: {hot_ttl: 1d}\ntiers: {enabled: false}\n"));
-  EXPECT_THAT(read("tiers: {drop_after: 3d}\n").error().text(), AllOf(HasSubstr("storage.yaml:1"), HasSubstr("expire 2d after its end")));
+  EXPECT_THAT(read("tiers: {drop_after: 3d}\n").error().text(),
+              AllOf(HasSubstr("storage.yaml:1"), HasSubstr("expire 2d after its end")));
   EXPECT_THAT(read("tiers: {drop_after: 1h}\n").error().text(), HasSubstr("settle"));
   EXPECT_TRUE(read("tiers: {drop_after: 0}\n"));
 }

@@ -29,7 +29,8 @@ struct Child {
     ::close(channel[1]);
     std::string text;
     std::array<char, 512> buffer;
-    for (ssize_t n = 0; (n = ::read(channel[0], buffer.data(), buffer.size())) > 0;) text.append(buffer.data(), static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = ::read(channel[0], buffer.data(), buffer.size())) > 0;)
+      text.append(buffer.data(), static_cast<std::size_t>(n));
     ::close(channel[0]);
     const auto parsed = ProcessIdentity::parse(text);
     if (parsed) identity = *parsed;
@@ -81,8 +82,9 @@ TEST(ProcessIdentity, OfAnotherMachineBootOrContainerNothingIsKnown) {
 }
 
 TEST(ProcessIdentity, WhatDoesNotNameAProcessIsNone) {
-  for (const char* text : {"", "host/12", "host/12 started=5 boot=b", "host/12 started= boot=b ns=1-2", "host/x started=5 boot=b ns=1-2",
-                           "/12 started=5 boot=b ns=1-2", "host/0 started=5 boot=b ns=1-2", "host 12/ started=5 boot=b ns=1-2"}) {
+  for (const char* text :
+       {"", "host/12", "host/12 started=5 boot=b", "host/12 started= boot=b ns=1-2", "host/x started=5 boot=b ns=1-2",
+        "/12 started=5 boot=b ns=1-2", "host/0 started=5 boot=b ns=1-2", "host 12/ started=5 boot=b ns=1-2"}) {
     EXPECT_FALSE(ProcessIdentity::parse(text)) << text;
   }
   EXPECT_TRUE(ProcessIdentity::parse("host/12 started=5 boot=b ns=1-2"));

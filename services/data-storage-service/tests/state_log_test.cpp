@@ -23,7 +23,8 @@ TEST(StateLog, ATroubleThatComesAndGoesIsToldAFewTimesAndThenCounted) {
   StateLog log;
   MonoTime now{1h};
   int told = 0;
-  for (int i = 0; i < 100; ++i, now += 100ms) told += log.see(i % 2 == 0 ? State::running : State::waiting_for_lease, "lost", now) ? 1 : 0;
+  for (int i = 0; i < 100; ++i, now += 100ms)
+    told += log.see(i % 2 == 0 ? State::running : State::waiting_for_lease, "lost", now) ? 1 : 0;
   EXPECT_EQ(told, 3);
   const auto late = log.see(State::waiting_for_lease, "lost", MonoTime{1h} + StateLog::kWindow);
   ASSERT_TRUE(late) << "what it came to is told in the end, without another change";

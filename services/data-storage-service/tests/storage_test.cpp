@@ -38,7 +38,8 @@ using Rows = std::vector<std::vector<std::string>>;
 const std::string kProgram = std::string(MP_BINARY_DIR) + "/bin/marketprism";
 
 InstrumentRef instrument() {
-  static const auto about = std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"});
+  static const auto about =
+      std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"});
   return about;
 }
 EventMeta meta() { return {instrument(), net::now().wall, net::now().wall, DataSource::simulated}; }
@@ -112,7 +113,9 @@ class StorageService : public ::testing::Test {
     if (!started) throw std::runtime_error(started.error().text());
     return std::move(*started);
   }
-  void ensure_stream(std::int64_t max_bytes = 500'000'000) { ASSERT_TRUE(jetstream_->ensure_stream(stream(max_bytes))); }
+  void ensure_stream(std::int64_t max_bytes = 500'000'000) {
+    ASSERT_TRUE(jetstream_->ensure_stream(stream(max_bytes)));
+  }
   void publish(const std::vector<MarketEvent>& events) {
     const auto stored = jetstream_->publish(message_of(events));
     ASSERT_TRUE(stored) << stored.error().text();
@@ -195,7 +198,8 @@ std::vector<MarketEvent> one_of_each() {
   definition.base_asset = "BTC";
   definition.quote_asset = "USDT";
   definition.status = "TRADING";
-  events.insert(events.end(), {book, delta, trade(1), funding, interest, liquidation, top, all, volatility, gap, rejected, definition});
+  events.insert(events.end(), {book, delta, trade(1), funding, interest, liquidation, top, all, volatility, gap,
+                               rejected, definition});
   return events;
 }
 
@@ -204,11 +208,14 @@ TEST_F(StorageService, StoresEveryTypeInItsTableAndAnswersTheViews) {
   ensure_stream();
   for (const auto& event : one_of_each()) publish({event});
   publish({trade(2), trade(3)});
-  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; })) << storage->health().json;
+  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; }))
+      << storage->health().json;
   const std::string db = "marketprism_sim_hot.";
   for (int i = 0; i < kDataTypeCount; ++i) {
     const auto type = static_cast<DataType>(i);
-    EXPECT_EQ(type == DataType::trade ? "3" : "1", value("SELECT count() FROM " + db + sinks::clickhouse::table_of(type).name)) << to_string(type);
+    EXPECT_EQ(type == DataType::trade ? "3" : "1",
+              value("SELECT count() FROM " + db + sinks::clickhouse::table_of(type).name))
+        << to_string(type);
   }
   EXPECT_EQ("65000.1", value("SELECT price FROM " + db + "trades LIMIT 1"));
   EXPECT_EQ("0.75", value("SELECT sum(quantity) FROM " + db + "trades"));
@@ -222,11 +229,13 @@ TEST_F(StorageService, StoresEveryTypeInItsTableAndAnswersTheViews) {
   EXPECT_EQ("20", value("SELECT depth FROM " + db + "latest_orderbooks"));
   EXPECT_EQ("open", value("SELECT state FROM " + db + "gaps"));
   EXPECT_EQ("BTC", value("SELECT base_asset FROM " + db + "current_instruments"));
-  EXPECT_EQ("3/1", value("SELECT concat(toString(sum(rows)), '/', toString(sum(gaps))) FROM " + db + "coverage WHERE data_type = 'trade'"));
+  EXPECT_EQ("3/1", value("SELECT concat(toString(sum(rows)), '/', toString(sum(gaps))) FROM " + db +
+                         "coverage WHERE data_type = 'trade'"));
   EXPECT_EQ("3", value("SELECT uniqExact(bus_sequence, bus_index) FROM " + db + "trades"));
   EXPECT_EQ("1", metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="running"})"));
   EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="waiting_for_nats"})"));
-  EXPECT_EQ("1", metric(*storage, R"(marketprism_storage_bus_to_table_seconds_bucket{data_type="liquidation",le="30"})"));
+  EXPECT_EQ("1",
+            metric(*storage, R"(marketprism_storage_bus_to_table_seconds_bucket{data_type="liquidation",le="30"})"));
   EXPECT_EQ("1", metric(*storage, "marketprism_storage_stream_known"));
   EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_insert_failures_total{data_type="trade",verdict="bad_data"})"))
       << "there before the first one";
@@ -244,7 +253,8 @@ TEST_F(StorageService, PutsWhatCannotBeARowIntoRejectedMessagesAndGoesOn) {
   ASSERT_TRUE(jetstream_->publish(message));
   ASSERT_TRUE(eventually([&] { return storage->health().drained; }));
   EXPECT_THAT(rows("SELECT trade_id FROM marketprism_sim_hot.trades"), ElementsAre(ElementsAre("9")));
-  const auto rejected = rows("SELECT bus_index, reason, raw, origin, symbol FROM marketprism_sim_hot.rejected_messages ORDER BY bus_index");
+  const auto rejected = rows(
+      "SELECT bus_index, reason, raw, origin, symbol FROM marketprism_sim_hot.rejected_messages ORDER BY bus_index");
   ASSERT_EQ(3u, rejected.size());
   EXPECT_THAT(rejected[0][1], HasSubstr("live does not belong into a database of simulated data"));
   EXPECT_THAT(rejected[1][1], HasSubstr("price: 0.0000000000001 does not fit"));
@@ -295,16 +305,19 @@ TEST_F(StorageService, RefusesTablesThatAreNotThoseOfTheSchemaAndSaysWhatDiffers
   const auto schema = sinks::clickhouse::schema_for(built_in_schema(), {"d_hot", "d_cold", 3}).value();
   ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, schema));
   ASSERT_TRUE(sinks::clickhouse::apply_schema(*client_, schema)) << "applied twice";
-  for (const auto* sql : {"ALTER TABLE d_hot.trades DROP COLUMN is_maker", "DROP TABLE d_hot.liquidations",
-                          "CREATE TABLE d_hot.liquidations (timestamp DateTime64(9, 'UTC')) ENGINE = MergeTree ORDER BY timestamp"}) {
+  for (const auto* sql :
+       {"ALTER TABLE d_hot.trades DROP COLUMN is_maker", "DROP TABLE d_hot.liquidations",
+        "CREATE TABLE d_hot.liquidations (timestamp DateTime64(9, 'UTC')) ENGINE = MergeTree ORDER BY timestamp"}) {
     ASSERT_TRUE(client_->query({sql})->ok()) << sql;
   }
   const auto refused = sinks::clickhouse::apply_schema(*client_, schema);
   ASSERT_FALSE(refused);
   EXPECT_EQ(Errc::conflict, refused.error().code);
   EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.trades: column is_maker Bool is missing"));
-  EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.liquidations: PARTITION BY is (none), must be toDate(timestamp)"));
-  EXPECT_THAT(refused.error().text(), HasSubstr("d_hot.liquidations: column price Nullable(Decimal(38,12)) is missing"));
+  EXPECT_THAT(refused.error().text(),
+              HasSubstr("d_hot.liquidations: PARTITION BY is (none), must be toDate(timestamp)"));
+  EXPECT_THAT(refused.error().text(),
+              HasSubstr("d_hot.liquidations: column price Nullable(Decimal(38,12)) is missing"));
 }
 
 TEST_F(StorageService, SendsLiveRowsOlderThanTheHotTableKeepsToTheColdDatabase) {
@@ -333,14 +346,16 @@ TEST_F(StorageService, WaitsForBothAndStoresWhenTheyCome) {
   ASSERT_TRUE(eventually([&] { return storage->health().json.find("waiting_for_clickhouse") != std::string::npos; }));
   EXPECT_FALSE(storage->health().healthy);
   ASSERT_TRUE(eventually([&] {
-    return metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="waiting_for_clickhouse"})") == "1";
+    return metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="waiting_for_clickhouse"})") ==
+           "1";
   }));
   EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_worker_state{data_type="trade",state="running"})"));
   nats_->kill_hard();
   ASSERT_TRUE(eventually([&] { return metric(*storage, "marketprism_storage_stream_known") == "0"; }));
   clickhouse_->start();
   nats_->start();
-  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; }))
+      << storage->health().json;
   EXPECT_EQ("1", value("SELECT count() FROM marketprism_sim_hot.trades"));
 }
 
@@ -354,7 +369,8 @@ TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
   for (int i = 1; i <= 10; ++i) publish({trade(i)});
   ASSERT_TRUE(jetstream_->purge_through("MARKET_DATA", 4));
   storage = start(options());
-  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; })) << storage->health().json;
+  ASSERT_TRUE(eventually([&] { return storage->health().drained && storage->health().healthy; }))
+      << storage->health().json;
   EXPECT_EQ("6", value("SELECT count() FROM marketprism_sim_hot.trades"));
   const auto sql = "SELECT cause, last_id, next_id, state FROM marketprism_sim_hot.gaps WHERE data_type = 'trade'";
   EXPECT_THAT(rows(sql), ElementsAre(ElementsAre("stream_lost", "0", "5", "open")));
@@ -365,8 +381,8 @@ TEST_F(StorageService, ReportsAPartOfTheStreamThatWasGoneBeforeItWasStored) {
   EXPECT_EQ(1u, rows(sql).size()) << "told once";
 }
 
-// NATS's store was lost when only a part of what it held was stored. The collector publishes again what is not known to be
-// stored, from its journal, and says so: what is there is known again, the rest is stored.
+// NATS's store was lost when only a part of what it held was stored. The collector publishes again what is not known to
+// be stored, from its journal, and says so: what is there is known again, the rest is stored.
 TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
   ensure_stream();
   auto storage = start(options());
@@ -378,13 +394,15 @@ TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
   broken.payload = "{\"type\":\"orderbook\"}\n";
   messages.push_back(broken);
   for (const auto& message : messages) ASSERT_TRUE(jetstream_->publish(message));
-  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; }))
+      << storage->health().json;
   storage->stop();
   const auto counts = [&] {
     std::map<std::string, std::string> out;
     for (int i = 0; i < kDataTypeCount; ++i) {
       const auto& table = sinks::clickhouse::table_of(static_cast<DataType>(i)).name;
-      out[table] = value("SELECT count() FROM marketprism_sim_hot." + table + (table == "data_gaps" || table == "instruments" ? " FINAL" : ""));
+      out[table] = value("SELECT count() FROM marketprism_sim_hot." + table +
+                         (table == "data_gaps" || table == "instruments" ? " FINAL" : ""));
     }
     return out;
   };
@@ -398,7 +416,8 @@ TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
   ASSERT_TRUE(connection_->wait_connected(10s));
   ensure_stream();
   storage = start(options());
-  messages.push_back(message_of({trade(3), trade(5)}));  // was in the old stream and not stored: another time, so other events
+  messages.push_back(
+      message_of({trade(3), trade(5)}));  // was in the old stream and not stored: another time, so other events
   expected["trades"] = "7";
   for (auto message : messages) {
     message.headers.emplace_back("MP-Again", "1");
@@ -406,20 +425,23 @@ TEST_F(StorageService, KnowsAgainWhatItStoredFromAStreamThatIsGone) {
   }
   publish({trade(6)});
   expected["trades"] = "8";
-  ASSERT_TRUE(eventually([&] { return value("SELECT count() FROM marketprism_sim_hot.trades") >= "8" && storage->health().healthy && storage->health().drained; }))
-      << storage->health().json;
+  ASSERT_TRUE(eventually([&] {
+    return value("SELECT count() FROM marketprism_sim_hot.trades") >= "8" && storage->health().healthy &&
+           storage->health().drained;
+  })) << storage->health().json;
   EXPECT_EQ(expected, counts());
   EXPECT_EQ("2", value("SELECT count() FROM marketprism_sim_hot.trades WHERE trade_id = '4'"));
   // And once more after it was killed with nothing acknowledged: the consumer begins anew.
   storage->stop();
   ASSERT_TRUE(jetstream_->delete_consumer("MARKET_DATA", consumer_name("marketprism_sim_hot", DataType::trade)));
   storage = start(options());
-  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; }))
+      << storage->health().json;
   EXPECT_EQ(expected, counts());
 }
 
-// A storage process was frozen between its look at the lease and its insert. Another one has stored the same since; then the
-// first one's insert arrives.
+// A storage process was frozen between its look at the lease and its insert. Another one has stored the same since;
+// then the first one's insert arrives.
 TEST_F(StorageService, AnInsertOfAProcessThatWasReplacedIsRefused) {
   ensure_stream();
   auto storage = start(options());
@@ -428,10 +450,12 @@ TEST_F(StorageService, AnInsertOfAProcessThatWasReplacedIsRefused) {
   const auto consumer = consumer_name("marketprism_sim_hot", DataType::trade);
   const auto session = bucket.get(session_key(consumer)).value().value().value;
   const auto insert = [&](const std::string& id, const std::string& in_session) {
-    return client_->query({"INSERT INTO marketprism_sim_hot.trades (timestamp, trade_id) VALUES (now(), '" + id + "')", in_session,
+    return client_->query({"INSERT INTO marketprism_sim_hot.trades (timestamp, trade_id) VALUES (now(), '" + id + "')",
+                           in_session,
                            {{"session_check", "1"}, {"session_timeout", "600"}}});
   };
-  ASSERT_TRUE(eventually([&] { return insert("while it held the lease", session)->ok(); }));  // 373 while its own statement runs
+  ASSERT_TRUE(eventually(
+      [&] { return insert("while it held the lease", session)->ok(); }));  // 373 while its own statement runs
   storage->stop();
   storage = start(options());
   ASSERT_TRUE(eventually([&] { return storage->health().healthy; })) << storage->health().json;
@@ -441,8 +465,10 @@ TEST_F(StorageService, AnInsertOfAProcessThatWasReplacedIsRefused) {
   EXPECT_EQ(late->code, 164) << late->text;
   EXPECT_NE(session, bucket.get(session_key(consumer)).value().value().value);
   publish({trade(1)});
-  ASSERT_TRUE(eventually([&] { return value("SELECT count() FROM marketprism_sim_hot.trades") != "1"; })) << storage->health().json;
-  EXPECT_THAT(rows("SELECT trade_id FROM marketprism_sim_hot.trades ORDER BY trade_id"), ElementsAre(ElementsAre("1"), ElementsAre("while it held the lease")));
+  ASSERT_TRUE(eventually([&] { return value("SELECT count() FROM marketprism_sim_hot.trades") != "1"; }))
+      << storage->health().json;
+  EXPECT_THAT(rows("SELECT trade_id FROM marketprism_sim_hot.trades ORDER BY trade_id"),
+              ElementsAre(ElementsAre("1"), ElementsAre("while it held the lease")));
   // A session that has ended refuses too, also one that never was.
   EXPECT_EQ(insert("later", "storage-marketprism_sim_hot-trade-0")->code, 372);
 }
@@ -459,13 +485,14 @@ TEST_F(StorageService, CountsALeaseThatSomebodyElseTook) {
   EXPECT_EQ("0", metric(*storage, R"(marketprism_storage_leases_lost_total{data_type="orderbook"})"));
 }
 
-// A power cut of the NATS server: the stream comes back as it was some time ago, its consumers and buckets as they were at
-// the end. `meanwhile` happens before storage looks at the stream again.
+// A power cut of the NATS server: the stream comes back as it was some time ago, its consumers and buckets as they were
+// at the end. `meanwhile` happens before storage looks at the stream again.
 TEST_F(StorageService, StoresAllOnceWhenTheServerLostItsEndAndUsesSequencesAgain) {
   for (const int round : {0, 1, 2, 3}) {
     const bool storage_looks_first = round % 2 == 0;
     version_ = round < 2 ? test::NatsVersion::current : test::NatsVersion::debian;
-    SCOPED_TRACE(std::string(to_string(version_)) + (storage_looks_first ? ": storage looks first" : ": the stream has grown beyond what is stored"));
+    SCOPED_TRACE(std::string(to_string(version_)) +
+                 (storage_looks_first ? ": storage looks first" : ": the stream has grown beyond what is stored"));
     if (!test::nats_server_program(version_)) break;
     if (round > 0) SetUp();
     ensure_stream();
@@ -483,7 +510,9 @@ TEST_F(StorageService, StoresAllOnceWhenTheServerLostItsEndAndUsesSequencesAgain
     ASSERT_TRUE(connection_->wait_connected(10s));
     publish({lost2});
     publish({lost3, lost4});
-    ASSERT_TRUE(eventually([&] { return value("SELECT count() FROM marketprism_sim_hot.trades") == "4" && is_drained(); })) << storage->health().json;
+    ASSERT_TRUE(eventually([&] {
+      return value("SELECT count() FROM marketprism_sim_hot.trades") == "4" && is_drained();
+    })) << storage->health().json;
     if (!storage_looks_first) storage->stop();
     nats_->kill_hard();
     std::filesystem::remove_all(store);
@@ -497,19 +526,23 @@ TEST_F(StorageService, StoresAllOnceWhenTheServerLostItsEndAndUsesSequencesAgain
     // Another collector is first: what it publishes gets the sequence of a lost message. Then the lost ones come again.
     const auto new6 = trade(6), new7 = trade(7);
     publish({new6});
-    for (const auto& events : {std::vector<MarketEvent>{lost2, lost3}, std::vector<MarketEvent>{lost4}, std::vector<MarketEvent>{unstored5}}) {
+    for (const auto& events : {std::vector<MarketEvent>{lost2, lost3}, std::vector<MarketEvent>{lost4},
+                               std::vector<MarketEvent>{unstored5}}) {
       auto message = message_of(events);
       message.headers.emplace_back("MP-Again", "1");
       ASSERT_TRUE(jetstream_->publish(message));
     }
     publish({new7});
     if (!storage_looks_first) storage = start(options());
-    ASSERT_TRUE(eventually([&] { return is_drained() && value("SELECT max(toInt32(trade_id)) FROM marketprism_sim_hot.trades") == "7"; })) << storage->health().json;
+    ASSERT_TRUE(eventually([&] {
+      return is_drained() && value("SELECT max(toInt32(trade_id)) FROM marketprism_sim_hot.trades") == "7";
+    })) << storage->health().json;
     EXPECT_THAT(rows("SELECT trade_id, count() FROM marketprism_sim_hot.trades GROUP BY trade_id ORDER BY trade_id"),
-                ElementsAre(ElementsAre("1", "1"), ElementsAre("2", "1"), ElementsAre("3", "1"), ElementsAre("4", "1"), ElementsAre("5", "1"),
-                            ElementsAre("6", "1"), ElementsAre("7", "1")));
+                ElementsAre(ElementsAre("1", "1"), ElementsAre("2", "1"), ElementsAre("3", "1"), ElementsAre("4", "1"),
+                            ElementsAre("5", "1"), ElementsAre("6", "1"), ElementsAre("7", "1")));
     EXPECT_EQ("7", value("SELECT uniqExact(bus_stream, bus_sequence, bus_index) FROM marketprism_sim_hot.trades"));
-    EXPECT_EQ("2", value("SELECT uniqExact(bus_stream) FROM marketprism_sim_hot.trades")) << "a place was used twice: the test tests something";
+    EXPECT_EQ("2", value("SELECT uniqExact(bus_stream) FROM marketprism_sim_hot.trades"))
+        << "a place was used twice: the test tests something";
   }
 }
 
@@ -543,7 +576,9 @@ TEST_F(StorageService, NotesWhatACollectorHasNotReadBackBeforeItTrims) {
   int published = 0;
   for (bool fits = true; fits;) {
     auto message = message_of({trade(published)});
-    message.headers = {{"MP-Journal", published % 2 == 0 ? "j1" : "j2"}, {"MP-First", fmt::format("1-{}-0", published)}, {"MP-Last", fmt::format("1-{}-0", published)}};
+    message.headers = {{"MP-Journal", published % 2 == 0 ? "j1" : "j2"},
+                       {"MP-First", fmt::format("1-{}-0", published)},
+                       {"MP-Last", fmt::format("1-{}-0", published)}};
     fits = jetstream_->publish(message).has_value();
     published += fits ? 1 : 0;
   }
@@ -585,7 +620,8 @@ class Between {
     if (fault != Fault::none) ++faults_;
     if (fault == Fault::refuse) {  // until it is told otherwise, as with a full disk
       response.set_header("X-ClickHouse-Exception-Code", "243");
-      response.send(500, "text/plain", "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)");
+      response.send(500, "text/plain",
+                    "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)");
       return;
     }
     if (fault == Fault::kill_before) kill_();
@@ -633,7 +669,9 @@ TEST_F(StorageService, IsNotHealthyWhileInsertsFailOrTheLeaseIsLostAndSaysSoInFe
   const auto sink_before = log::set_sink(count_log_line);
   for (int round = 0; round < 3; ++round) {
     nats_->pause();
-    EXPECT_TRUE(eventually([&] { return storage->health().json.find(R"("liquidation":{"state":"waiting_for_)") != std::string::npos; }, 10s));
+    EXPECT_TRUE(eventually(
+        [&] { return storage->health().json.find(R"("liquidation":{"state":"waiting_for_)") != std::string::npos; },
+        10s));
     nats_->resume();
     EXPECT_TRUE(eventually([&] {
       const auto json = storage->health().json;
@@ -644,7 +682,8 @@ TEST_F(StorageService, IsNotHealthyWhileInsertsFailOrTheLeaseIsLostAndSaysSoInFe
   log::set_sink(sink_before);
   EXPECT_LE(log_lines, 12 * static_cast<int>(StateLog::kLines) + 10) << "and what the connection itself has to say";
   between.next_insert(Between::Fault::none);
-  EXPECT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; })) << storage->health().json;
+  EXPECT_TRUE(eventually([&] { return storage->health().healthy && storage->health().drained; }))
+      << storage->health().json;
   EXPECT_EQ("1", value("SELECT count() FROM marketprism_sim_hot.trades"));
 }
 
@@ -661,9 +700,11 @@ class StorageThatDies : public StorageService {
   void write_config(const std::string& lease_ttl, const std::string& batch_timeout = "0.1") {
     const std::string config = directory_.string() + "/storage.yaml";
     std::FILE* file = std::fopen(config.c_str(), "w");
-    fmt::print(file, "nats: {{url: [\"{}\"]}}\nclickhouse: {{url: \"{}\"}}\nstorage: {{data_source: simulated, lease_ttl: {}}}\n"
-               "health: {{listen: \"127.0.0.1:0\"}}\nmetrics: {{listen: \"127.0.0.1:0\"}}\nbatches: {{trades: {{timeout: {}}}}}\n",
-               nats_->url(), between_->url(), lease_ttl, batch_timeout);
+    fmt::print(
+        file,
+        "nats: {{url: [\"{}\"]}}\nclickhouse: {{url: \"{}\"}}\nstorage: {{data_source: simulated, lease_ttl: {}}}\n"
+        "health: {{listen: \"127.0.0.1:0\"}}\nmetrics: {{listen: \"127.0.0.1:0\"}}\nbatches: {{trades: {{timeout: {}}}}}\n",
+        nats_->url(), between_->url(), lease_ttl, batch_timeout);
     std::fclose(file);
   }
   void TearDown() override {
@@ -674,7 +715,9 @@ class StorageThatDies : public StorageService {
     std::filesystem::remove_all(directory_);
   }
   void start_process() {
-    storage_ = std::make_unique<test::Child>(std::vector<std::string>{kProgram, "storage", "--config", (directory_ / "storage.yaml").string()}, directory_ / "log");
+    storage_ = std::make_unique<test::Child>(
+        std::vector<std::string>{kProgram, "storage", "--config", (directory_ / "storage.yaml").string()},
+        directory_ / "log");
     pid_of_storage_ = storage_->pid();
   }
   void publish_trades(int messages) {
@@ -774,8 +817,8 @@ TEST_F(StorageThatDies, StoresWhatItHasTakenAndLeavesInOrderAtSigterm) {
   expect_each_once();
 }
 
-// What waits for its batch when storage is told to stop is stored, also when ClickHouse was started again since the last
-// insert and knows storage's session no more.
+// What waits for its batch when storage is told to stop is stored, also when ClickHouse was started again since the
+// last insert and knows storage's session no more.
 TEST_F(StorageThatDies, StoresWhatItHasTakenAtSigtermThoughClickHouseWasStartedAgain) {
   write_config("1500ms", "60");
   start_process();

@@ -21,12 +21,12 @@ namespace mp::storage {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using sinks::clickhouse::RestUntil;
 using sinks::clickhouse::TierPlanner;
 using sinks::clickhouse::TierStatus;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using Rows = std::vector<std::vector<std::string>>;
 
 const std::string kProgram = std::string(MP_BINARY_DIR) + "/bin/marketprism";
@@ -75,16 +75,20 @@ class Tiers : public ::testing::Test {
   }
   // `count` trades of `days_ago`, spread over the day, two rows for each message.
   void insert_trades(int days_ago, std::uint64_t first, int count, int stream = 1) {
-    run(*hot_, fmt::format("INSERT INTO t_hot.trades (timestamp, received_at, exchange, market_type, symbol, instrument, data_source, trade_id, price, quantity, contracts, side, bus_stream, bus_sequence, bus_index) "
-                           "SELECT toDateTime64(today() - {}, 9, 'UTC') + toIntervalSecond(number % 80000), now64(9), 'binance', 'spot', 'BTC-USDT', 'BTCUSDT', 'live', toString(number), "
-                           "65000.1 + number, 0.25, if(number % 2 = 0, NULL, 3), 'buy', fromUnixTimestamp64Nano(toInt64({}), 'UTC'), {} + intDiv(number, 2), number % 2 FROM numbers({})",
-                           days_ago, stream * 1'000'000'000LL, first, count));
+    run(*hot_,
+        fmt::format(
+            "INSERT INTO t_hot.trades (timestamp, received_at, exchange, market_type, symbol, instrument, data_source, trade_id, price, quantity, contracts, side, bus_stream, bus_sequence, bus_index) "
+            "SELECT toDateTime64(today() - {}, 9, 'UTC') + toIntervalSecond(number % 80000), now64(9), 'binance', 'spot', 'BTC-USDT', 'BTCUSDT', 'live', toString(number), "
+            "65000.1 + number, 0.25, if(number % 2 = 0, NULL, 3), 'buy', fromUnixTimestamp64Nano(toInt64({}), 'UTC'), {} + intDiv(number, 2), number % 2 FROM numbers({})",
+            days_ago, stream * 1'000'000'000LL, first, count));
   }
   void insert_books(int days_ago, std::uint64_t first, int count) {
-    run(*hot_, fmt::format("INSERT INTO t_hot.orderbooks (timestamp, received_at, exchange, market_type, symbol, instrument, data_source, last_update_id, depth, bids, asks, bus_stream, bus_sequence, bus_index) "
-                           "SELECT toDateTime64(today() - {}, 9, 'UTC') + toIntervalSecond(number), now64(9), 'binance', 'spot', 'BTC-USDT', 'BTCUSDT', 'live', number, 400, "
-                           "arrayMap(i -> (toDecimal128(i, 12), toDecimal128(1, 12)), range(400)), [], fromUnixTimestamp64Nano(toInt64(1000000000), 'UTC'), {} + number, 0 FROM numbers({})",
-                           days_ago, first, count));
+    run(*hot_,
+        fmt::format(
+            "INSERT INTO t_hot.orderbooks (timestamp, received_at, exchange, market_type, symbol, instrument, data_source, last_update_id, depth, bids, asks, bus_stream, bus_sequence, bus_index) "
+            "SELECT toDateTime64(today() - {}, 9, 'UTC') + toIntervalSecond(number), now64(9), 'binance', 'spot', 'BTC-USDT', 'BTCUSDT', 'live', number, 400, "
+            "arrayMap(i -> (toDecimal128(i, 12), toDecimal128(1, 12)), range(400)), [], fromUnixTimestamp64Nano(toInt64(1000000000), 'UTC'), {} + number, 0 FROM numbers({})",
+            days_ago, first, count));
   }
   // Rounds until nothing is left to do; how it stands then.
   TierStatus move() {
@@ -99,7 +103,11 @@ class Tiers : public ::testing::Test {
     return {};
   }
   std::string print_of(clickhouse::Client& client, const std::string& database) {
-    const auto all = rows(client, fmt::format("SELECT count(), uniqExact(bus_stream, bus_sequence, bus_index), sum(cityHash64(timestamp, received_at, trade_id, price, quantity, contracts, side, execution, created_at, bus_stream, bus_sequence, bus_index)) FROM {}.trades", database));
+    const auto all = rows(
+        client,
+        fmt::format(
+            "SELECT count(), uniqExact(bus_stream, bus_sequence, bus_index), sum(cityHash64(timestamp, received_at, trade_id, price, quantity, contracts, side, execution, created_at, bus_stream, bus_sequence, bus_index)) FROM {}.trades",
+            database));
     return fmt::format("{}", fmt::join(all.front(), " "));
   }
 
@@ -117,13 +125,20 @@ TEST_F(Tiers, ADayIsCopiedWholeVerifiedAndDropped) {
   insert_trades(0, 7000, 20);
   const auto yesterday = value(*hot_, "SELECT count() FROM t_hot.trades WHERE toDate(timestamp) = today() - 1");
   ASSERT_EQ(yesterday, "3501");
-  const auto hash = value(*hot_, "SELECT sum(cityHash64(timestamp, price, contracts, created_at, bus_stream, bus_sequence, bus_index)) FROM t_hot.trades WHERE toDate(timestamp) = today() - 1");
+  const auto hash = value(
+      *hot_,
+      "SELECT sum(cityHash64(timestamp, price, contracts, created_at, bus_stream, bus_sequence, bus_index)) FROM t_hot.trades WHERE toDate(timestamp) = today() - 1");
   const auto status = move();
   EXPECT_EQ(status.trouble, "");
   EXPECT_THAT(status.conflicts, IsEmpty());
   EXPECT_EQ(status.rows_copied, 3541u);
   EXPECT_EQ(value(*cold_, "SELECT count() FROM t_cold.trades"), "3501");
-  EXPECT_EQ(value(*cold_, "SELECT sum(cityHash64(timestamp, price, contracts, created_at, bus_stream, bus_sequence, bus_index)) FROM t_cold.trades"), hash) << "every value, created_at too";
+  EXPECT_EQ(
+      value(
+          *cold_,
+          "SELECT sum(cityHash64(timestamp, price, contracts, created_at, bus_stream, bus_sequence, bus_index)) FROM t_cold.trades"),
+      hash)
+      << "every value, created_at too";
   EXPECT_EQ(value(*cold_, "SELECT sum(length(bids)) FROM t_cold.orderbooks"), "16000");
   EXPECT_EQ(value(*hot_, "SELECT count() FROM t_hot.trades"), "20") << "today stays";
   EXPECT_EQ(value(*hot_, "SELECT count() FROM t_hot.orderbooks"), "0");
@@ -176,7 +191,8 @@ TEST_F(Tiers, AColdServerThatIsAwayIsToldAndNothingIsDropped) {
 TEST_F(Tiers, ARowThatDiffersKeepsItsDayHot) {
   make_tables();
   insert_trades(1, 100, 100);
-  run(*hot_, "INSERT INTO t_cold.trades SELECT * REPLACE (price + 1 AS price) FROM t_hot.trades WHERE bus_sequence = 110 AND bus_index = 0");
+  run(*hot_,
+      "INSERT INTO t_cold.trades SELECT * REPLACE (price + 1 AS price) FROM t_hot.trades WHERE bus_sequence = 110 AND bus_index = 0");
   const auto status = move();
   EXPECT_EQ(status.conflicts.size(), 1u);
   EXPECT_THAT(status.conflicts, ElementsAre(HasSubstr("trades ")));
@@ -256,13 +272,18 @@ TEST_F(Tiers, TheServiceMovesDaysByItselfAndTellsIt) {
   insert_trades(1, 100, 50);
   ASSERT_TRUE(eventually([&] { return value(*cold_, "SELECT count() FROM t_cold.trades") == "50"; }));
   const auto day = value(*hot_, "SELECT toString(today() - 1)");
-  ASSERT_TRUE(eventually([&] { return storage.health().json.find(fmt::format(R"("trades":{{"last_verified":"{}","days_waiting":0}})", day)) != std::string::npos; })) << storage.health().json;
+  ASSERT_TRUE(eventually([&] {
+    return storage.health().json.find(fmt::format(R"("trades":{{"last_verified":"{}","days_waiting":0}})", day)) !=
+           std::string::npos;
+  })) << storage.health().json;
   EXPECT_TRUE(storage.health().healthy);
-  const auto metrics = net::HttpClient().request({.url = "http://" + storage.metrics_address() + "/metrics"}).value().body;
+  const auto metrics =
+      net::HttpClient().request({.url = "http://" + storage.metrics_address() + "/metrics"}).value().body;
   EXPECT_THAT(metrics, HasSubstr("\nmarketprism_storage_tier_rows_copied_total 50\n"));
   EXPECT_THAT(metrics, HasSubstr("\nmarketprism_storage_tier_lag_seconds 0\n"));
   // A row that differs turns it red.
-  run(*hot_, "INSERT INTO t_cold.trades SELECT * REPLACE (price + 1 AS price, toUInt64(999) AS bus_sequence) FROM t_hot.trades LIMIT 1");
+  run(*hot_,
+      "INSERT INTO t_cold.trades SELECT * REPLACE (price + 1 AS price, toUInt64(999) AS bus_sequence) FROM t_hot.trades LIMIT 1");
   run(*hot_, "INSERT INTO t_hot.trades SELECT * REPLACE (toUInt64(999) AS bus_sequence) FROM t_hot.trades LIMIT 1");
   ASSERT_TRUE(eventually([&] { return !storage.health().healthy; }));
   EXPECT_THAT(storage.health().json, HasSubstr(R"("problem":"rows differ between hot and cold: trades )"));

@@ -124,7 +124,8 @@ class Launcher {
         begun_(net::now()),
         prober_(plan.parts, plan.nats_http_url, options.stream, wake_.get()) {
     for (std::size_t i = 0; i < children_.size(); ++i) {
-      children_[i].log = std::make_unique<LogFile>(fmt::format("{}/logs/{}.log", options.data, name(i)), options.log_max_bytes, options.log_files);
+      children_[i].log = std::make_unique<LogFile>(fmt::format("{}/logs/{}.log", options.data, name(i)),
+                                                   options.log_max_bytes, options.log_files);
     }
   }
 
@@ -162,7 +163,8 @@ class Launcher {
 
   void carry_out_actions() {
     // Bounded: a part that cannot be started at all is told to the supervisor, which backs off.
-    for (auto actions = supervisor_.next(net::now().mono); !actions.empty(); actions = supervisor_.next(net::now().mono)) {
+    for (auto actions = supervisor_.next(net::now().mono); !actions.empty();
+         actions = supervisor_.next(net::now().mono)) {
       for (const auto& action : actions) carry_out(action);
     }
   }
@@ -195,10 +197,11 @@ class Launcher {
       const auto now = net::now().mono;
       if (disk_told_ && now - *disk_told_ < kDiskToldEvery) return;
       disk_told_ = now;
-      screen_.say(fmt::format("the disk of {} is full ({} MB free), and {} is not well: {}. Make room: until then nothing "
-                              "is stored, and what does not fit into the journal either is lost. {} is started again "
-                              "as soon as there is room",
-                              folder, free >> 20, name(part), shortened(problem, 200), name(part)));
+      screen_.say(
+          fmt::format("the disk of {} is full ({} MB free), and {} is not well: {}. Make room: until then nothing "
+                      "is stored, and what does not fit into the journal either is lost. {} is started again "
+                      "as soon as there is room",
+                      folder, free >> 20, name(part), shortened(problem, 200), name(part)));
       return;
     }
     disk_told_.reset();
@@ -225,9 +228,10 @@ class Launcher {
     if (proved_) return;
     const auto bus = ask_bus_state(client_, plan_.nats_http_url, options_.stream);
     if (!bus || !*bus || (*bus)->waiting == 0) return;
-    screen_.say(fmt::format("{} messages wait on the bus and are not known to be in ClickHouse: they are stored at the "
-                            "next start",
-                            (*bus)->waiting));
+    screen_.say(
+        fmt::format("{} messages wait on the bus and are not known to be in ClickHouse: they are stored at the "
+                    "next start",
+                    (*bus)->waiting));
   }
 
   void start(std::size_t part) {
@@ -409,8 +413,9 @@ class Launcher {
     }
     if (supervisor_.all_ready() && !all_ready_since_) {
       all_ready_since_ = now;
-      screen_.say(fmt::format("everything runs, {:.1f} s after the start; query: curl '{}/?database={}' --data 'SHOW TABLES'",
-                              std::chrono::duration<double>(now - begun_.mono).count(), plan_.clickhouse_url, plan_.database));
+      screen_.say(
+          fmt::format("everything runs, {:.1f} s after the start; query: curl '{}/?database={}' --data 'SHOW TABLES'",
+                      std::chrono::duration<double>(now - begun_.mono).count(), plan_.clickhouse_url, plan_.database));
     }
     const bool time_is_up = options_.run_for && all_ready_since_ && now - *all_ready_since_ >= *options_.run_for;
     const bool done = options_.exit_when_done && supervisor_.finished(plan_.collector);
@@ -423,7 +428,8 @@ class Launcher {
     failure_told_ = true;
     const auto& part = plan_.parts[failure->part];
     if (failure->kind == Supervisor::Failure::Kind::not_ready) {
-      screen_.say(fmt::format("{} was not ready after {} s ({}): giving up", part.rules.name, part.rules.start_timeout / 1s, part.health_url));
+      screen_.say(fmt::format("{} was not ready after {} s ({}): giving up", part.rules.name,
+                              part.rules.start_timeout / 1s, part.health_url));
       tell_last_lines(failure->part);
     } else {
       screen_.say(fmt::format("{} cannot be started: giving up", part.rules.name));
@@ -445,17 +451,15 @@ class Launcher {
   }
 
   Result<std::string> query(const std::string& sql) {
-    auto answer = client_.request({.method = "POST",
-                                   .url = plan_.clickhouse_url + "/",
-                                   .body = sql,
-                                   .timeouts = {.connect = 2s, .total = 25s}});
+    auto answer = client_.request(
+        {.method = "POST", .url = plan_.clickhouse_url + "/", .body = sql, .timeouts = {.connect = 2s, .total = 25s}});
     if (!answer) return answer.error();
     if (answer->status != 200) return Error{Errc::refused, "ClickHouse", shortened(answer->body, 300)};
     return std::move(answer->body);
   }
 
-  // A message that only told gaps leaves no row once newer rows about the same gaps have replaced its own. One that was published
-  // again has none when its events were stored from a stream that is gone.
+  // A message that only told gaps leaves no row once newer rows about the same gaps have replaced its own. One that was
+  // published again has none when its events were stored from a stream that is gone.
   Result<Known> count_replaced(const BusRange& range) {
     const auto answer = query(sql_missing_sequences(plan_.database, range, kMissingLookedAt));
     if (!answer) return answer.error();
@@ -530,7 +534,8 @@ class Launcher {
     findings.bus_says_stored = (*bus)->waiting == 0;
     findings.data = options_.data;
     findings.is_playback = options_.mode == Mode::replay;
-    if (const auto all = query(sql_all_rows(plan_.database))) findings.rows_of_others = std::strtoull(all->c_str(), nullptr, 10);
+    if (const auto all = query(sql_all_rows(plan_.database)))
+      findings.rows_of_others = std::strtoull(all->c_str(), nullptr, 10);
     return judge(findings, range, deaths_);
   }
 
@@ -561,13 +566,13 @@ class Launcher {
   int finish() {
     tell_failure();
     // A mistake in what was asked for is told by its part, and by the exit status.
-    if (const auto& failure = supervisor_.failure())
-      return failure->kind == Supervisor::Failure::Kind::usage ? 2 : 1;
+    if (const auto& failure = supervisor_.failure()) return failure->kind == Supervisor::Failure::Kind::usage ? 2 : 1;
     if (supervisor_.forced()) return 1;
     const bool must_prove = options_.run_for || options_.exit_when_done;
     if (must_prove && !all_ready_since_ && !interrupted_) screen_.say("ended before everything ran");
     if (unclean_) screen_.say("not everything ended in order (see above)");
-    screen_.say(fmt::format("stopped; `marketprism clickhouse --data {}/clickhouse` serves what was stored", options_.data));
+    screen_.say(
+        fmt::format("stopped; `marketprism clickhouse --data {}/clickhouse` serves what was stored", options_.data));
     if (!must_prove) return unclean_ ? 1 : 0;
     return checked_ && good_ && !unclean_ ? 0 : 1;
   }
@@ -578,7 +583,8 @@ class Launcher {
     status.uptime = std::chrono::duration_cast<std::chrono::seconds>(now - begun_.mono);
     for (std::size_t i = 0; i < children_.size(); ++i) {
       const auto& child = children_[i];
-      status.parts.push_back({name(i), supervisor_.view(i), child.process ? child.process->pid() : 0, child.seen.problem});
+      status.parts.push_back(
+          {name(i), supervisor_.view(i), child.process ? child.process->pid() : 0, child.seen.problem});
     }
     const auto& collector = children_[plan_.collector].seen;
     const auto& storage = children_[plan_.storage].seen;
@@ -586,7 +592,8 @@ class Launcher {
     flow.events = collector.events;
     flow.rows = storage.rows;
     flow.gaps = collector.gaps;
-    if (collector.rejected || storage.rejected) flow.rejected = collector.rejected.value_or(0) + storage.rejected.value_or(0);
+    if (collector.rejected || storage.rejected)
+      flow.rejected = collector.rejected.value_or(0) + storage.rejected.value_or(0);
     flow.streams = collector.streams;
     flow.live_streams = collector.live_streams;
     flow.events_per_second = events_.per_second();

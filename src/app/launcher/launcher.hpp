@@ -13,12 +13,12 @@ namespace mp::launcher {
 
 struct RunOptions {
   Mode mode = Mode::live;
-  std::string data;   // folder
+  std::string data;                                  // folder
   std::optional<std::chrono::milliseconds> run_for;  // from the moment that everything is ready
   bool exit_when_done = false;
   std::string stream = "MARKET_DATA";
-  std::uint64_t log_max_bytes = 32u << 20;  // of each part's log, before it is renamed to .1
-  int log_files = 4;                        // renamed ones that are kept
+  std::uint64_t log_max_bytes = 32u << 20;     // of each part's log, before it is renamed to .1
+  int log_files = 4;                           // renamed ones that are kept
   std::uint64_t full_below_bytes = 64u << 20;  // a disk with less room than this counts as full
 };
 

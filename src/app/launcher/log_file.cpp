@@ -24,7 +24,8 @@ void LogFile::write(std::string_view bytes) {
     ::close(file_);
     file_ = -1;
     const auto older = [this](int number) { return path_ + "." + std::to_string(number); };
-    for (int number = older_files_ - 1; number > 0; --number) ::rename(older(number).c_str(), older(number + 1).c_str());
+    for (int number = older_files_ - 1; number > 0; --number)
+      ::rename(older(number).c_str(), older(number + 1).c_str());
     ::rename(path_.c_str(), older(1).c_str());
   }
   if (file_ < 0) {
@@ -59,7 +60,8 @@ bool is_alarming(std::string_view line) {
   const auto head = line.substr(0, 80);
   // nats-server's answer to our own question, above all while it starts and ends; what it says is in our status.
   if (line.find("[WRN] Healthcheck failed") != std::string_view::npos) return false;
-  for (const std::string_view mark : {" WARN ", " ERROR ", "[WRN]", "[ERR]", "[FTL]", "\"level\":\"warn\"", "\"level\":\"error\""}) {
+  for (const std::string_view mark :
+       {" WARN ", " ERROR ", "[WRN]", "[ERR]", "[FTL]", "\"level\":\"warn\"", "\"level\":\"error\""}) {
     if (head.find(mark) != std::string_view::npos) return true;
   }
   // "marketprism storage: …": the one clear line of a command that fails.

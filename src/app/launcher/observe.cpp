@@ -43,7 +43,8 @@ void add_data_types(const dom::element& health, Observation& observation) {
   for (const auto& [type, state] : types) {
     *observation.rows += number(state, "rows").value_or(0);
     *observation.rejected += number(state, "rejected").value_or(0);
-    if (const auto trouble = text(state, "trouble"); !trouble.empty()) observation.problem = std::string(type) + ": " + trouble;
+    if (const auto trouble = text(state, "trouble"); !trouble.empty())
+      observation.problem = std::string(type) + ": " + trouble;
   }
 }
 

@@ -17,7 +17,9 @@ std::string local(std::uint16_t port) { return fmt::format("127.0.0.1:{}", port)
 // Each kind of data has its own bus and journal, so that none can be taken for another.
 std::string nats_folder(const LaunchOptions& o) { return fmt::format("{}/nats/{}", o.data, to_string(o.mode)); }
 std::string nats_file(const LaunchOptions& o) { return fmt::format("{}/run/nats-server.conf", o.data); }
-std::string collector_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-{}.yaml", o.data, to_string(o.mode)); }
+std::string collector_file(const LaunchOptions& o) {
+  return fmt::format("{}/run/collector-{}.yaml", o.data, to_string(o.mode));
+}
 std::string addresses_file(const LaunchOptions& o) { return fmt::format("{}/run/{}", o.data, kAddressesFile); }
 std::string end_report_file(const LaunchOptions& o) { return fmt::format("{}/run/collector-end.json", o.data); }
 std::string journal_folder(const LaunchOptions& o) {
@@ -43,7 +45,8 @@ PartPlan nats_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"nats", 120s};  // it reads its whole store first
   // A write error stays with nats-server until it is started again, also when the disk has room again; it lives on and
-  // /healthz says 503 (tried: 2.15.1, its store on a full tmpfs). The others reconnect; the collector's journal goes on.
+  // /healthz says 503 (tried: 2.15.1, its store on a full tmpfs). The others reconnect; the collector's journal goes
+  // on.
   part.rules.mend_after = 15s;
   part.argv = {tools.nats_server, "-c", nats_file(o)};
   part.health_url = "http://" + local(o.ports.nats_http) + "/healthz";
@@ -62,17 +65,18 @@ PartPlan clickhouse_part(const LaunchOptions& o, const Tools& tools) {
 PartPlan storage_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"storage", 60s};
-  part.argv = {tools.self,     "storage",
-               "--nats",       "nats://" + local(o.ports.nats),
-               "--stream",     o.stream,
-               "--clickhouse", "http://" + local(o.ports.clickhouse),
-               "--database",   database_of(o),
+  part.argv = {tools.self,      "storage",
+               "--nats",        "nats://" + local(o.ports.nats),
+               "--stream",      o.stream,
+               "--clickhouse",  "http://" + local(o.ports.clickhouse),
+               "--database",    database_of(o),
                "--data-source", to_string(o.mode),
-               "--health",     local(o.ports.storage_health),
-               "--metrics",    local(o.ports.storage_metrics)};
+               "--health",      local(o.ports.storage_health),
+               "--metrics",     local(o.ports.storage_metrics)};
   if (!o.storage_config.empty()) part.argv.insert(part.argv.end(), {"--config", o.storage_config});
   // The file names the cold database of marketprism_hot; another hot one has its own.
-  if (!o.storage_config.empty() && !o.database.empty()) part.environment["MARKETPRISM_CLICKHOUSE_COLD_DATABASE"] = cold_database_of(o.database);
+  if (!o.storage_config.empty() && !o.database.empty())
+    part.environment["MARKETPRISM_CLICKHOUSE_COLD_DATABASE"] = cold_database_of(o.database);
   part.health_url = "http://" + local(o.ports.storage_health) + "/health";
   part.metrics_url = "http://" + local(o.ports.storage_metrics) + "/metrics";
   return part;
@@ -81,7 +85,10 @@ PartPlan storage_part(const LaunchOptions& o, const Tools& tools) {
 PartPlan sim_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"sim", 30s};
-  part.argv = {tools.self, "sim", "--listen", local(o.ports.sim), "--rate", std::to_string(o.rate), "--seed", std::to_string(o.seed)};
+  part.argv = {tools.self, "sim",
+               "--listen", local(o.ports.sim),
+               "--rate",   std::to_string(o.rate),
+               "--seed",   std::to_string(o.seed)};
   if (!o.ledger.empty()) part.argv.insert(part.argv.end(), {"--ledger", o.ledger});
   for (const auto& exchange : o.sim_exchanges) part.argv.insert(part.argv.end(), {"--exchange", exchange});
   if (!o.sim_symbols.empty()) part.argv.insert(part.argv.end(), {"--symbols", o.sim_symbols});
@@ -93,14 +100,14 @@ PartPlan sim_part(const LaunchOptions& o, const Tools& tools) {
 PartPlan collector_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"collector", 60s};
-  part.argv = {tools.self,  "collector",
+  part.argv = {tools.self,      "collector",
                "--data-source", to_string(o.mode),
-               "--journal", journal_folder(o),
-               "--nats",    "nats://" + local(o.ports.nats),
-               "--stream",  o.stream,
-               "--health",  local(o.ports.collector_health),
-               "--metrics", local(o.ports.collector_metrics),
-               "--end-report", end_report_file(o)};
+               "--journal",     journal_folder(o),
+               "--nats",        "nats://" + local(o.ports.nats),
+               "--stream",      o.stream,
+               "--health",      local(o.ports.collector_health),
+               "--metrics",     local(o.ports.collector_metrics),
+               "--end-report",  end_report_file(o)};
   if (o.mode == Mode::replay) {
     for (const auto& file : o.captures) part.argv.insert(part.argv.end(), {"--capture", file});
     part.argv.insert(part.argv.end(), {"--speed", fmt::format("{}", o.speed)});
@@ -145,7 +152,8 @@ std::string nats_configuration(const LaunchOptions& o, int nats_minor) {
   std::string text = "# Written by `marketprism up` at each start; changes are lost.\n";
   text += "server_name: marketprism\n";
   text += fmt::format("listen: \"{}\"\nhttp: \"{}\"\n", local(o.ports.nats), local(o.ports.nats_http));
-  text += fmt::format("jetstream {{\n  store_dir: \"{}\"\n  max_memory_store: 1GB\n  max_file_store: 10GB\n", nats_folder(o));
+  text += fmt::format("jetstream {{\n  store_dir: \"{}\"\n  max_memory_store: 1GB\n  max_file_store: 10GB\n",
+                      nats_folder(o));
   // 2.9 refuses the key; 2 minutes are its built-in value.
   if (nats_minor >= 10) text += "  sync_interval: \"2m\"\n";
   text += "}\nmax_connections: 1000\nmax_payload: 1048576\nmax_pending: 67108864\n";
@@ -168,7 +176,10 @@ std::string collector_configuration(const LaunchOptions& o) {
 }
 
 std::string shell_quoted(const std::string& word) {
-  const bool is_plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+") == std::string::npos;
+  const bool is_plain =
+      !word.empty() &&
+      word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,@%+") ==
+          std::string::npos;
   if (is_plain) return word;
   std::string quoted = "'";
   for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -177,7 +188,8 @@ std::string shell_quoted(const std::string& word) {
 
 std::string addresses(const LaunchOptions& o) {
   const auto& p = o.ports;
-  std::string text = "# Written by `marketprism up` at each start: where status, doctor, query and export find its parts.\n";
+  std::string text =
+      "# Written by `marketprism up` at each start: where status, doctor, query and export find its parts.\n";
   const auto line = [&text](std::string_view key, const std::string& value) {
     text += key;
     text += ": ";
@@ -250,10 +262,13 @@ Result<Ports> shifted(Ports ports, int offset) {
                                                         {"--storage-metrics-port", &ports.storage_metrics},
                                                         {"--sim-port", &ports.sim}};
   for (const auto& [option, port] : all) {
-    if (*port == 0) return Error{Errc::usage, option, "must be 1 to 65535, saw 0 (others have to know the port, so none is chosen freely)"};
+    if (*port == 0)
+      return Error{Errc::usage, option,
+                   "must be 1 to 65535, saw 0 (others have to know the port, so none is chosen freely)"};
     const int moved = *port + offset;
     if (moved < 1 || moved > 65535) {
-      return Error{Errc::usage, "--port-offset", fmt::format("{} moves port {} to {}, outside 1 to 65535", offset, *port, moved)};
+      return Error{Errc::usage, "--port-offset",
+                   fmt::format("{} moves port {} to {}, outside 1 to 65535", offset, *port, moved)};
     }
     *port = static_cast<std::uint16_t>(moved);
   }

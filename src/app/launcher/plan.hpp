@@ -40,8 +40,8 @@ struct LaunchOptions {
   std::string data;      // absolute
   std::string database;  // "": by mode
   std::string stream = "MARKET_DATA";
-  std::string config;    // of the collector, a file or a folder; live only
-  std::string storage_config;  // of the storage service; live only; "": its defaults
+  std::string config;                 // of the collector, a file or a folder; live only
+  std::string storage_config;         // of the storage service; live only; "": its defaults
   std::vector<std::string> captures;  // absolute
   double speed = 1;
   std::string final_books;
@@ -49,8 +49,8 @@ struct LaunchOptions {
   std::uint64_t seed = 1;
   std::string ledger;
   std::vector<std::string> sim_exchanges;  // NAME or NAME:MARKET
-  std::string sim_symbols;          // as the simulator understands them
-  std::vector<Market> markets;      // what the collector is told to collect; empty: the file of `config`
+  std::string sim_symbols;                 // as the simulator understands them
+  std::vector<Market> markets;             // what the collector is told to collect; empty: the file of `config`
   std::optional<std::chrono::milliseconds> run_for;
   bool exit_when_done = false;
   Ports ports;
@@ -60,9 +60,9 @@ struct LaunchOptions {
 
 // What was found on this machine.
 struct Tools {
-  std::string self;         // this binary
+  std::string self;  // this binary
   std::string nats_server;
-  int nats_minor = 15;      // of version 2.x
+  int nats_minor = 15;  // of version 2.x
   std::string libchdb;
 };
 
@@ -91,14 +91,14 @@ struct Plan {
   std::vector<PartPlan> parts;  // in start order
   std::vector<StopStep> stop;
   std::vector<PortUse> ports;
-  std::vector<std::string> folders;                         // to be made
+  std::vector<std::string> folders;                        // to be made
   std::vector<std::pair<std::string, std::string>> files;  // path and content, written anew at each start
   std::string database;
   std::string clickhouse_url;
   std::string nats_url;
   std::string nats_http_url;
-  std::string end_report;     // the collector writes here at its end what it did not publish; "": it does not
-  std::size_t bus = 0;        // its number in `parts`
+  std::string end_report;  // the collector writes here at its end what it did not publish; "": it does not
+  std::size_t bus = 0;     // its number in `parts`
   std::size_t storage = 0;
   std::size_t collector = 0;
 };
@@ -110,7 +110,8 @@ Result<Ports> shifted(Ports ports, int offset);
 // Errc::usage when two purposes have one port.
 Result<void> check_distinct(const std::vector<PortUse>& ports);
 
-// In the folder run of the data folder: a flat YAML mapping, for the subcommands that look at a running `marketprism up`.
+// In the folder run of the data folder: a flat YAML mapping, for the subcommands that look at a running `marketprism
+// up`.
 inline constexpr const char* kAddressesFile = "addresses.yaml";
 std::string addresses(const LaunchOptions& options);
 // As one word of a shell command, in quotes where it needs them.

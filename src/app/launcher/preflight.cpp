@@ -43,11 +43,13 @@ Result<std::string> find_nats_server(const std::string& root) {
     if (is_program(path)) return path;
     return Error{Errc::usage, "MARKETPRISM_NATS_SERVER", path + " is not a program"};
   }
-  if (!root.empty() && is_program(root + "/.deps/nats-server/nats-server")) return root + "/.deps/nats-server/nats-server";
+  if (!root.empty() && is_program(root + "/.deps/nats-server/nats-server"))
+    return root + "/.deps/nats-server/nats-server";
   if (auto path = on_path("nats-server"); !path.empty()) return path;
   return Error{Errc::unavailable, "nats-server",
-               "not at " + (root.empty() ? "(no checkout)" : root) + "/.deps/nats-server/nats-server nor on the PATH; run "
-               "tools/setup, install Debian's nats-server, or name one in MARKETPRISM_NATS_SERVER"};
+               "not at " + (root.empty() ? "(no checkout)" : root) +
+                   "/.deps/nats-server/nats-server nor on the PATH; run "
+                   "tools/setup, install Debian's nats-server, or name one in MARKETPRISM_NATS_SERVER"};
 }
 
 Result<std::string> find_libchdb(const std::string& root) {
@@ -57,8 +59,9 @@ Result<std::string> find_libchdb(const std::string& root) {
   }
   const std::string path = root + "/.deps/chdb/libchdb.so";
   if (!root.empty() && fs::is_regular_file(path)) return path;
-  return Error{Errc::unavailable, "libchdb.so (the ClickHouse engine)",
-               "not at " + (root.empty() ? "(no checkout)" : path) + "; run tools/setup, or name it in MARKETPRISM_LIBCHDB"};
+  return Error{
+      Errc::unavailable, "libchdb.so (the ClickHouse engine)",
+      "not at " + (root.empty() ? "(no checkout)" : path) + "; run tools/setup, or name it in MARKETPRISM_LIBCHDB"};
 }
 
 // "nats-server: v2.15.1" -> 15
@@ -85,7 +88,8 @@ bool can_listen(std::uint16_t port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(fd, 1) == 0;
+  const bool bound =
+      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::listen(fd, 1) == 0;
   ::close(fd);
   return bound;
 }
@@ -108,7 +112,8 @@ std::string listening_inode(std::uint16_t port) {
 
 bool holds_socket(const fs::path& process, const std::string& target) {
   std::error_code ignored;
-  for (auto it = fs::directory_iterator(process / "fd", ignored); it != fs::directory_iterator(); it.increment(ignored)) {
+  for (auto it = fs::directory_iterator(process / "fd", ignored); it != fs::directory_iterator();
+       it.increment(ignored)) {
     if (fs::read_symlink(it->path(), ignored) == target) return true;
   }
   return false;
@@ -127,7 +132,8 @@ std::string install_root() {
   std::error_code error;
   fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
   while (!error && folder.has_relative_path()) {
-    if (fs::is_directory(folder / ".deps", error) || fs::is_regular_file(folder / "services/data-storage-service/config/clickhouse_schema.sql", error)) {
+    if (fs::is_directory(folder / ".deps", error) ||
+        fs::is_regular_file(folder / "services/data-storage-service/config/clickhouse_schema.sql", error)) {
       return folder;
     }
     error.clear();
@@ -179,8 +185,8 @@ Result<void> check_ports(const std::vector<PortUse>& ports) {
   std::string taken;
   for (const auto& use : ports) {
     if (can_listen(use.port)) continue;
-    taken += fmt::format("{}port {} ({}) is taken by {}; {} moves it", taken.empty() ? "" : "\n  ", use.port, use.purpose,
-                         who_listens_on(use.port), use.option);
+    taken += fmt::format("{}port {} ({}) is taken by {}; {} moves it", taken.empty() ? "" : "\n  ", use.port,
+                         use.purpose, who_listens_on(use.port), use.option);
   }
   if (taken.empty()) return {};
   return Error{Errc::conflict, taken + "\n  (--port-offset N moves all ports, e.g. --port-offset 10000)", ""};
@@ -199,13 +205,16 @@ Result<void> check_folder(const std::string& path, std::uint64_t least_free_byte
     ::unlink(probe.c_str());
   }
   if (!written) {
-    return Error{Errc::io, "data folder " + path, fmt::format("cannot be written ({}); --data DIR takes another one", std::strerror(write_error))};
+    return Error{Errc::io, "data folder " + path,
+                 fmt::format("cannot be written ({}); --data DIR takes another one", std::strerror(write_error))};
   }
   const auto space = fs::space(path, error);
   if (!error && space.available < least_free_bytes) {
-    return Error{Errc::io, "data folder " + path,
-                 fmt::format("only {} MB are free there and {} MB are needed at least; make room, or --data DIR takes another disk",
-                             space.available >> 20, least_free_bytes >> 20)};
+    return Error{
+        Errc::io, "data folder " + path,
+        fmt::format(
+            "only {} MB are free there and {} MB are needed at least; make room, or --data DIR takes another disk",
+            space.available >> 20, least_free_bytes >> 20)};
   }
   return {};
 }
@@ -233,7 +242,8 @@ Result<FolderLock> FolderLock::take(const std::string& folder) {
     const auto holder = first_line(path);
     ::close(file);
     return Error{Errc::conflict, "data folder " + fs::path(folder).parent_path().string(),
-                 fmt::format("in use by another `marketprism up` (pid {}); stop it, or --data DIR takes another folder", holder)};
+                 fmt::format("in use by another `marketprism up` (pid {}); stop it, or --data DIR takes another folder",
+                             holder)};
   }
   const auto pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(file, 0) != 0 || ::write(file, pid.data(), pid.size()) < 0) {

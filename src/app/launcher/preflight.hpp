@@ -20,7 +20,7 @@ Result<void> check_ports(const std::vector<PortUse>& ports);
 // Who listens on a TCP port of this machine.
 struct PortHolder {
   bool is_taken = false;
-  int pid = 0;          // 0: /proc does not tell (another user's process)
+  int pid = 0;  // 0: /proc does not tell (another user's process)
   std::string program;
 };
 PortHolder holder_of(std::uint16_t port);

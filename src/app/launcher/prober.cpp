@@ -16,10 +16,12 @@ constexpr net::HttpTimeouts kTimeouts{.connect = 1s, .total = 3s};
 
 }  // namespace
 
-Result<std::optional<BusState>> ask_bus_state(net::HttpClient& client, const std::string& nats_http_url, const std::string& stream) {
+Result<std::optional<BusState>> ask_bus_state(net::HttpClient& client, const std::string& nats_http_url,
+                                              const std::string& stream) {
   auto answer = client.request({.url = nats_http_url + "/jsz?streams=true&consumers=true", .timeouts = kTimeouts});
   if (!answer) return answer.error();
-  if (answer->status != 200) return Error{Errc::refused, nats_http_url + "/jsz", "HTTP status " + std::to_string(answer->status)};
+  if (answer->status != 200)
+    return Error{Errc::refused, nats_http_url + "/jsz", "HTTP status " + std::to_string(answer->status)};
   return read_bus(answer->body, stream);
 }
 
@@ -83,7 +85,8 @@ void Prober::run(std::stop_token stop) {
     // The bus is the first part; it is asked once it has been seen well.
     if (targets_[0]->generation != 0 && targets_[0]->was_ready && net::now().mono >= next_bus_) ask_bus(stop);
     const std::uint64_t one = 1;
-    if (something) [[maybe_unused]] const auto ignored = ::write(wake_, &one, sizeof one);
+    if (something) [[maybe_unused]]
+      const auto ignored = ::write(wake_, &one, sizeof one);
     std::this_thread::sleep_for(kTick);
   }
 }

@@ -63,6 +63,7 @@ class Prober {
 };
 
 // One look at the stream. Errc::unavailable when NATS does not answer; nothing when there is no stream.
-Result<std::optional<BusState>> ask_bus_state(net::HttpClient& client, const std::string& nats_http_url, const std::string& stream);
+Result<std::optional<BusState>> ask_bus_state(net::HttpClient& client, const std::string& nats_http_url,
+                                              const std::string& stream);
 
 }  // namespace mp::launcher

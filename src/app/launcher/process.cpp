@@ -57,10 +57,12 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
 }  // namespace
 
 std::string ExitStatus::text() const {
-  return exited ? fmt::format("exit status {}", code) : fmt::format("killed by signal {} ({})", code, ::strsignal(code));
+  return exited ? fmt::format("exit status {}", code)
+                : fmt::format("killed by signal {} ({})", code, ::strsignal(code));
 }
 
-Result<Process> Process::start(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment) {
+Result<Process> Process::start(const std::vector<std::string>& argv,
+                               const std::map<std::string, std::string>& environment) {
   auto arguments = argv;
   auto variables = environment_with(environment);
   auto argument_pointers = pointers(arguments);

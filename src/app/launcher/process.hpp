@@ -24,7 +24,8 @@ class Process {
  public:
   // `environment` is added to this process's. Call from the main thread only: the kernel ends the child when
   // the *thread* that made it ends.
-  static Result<Process> start(const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment);
+  static Result<Process> start(const std::vector<std::string>& argv,
+                               const std::map<std::string, std::string>& environment);
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;
   ~Process();  // kills and reaps

@@ -41,7 +41,8 @@ const char* table_of(DataType type) {
 }  // namespace
 
 std::string EventPlace::text() const {
-  return table + "|" + exchange + "|" + market_type + "|" + symbol + "|" + std::to_string(nanos_since_epoch(received_at));
+  return table + "|" + exchange + "|" + market_type + "|" + symbol + "|" +
+         std::to_string(nanos_since_epoch(received_at));
 }
 
 std::vector<EventPlace> places_of(std::string_view payload) {
@@ -83,7 +84,8 @@ GapIds gap_ids_of(std::string_view subject, std::string_view payload) {
   return ids;
 }
 
-Result<std::vector<Told>> told_by(const std::string& nats_url, const std::string& stream, const std::vector<std::uint64_t>& sequences) {
+Result<std::vector<Told>> told_by(const std::string& nats_url, const std::string& stream,
+                                  const std::vector<std::uint64_t>& sequences) {
   std::vector<Told> told;
   if (sequences.empty()) return told;
   auto connection = nats::Connection::open({.urls = {nats_url}, .name = "marketprism-up"});
@@ -110,8 +112,9 @@ void read_lines(std::string_view answer, std::set<std::string, std::less<>>& int
 Known count_all_known(const std::vector<Told>& told, const std::set<std::string, std::less<>>& known) {
   Known count;
   for (const Told& message : told) {
-    const bool all = std::ranges::all_of(message.gaps, [&](const std::string& id) { return known.contains(id); }) &&
-                     std::ranges::all_of(message.events, [&](const EventPlace& place) { return known.contains(place.text()); });
+    const bool all =
+        std::ranges::all_of(message.gaps, [&](const std::string& id) { return known.contains(id); }) &&
+        std::ranges::all_of(message.events, [&](const EventPlace& place) { return known.contains(place.text()); });
     if (all) ++(message.events.empty() ? count.by_gaps : count.by_events);
   }
   return count;

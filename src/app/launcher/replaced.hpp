@@ -1,7 +1,7 @@
 #pragma once
-// Messages of the bus that have no row of their own and are in ClickHouse all the same: those that told nothing but gaps
-// which newer rows tell, and those that were published again and whose events were stored from a stream that is gone. They
-// are looked for in the stream itself.
+// Messages of the bus that have no row of their own and are in ClickHouse all the same: those that told nothing but
+// gaps which newer rows tell, and those that were published again and whose events were stored from a stream that is
+// gone. They are looked for in the stream itself.
 
 #include <cstdint>
 #include <set>
@@ -30,9 +30,10 @@ struct Told {
   std::vector<EventPlace> events;
 };
 
-// Of each of these messages that told nothing but gaps with a gap_id, or was published again; the others are left out, and
-// those that the stream does not hold any more. Blocks; Errc::unavailable when NATS does not answer.
-Result<std::vector<Told>> told_by(const std::string& nats_url, const std::string& stream, const std::vector<std::uint64_t>& sequences);
+// Of each of these messages that told nothing but gaps with a gap_id, or was published again; the others are left out,
+// and those that the stream does not hold any more. Blocks; Errc::unavailable when NATS does not answer.
+Result<std::vector<Told>> told_by(const std::string& nats_url, const std::string& stream,
+                                  const std::vector<std::uint64_t>& sequences);
 
 // The places of a message's events; empty when a line cannot be read.
 std::vector<EventPlace> places_of(std::string_view payload);

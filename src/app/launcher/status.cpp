@@ -19,8 +19,9 @@ std::string clock_text(std::chrono::seconds uptime) {
 }
 
 std::string flow_text(const FlowStatus& flow) {
-  return fmt::format("events/s {}  rows/s {}  events {}  rows {}  waiting {}  gaps {}  rejected {}", rate(flow.events_per_second),
-                     rate(flow.rows_per_second), count(flow.events), count(flow.rows), count(flow.waiting), count(flow.gaps), count(flow.rejected));
+  return fmt::format("events/s {}  rows/s {}  events {}  rows {}  waiting {}  gaps {}  rejected {}",
+                     rate(flow.events_per_second), rate(flow.rows_per_second), count(flow.events), count(flow.rows),
+                     count(flow.waiting), count(flow.gaps), count(flow.rejected));
 }
 
 }  // namespace
@@ -28,10 +29,13 @@ std::string flow_text(const FlowStatus& flow) {
 std::string status_table(const Status& status) {
   std::string text = fmt::format("  {:<11} {:<11} {:>8} {:>9}\n", "part", "state", "pid", "restarts");
   for (const auto& part : status.parts) {
-    text += fmt::format("  {:<11} {:<11} {:>8} {:>9}  {}\n", part.name, to_string(part.view.state), part.pid == 0 ? "-" : std::to_string(part.pid),
-                        part.view.restarts, shortened(part.problem, 60));
+    text +=
+        fmt::format("  {:<11} {:<11} {:>8} {:>9}  {}\n", part.name, to_string(part.view.state),
+                    part.pid == 0 ? "-" : std::to_string(part.pid), part.view.restarts, shortened(part.problem, 60));
   }
-  const auto streams = status.flow.streams ? fmt::format("  streams {}/{} live", count(status.flow.live_streams), count(status.flow.streams)) : "";
+  const auto streams = status.flow.streams ? fmt::format("  streams {}/{} live", count(status.flow.live_streams),
+                                                         count(status.flow.streams))
+                                           : "";
   text += fmt::format("  up {}{}\n  {}\n", clock_text(status.uptime), streams, flow_text(status.flow));
   return text;
 }
@@ -40,7 +44,9 @@ std::string status_line(const Status& status) {
   std::string parts;
   for (const auto& part : status.parts) {
     const bool plain = part.view.state == PartState::running && part.problem.empty();
-    if (!plain) parts += fmt::format("  {} {}{}", part.name, to_string(part.view.state), part.problem.empty() ? "" : " (" + shortened(part.problem, 60) + ")");
+    if (!plain)
+      parts += fmt::format("  {} {}{}", part.name, to_string(part.view.state),
+                           part.problem.empty() ? "" : " (" + shortened(part.problem, 60) + ")");
   }
   return fmt::format("{}  {}{}", clock_text(status.uptime), flow_text(status.flow), parts);
 }

@@ -203,8 +203,7 @@ bool Supervisor::step_done(const StopStep& step, MonoTime now, std::vector<Actio
         actions.push_back({Action::Kind::kill, step.part});
       }
       return false;
-    case StopStep::Kind::drain:
-      return failure_ || part.drained || late || !part.was_ready;
+    case StopStep::Kind::drain: return failure_ || part.drained || late || !part.was_ready;
     case StopStep::Kind::check:
       if (failure_ || !part.was_ready) {
         check_skipped_ = true;

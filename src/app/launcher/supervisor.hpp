@@ -32,7 +32,7 @@ const char* to_string(PartState state);
 struct PartRules {
   std::string name;
   std::chrono::milliseconds start_timeout{60'000};  // to be ready, the first time
-  bool may_finish = false;  // ending with status 0 is success (play-back), not a death
+  bool may_finish = false;                          // ending with status 0 is success (play-back), not a death
   // Once it has run: not well for so long without a break, and it is to be started again; nothing: never.
   std::optional<std::chrono::milliseconds> mend_after = std::nullopt;
 };
@@ -54,8 +54,8 @@ struct Rules {
   BackoffPolicy backoff{std::chrono::milliseconds(250), std::chrono::milliseconds(10'000)};
   std::chrono::milliseconds stable_after{30'000};  // ready for this long: the back-off begins anew
   int first_start_attempts = 3;
-  std::chrono::milliseconds mend_stop_limit{10'000};   // to end when it is told to, for starting it again; then killed
-  std::chrono::milliseconds mend_ask_again{2'000};     // after the driver refused
+  std::chrono::milliseconds mend_stop_limit{10'000};  // to end when it is told to, for starting it again; then killed
+  std::chrono::milliseconds mend_ask_again{2'000};    // after the driver refused
 };
 
 struct Action {
@@ -98,11 +98,11 @@ class Supervisor {
   std::vector<Action> next(MonoTime now);
   std::optional<MonoTime> wake_at() const;
 
-  bool all_ready() const;   // every part has been started and is ready (or has finished)
+  bool all_ready() const;  // every part has been started and is ready (or has finished)
   bool finished(std::size_t part) const { return parts_[part].finished; }
   bool stopping() const { return stopping_; }
   bool forced() const { return forced_; }
-  bool over() const;        // nothing runs and nothing will be started
+  bool over() const;  // nothing runs and nothing will be started
   bool check_skipped() const { return check_skipped_; }
   // Why the whole gives up: the part, and whether it ended (or was never ready in time).
   struct Failure {
@@ -149,7 +149,7 @@ class Supervisor {
   std::vector<Part> parts_;
   bool stopping_ = false;
   bool forced_ = false;
-  std::size_t step_ = 0;         // of rules_.stop
+  std::size_t step_ = 0;  // of rules_.stop
   bool step_begun_ = false;
   MonoTime step_since_{};
   bool checked_ = false;

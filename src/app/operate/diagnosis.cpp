@@ -45,12 +45,9 @@ std::string wrapped(const std::string& text, std::size_t width, const std::strin
 
 const char* to_string(Check::Result result) {
   switch (result) {
-    case Check::Result::fine:
-      return "fine";
-    case Check::Result::found:
-      return "found";
-    case Check::Result::skipped:
-      return "skipped";
+    case Check::Result::fine: return "fine";
+    case Check::Result::found: return "found";
+    case Check::Result::skipped: return "skipped";
   }
   return "?";
 }
@@ -66,12 +63,9 @@ bool is_stale(const StreamSeen& stream, std::uint64_t uptime_seconds) {
 
 const char* to_string(Severity severity) {
   switch (severity) {
-    case Severity::note:
-      return "note";
-    case Severity::warning:
-      return "warning";
-    case Severity::error:
-      return "error";
+    case Severity::note: return "note";
+    case Severity::warning: return "warning";
+    case Severity::error: return "error";
   }
   return "?";
 }
@@ -80,12 +74,9 @@ int exit_status(const Diagnosis& diagnosis) {
   auto worst = Severity::note;
   for (const auto& finding : diagnosis.findings) worst = std::max(worst, finding.severity);
   switch (worst) {
-    case Severity::note:
-      return 0;
-    case Severity::warning:
-      return 3;
-    case Severity::error:
-      return 4;
+    case Severity::note: return 0;
+    case Severity::warning: return 3;
+    case Severity::error: return 4;
   }
   return 4;
 }
@@ -101,13 +92,15 @@ std::string diagnosis_text(const Diagnosis& diagnosis, const Screen& screen) {
                                                                 : Colour::plain;
     out += painted(fmt::format("{:<9}", to_string(finding.severity)), colour, screen.has_colours) +
            painted(finding.id, Colour::bold, screen.has_colours) + "\n";
-    out += indent + wrapped(finding.what, width, indent) + "\n" + indent + wrapped("cure: " + finding.cure, width, indent) + "\n";
+    out += indent + wrapped(finding.what, width, indent) + "\n" + indent +
+           wrapped("cure: " + finding.cure, width, indent) + "\n";
     for (const auto& command : finding.commands) out += indent + "  $ " + command + "\n";
   }
   for (const auto& check : diagnosis.checks) {
     if (check.result == Check::Result::found) continue;
     const bool is_fine = check.result == Check::Result::fine;
-    out += painted(fmt::format("{:<9}", is_fine ? "fine" : "skipped"), is_fine ? Colour::green : Colour::dim, screen.has_colours) +
+    out += painted(fmt::format("{:<9}", is_fine ? "fine" : "skipped"), is_fine ? Colour::green : Colour::dim,
+                   screen.has_colours) +
            fmt::format("{:<11} {}\n", check.name, check.detail);
   }
   return out;
@@ -118,14 +111,15 @@ std::string diagnosis_json(const Diagnosis& diagnosis) {
   for (const auto& f : diagnosis.findings) {
     std::string commands;
     for (const auto& command : f.commands) commands += (commands.empty() ? "" : ",") + json_text(command);
-    findings += fmt::format(R"({}{{"id":{},"severity":"{}","what":{},"cure":{},"commands":[{}]}})", findings.empty() ? "" : ",",
-                            json_text(f.id), to_string(f.severity), json_text(f.what), json_text(f.cure), commands);
+    findings +=
+        fmt::format(R"({}{{"id":{},"severity":"{}","what":{},"cure":{},"commands":[{}]}})", findings.empty() ? "" : ",",
+                    json_text(f.id), to_string(f.severity), json_text(f.what), json_text(f.cure), commands);
   }
   for (const auto& c : diagnosis.checks)
-    checks += fmt::format(R"({}{{"name":{},"result":"{}","detail":{}}})", checks.empty() ? "" : ",", json_text(c.name), to_string(c.result),
-                          json_text(c.detail));
-  return fmt::format(R"({{"at":"{}","exit_status":{},"findings":[{}],"checks":[{}]}})", iso(diagnosis.at), exit_status(diagnosis), findings,
-                     checks);
+    checks += fmt::format(R"({}{{"name":{},"result":"{}","detail":{}}})", checks.empty() ? "" : ",", json_text(c.name),
+                          to_string(c.result), json_text(c.detail));
+  return fmt::format(R"({{"at":"{}","exit_status":{},"findings":[{}],"checks":[{}]}})", iso(diagnosis.at),
+                     exit_status(diagnosis), findings, checks);
 }
 
 std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std::optional<bool> is_synchronised) {
@@ -163,7 +157,8 @@ std::optional<Finding> judge_disk(const std::string& use, const DiskSeen& disk) 
   return Finding{
       is_full ? "disk_full" : "disk_low",
       is_full ? Severity::error : Severity::warning,
-      fmt::format("{} free of {} on the disk of {} ({})", bytes_text(disk.free_bytes), bytes_text(disk.total_bytes), use, disk.path),
+      fmt::format("{} free of {} on the disk of {} ({})", bytes_text(disk.free_bytes), bytes_text(disk.total_bytes),
+                  use, disk.path),
       "make room there (what grows is listed by the command), or lower journal.keep_bytes of the collector or clickhouse.hot_ttl of "
       "storage; segments of the journal that are not published are never to be removed",
       {fmt::format("du -xhd1 '{}' | sort -h | tail", disk.path)}};
@@ -195,12 +190,14 @@ std::vector<Finding> judge_streams(const CollectorSeen& collector, const std::ma
         {is_all ? "stale_source" : "stale_streams",
          is_all ? Severity::error : Severity::warning,
          fmt::format("{}: {} of {} streams bring nothing ({}){}{}", name, source.stale, source.streams, source.example,
-                     source.age ? fmt::format("; its last event came {:.0f} s ago", *source.age) : "; no event since the collector started",
+                     source.age ? fmt::format("; its last event came {:.0f} s ago", *source.age)
+                                : "; no event since the collector started",
                      reason == reasons.end() ? "" : "; " + reason->second),
-         is_all ? "the collector connects again by itself as soon as the venue can be reached: see the venue's finding if there is one, "
-                  "its status page, and the collector's log"
-                : "quiet instruments bring trades seldom; else the symbol may be suspended or delisted: see the venue's announcements, and "
-                  "take it out of the configuration",
+         is_all
+             ? "the collector connects again by itself as soon as the venue can be reached: see the venue's finding if there is one, "
+               "its status page, and the collector's log"
+             : "quiet instruments bring trades seldom; else the symbol may be suspended or delisted: see the venue's announcements, and "
+               "take it out of the configuration",
          {}});
   }
   return findings;

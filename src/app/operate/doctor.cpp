@@ -44,7 +44,9 @@ std::string self() {
   return error ? "marketprism" : path.string();
 }
 
-bool is_local(const std::string& host) { return host == "localhost" || host.starts_with("127.") || host == "::1" || host == "0.0.0.0"; }
+bool is_local(const std::string& host) {
+  return host == "localhost" || host.starts_with("127.") || host == "::1" || host == "0.0.0.0";
+}
 
 struct Place {
   std::string host;
@@ -66,7 +68,8 @@ Place place_of(std::string text) {
 std::pair<int, int> version_numbers(const std::string& text) {
   int major = 0, minor = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), major);
-  if (error == std::errc{} && end < text.data() + text.size()) std::from_chars(end + 1, text.data() + text.size(), minor);
+  if (error == std::errc{} && end < text.data() + text.size())
+    std::from_chars(end + 1, text.data() + text.size(), minor);
   return {major, minor};
 }
 
@@ -95,9 +98,12 @@ class Examination {
   std::size_t count() const { return diagnosis_.findings.size(); }
   // Fine when nothing was found since `before`.
   void checked(const char* name, std::size_t before, std::string detail) {
-    diagnosis_.checks.push_back({name, count() == before ? Check::Result::fine : Check::Result::found, std::move(detail)});
+    diagnosis_.checks.push_back(
+        {name, count() == before ? Check::Result::fine : Check::Result::found, std::move(detail)});
   }
-  void skipped(const char* name, std::string why) { diagnosis_.checks.push_back({name, Check::Result::skipped, std::move(why)}); }
+  void skipped(const char* name, std::string why) {
+    diagnosis_.checks.push_back({name, Check::Result::skipped, std::move(why)});
+  }
 
   // ---- how parts are started ----
 
@@ -115,7 +121,8 @@ class Examination {
 
   // Starts `marketprism up` as it was started.
   std::string up_command(const std::string& environment = "") const {
-    if (t_.command.empty()) return environment + fmt::format("{} up --data {}", shell_quoted(self()), shell_quoted(t_.data));
+    if (t_.command.empty())
+      return environment + fmt::format("{} up --data {}", shell_quoted(self()), shell_quoted(t_.data));
     std::error_code error;
     const bool is_here = t_.command_directory.empty() || fs::current_path(error) == t_.command_directory;
     return (is_here ? "" : "cd " + shell_quoted(t_.command_directory) + " && ") + environment + t_.command;
@@ -125,7 +132,8 @@ class Examination {
   std::string storage_file() const {
     if (!t_.storage_config.empty()) return t_.storage_config;
     std::error_code error;
-    const auto shipped = launcher::install_root() + "/services/data-storage-service/config/unified_storage_service.yaml";
+    const auto shipped =
+        launcher::install_root() + "/services/data-storage-service/config/unified_storage_service.yaml";
     return fs::is_regular_file(shipped, error) ? shipped : "";
   }
 
@@ -149,7 +157,8 @@ class Examination {
     const auto add = [&](const char* option, const std::string& have, const std::string& want) {
       if (have != want) command += fmt::format(" {} {}", option, shell_quoted(want));
     };
-    add("--nats", fmt::format("{}", fmt::join(read->nats.urls, ",")), fmt::format("{}", fmt::join(t_.storage.nats.urls, ",")));
+    add("--nats", fmt::format("{}", fmt::join(read->nats.urls, ",")),
+        fmt::format("{}", fmt::join(t_.storage.nats.urls, ",")));
     add("--stream", read->stream.name, t_.storage.stream.name);
     add("--clickhouse", read->clickhouse.url, t_.storage.clickhouse.url);
     if (other)
@@ -177,8 +186,8 @@ class Examination {
     return command;
   }
 
-  // Where the data of a part lies that was started by hand. Nothing when it is not to be seen from here: started with another
-  // folder it would be empty, and look as if all data were gone.
+  // Where the data of a part lies that was started by hand. Nothing when it is not to be seen from here: started with
+  // another folder it would be empty, and look as if all data were gone.
   std::optional<std::string> store_of(const std::string& part) const {
     const auto data = t_.data.empty() ? std::string("data") : t_.data;
     std::error_code error;
@@ -194,39 +203,55 @@ class Examination {
 
   // How a part that was started by hand is started again.
   void start_again(const std::string& part, Finding& finding) const {
-    const std::string containers = "in containers: `docker ps -a` and `docker logs` of its container say why it does not run";
+    const std::string containers =
+        "in containers: `docker ps -a` and `docker logs` of its container say why it does not run";
     const auto by = [&](const std::string& what, const std::string& command) {
       finding.cure = fmt::format("{}; or all parts by `marketprism up`; {}", what, containers);
       if (!command.empty()) finding.commands = {command};
     };
     if (part == "storage") {
       const auto file = storage_file();
-      if (file.empty()) return by("start it as it was started: `marketprism storage --config` with its own file (--storage-config tells me which)", "");
-      return by(t_.storage_config.empty() ? fmt::format("start it again, by the command if it was started with {}, else with its own file", file)
-                                          : std::string("start it by the command"),
-                storage_command());
+      if (file.empty())
+        return by(
+            "start it as it was started: `marketprism storage --config` with its own file (--storage-config tells me which)",
+            "");
+      return by(
+          t_.storage_config.empty()
+              ? fmt::format("start it again, by the command if it was started with {}, else with its own file", file)
+              : std::string("start it by the command"),
+          storage_command());
     }
     if (part == "collector") {
       if (t_.collector_config.empty())
-        return by("start it as it was started: `marketprism collector --config` with its own file (--collector-config tells me which)", "");
-      return by(fmt::format("start it again, by the command if it was started with {}, else with its own file", t_.collector_config), collector_command());
+        return by(
+            "start it as it was started: `marketprism collector --config` with its own file (--collector-config tells me which)",
+            "");
+      return by(fmt::format("start it again, by the command if it was started with {}, else with its own file",
+                            t_.collector_config),
+                collector_command());
     }
     const auto store = store_of(part);
     const auto data = t_.data.empty() ? std::string("data") : t_.data;
     if (part == "clickhouse") {
       if (!store)
-        return by(fmt::format("start it as it was started: the server, or `marketprism clickhouse --data` with the folder that has its data (there is none in "
-                              "{}/clickhouse: with another folder its tables are not there)",
-                              data),
-                  "");
+        return by(
+            fmt::format(
+                "start it as it was started: the server, or `marketprism clickhouse --data` with the folder that has its data (there is none in "
+                "{}/clickhouse: with another folder its tables are not there)",
+                data),
+            "");
       return by(fmt::format("start it by the command; its data is in {}", *store),
-                fmt::format("{} clickhouse --data {} --http 127.0.0.1:{}", shell_quoted(self()), shell_quoted(*store), place_of(t_.storage.clickhouse.url).port));
+                fmt::format("{} clickhouse --data {} --http 127.0.0.1:{}", shell_quoted(self()), shell_quoted(*store),
+                            place_of(t_.storage.clickhouse.url).port));
     }
     if (!store)
-      return by(fmt::format("start it as it was started: nats-server with JetStream and the store folder it had (-sd, or store_dir of its configuration; {}): "
-                            "with another one the stream is not there, and begins anew",
-                            fs::is_directory(data + "/nats") ? "several below " + data + "/nats could be it" : "there is none below " + data + "/nats"),
-                "");
+      return by(
+          fmt::format(
+              "start it as it was started: nats-server with JetStream and the store folder it had (-sd, or store_dir of its configuration; {}): "
+              "with another one the stream is not there, and begins anew",
+              fs::is_directory(data + "/nats") ? "several below " + data + "/nats could be it"
+                                               : "there is none below " + data + "/nats"),
+          "");
     const auto tools = launcher::find_tools();
     by(fmt::format("start it by the command; its stream is in {}", *store),
        fmt::format("{} -js -a 127.0.0.1 -p {} -m {} -sd {}", shell_quoted(tools ? tools->nats_server : "nats-server"),
@@ -240,14 +265,17 @@ class Examination {
     const auto holder = is_local(place.host) ? launcher::holder_of(place.port) : launcher::PortHolder{};
     if (holder.is_taken) {
       finding.id = "port_taken";
-      finding.what =
-          fmt::format("port {} ({}) is held by {}, which does not answer as {}: {}", place.port, part,
-                      holder.pid == 0 ? "another user's process" : fmt::format("pid {} ({})", holder.pid, holder.program), part, seen);
-      finding.cure =
-          fmt::format("stop that program, or give {} another port (`marketprism up` has an option for each, its message names it)", part);
+      finding.what = fmt::format(
+          "port {} ({}) is held by {}, which does not answer as {}: {}", place.port, part,
+          holder.pid == 0 ? "another user's process" : fmt::format("pid {} ({})", holder.pid, holder.program), part,
+          seen);
+      finding.cure = fmt::format(
+          "stop that program, or give {} another port (`marketprism up` has an option for each, its message names it)",
+          part);
       if (holder.pid != 0) finding.commands = {fmt::format("kill {}", holder.pid)};
     } else if (const auto pid = launcher_pid()) {
-      finding.cure = fmt::format("`marketprism up` (pid {}) runs and starts it again by itself; its log says why it ended", *pid);
+      finding.cure =
+          fmt::format("`marketprism up` (pid {}) runs and starts it again by itself; its log says why it ended", *pid);
       finding.commands = {fmt::format("tail -n 30 {}", shell_quoted(t_.data + "/logs/" + part + ".log"))};
     } else if (t_.is_up) {
       finding.cure = "`marketprism up` does not run: start it again";
@@ -271,18 +299,20 @@ class Examination {
     to.connect_timeout = o_.patience;
     auto opened = nats::Connection::open(to);
     if (!opened && opened.error().code == Errc::refused) {
-      found({"nats_refused",
-             Severity::error,
-             "NATS refuses the connection: " + opened.error().text(),
-             "give the user and password, token or credentials file that the server was started with (NATS_USER and NATS_PASSWORD, or "
-             "nats.* of the configuration)",
-             {}});
+      found(
+          {"nats_refused",
+           Severity::error,
+           "NATS refuses the connection: " + opened.error().text(),
+           "give the user and password, token or credentials file that the server was started with (NATS_USER and NATS_PASSWORD, or "
+           "nats.* of the configuration)",
+           {}});
       return checked("NATS", before, "");
     }
     const auto connected = opened ? (*opened)->wait_connected(o_.patience) : Result<void>(opened.error());
     if (!connected) {
       part_is_down("nats", address,
-                   fmt::format("does not answer at {}: {}", net::url_without_secrets(address), shortened(connected.error().seen, 160)));
+                   fmt::format("does not answer at {}: {}", net::url_without_secrets(address),
+                               shortened(connected.error().seen, 160)));
       skipped("JetStream", "NATS does not answer");
       return checked("NATS", before, "");
     }
@@ -325,15 +355,19 @@ class Examination {
                          bytes_text(n.store_max_bytes)),
              "raise max_file_store of the server's jetstream block, or remove streams that are not needed",
              {}});
-    if (const auto holders = stream ? Result<std::vector<std::string>>(std::vector<std::string>{}) : jetstream.streams_on(t_.storage.stream.subjects);
+    if (const auto holders = stream ? Result<std::vector<std::string>>(std::vector<std::string>{})
+                                    : jetstream.streams_on(t_.storage.stream.subjects);
         holders && !holders->empty()) {
-      found({"subjects_taken",
-             Severity::error,
-             fmt::format("there is no stream {}, and stream {} holds its subjects: it cannot be made", name, fmt::join(*holders, ", ")),
-             fmt::format("a subject can be in one stream only: set nats.stream (NATS_STREAM, --stream) to {} for collector and storage, or remove that stream "
-                         "when all of it is stored",
-                         holders->front()),
-             {}});
+      found(
+          {"subjects_taken",
+           Severity::error,
+           fmt::format("there is no stream {}, and stream {} holds its subjects: it cannot be made", name,
+                       fmt::join(*holders, ", ")),
+           fmt::format(
+               "a subject can be in one stream only: set nats.stream (NATS_STREAM, --stream) to {} for collector and storage, or remove that stream "
+               "when all of it is stored",
+               holders->front()),
+           {}});
       return checked("JetStream", before, "");
     }
     if (!stream) {
@@ -346,45 +380,56 @@ class Examination {
     }
     judge_fill(*stream);
     judge_stream_settings(jetstream, *stream);
-    checked("JetStream", before,
-            fmt::format("{}: {} messages, {}{}", name, stream->messages, bytes_text(stream->bytes),
-                        stream->max_bytes > 0 ? " of " + bytes_text(static_cast<std::uint64_t>(stream->max_bytes)) : ""));
+    checked(
+        "JetStream", before,
+        fmt::format("{}: {} messages, {}{}", name, stream->messages, bytes_text(stream->bytes),
+                    stream->max_bytes > 0 ? " of " + bytes_text(static_cast<std::uint64_t>(stream->max_bytes)) : ""));
   }
 
   void judge_fill(const nats::StreamInfo& stream) {
-    if (stream.max_bytes <= 0 || static_cast<double>(stream.bytes) < kStreamFull * static_cast<double>(stream.max_bytes)) return;
-    const auto what = fmt::format("stream {} holds {} of its bound of {}: it takes no more, {}", stream.name, bytes_text(stream.bytes),
-                                  bytes_text(static_cast<std::uint64_t>(stream.max_bytes)),
-                                  seen_.collector.journal_failing ? "and the journal cannot be written either: data is lost now" : "the journal keeps what comes");
+    if (stream.max_bytes <= 0 ||
+        static_cast<double>(stream.bytes) < kStreamFull * static_cast<double>(stream.max_bytes))
+      return;
+    const auto what =
+        fmt::format("stream {} holds {} of its bound of {}: it takes no more, {}", stream.name,
+                    bytes_text(stream.bytes), bytes_text(static_cast<std::uint64_t>(stream.max_bytes)),
+                    seen_.collector.journal_failing ? "and the journal cannot be written either: data is lost now"
+                                                    : "the journal keeps what comes");
     if (!seen_.storage.state.is_well()) {
       const auto pid = launcher_pid();
-      return found({"jetstream_full", Severity::error, what,
-                    "storage takes out what it has stored, and it does not work: mend that first (its finding is here too)",
-                    pid || t_.is_up ? std::vector<std::string>{} : std::vector<std::string>{storage_command()}});
+      return found(
+          {"jetstream_full", Severity::error, what,
+           "storage takes out what it has stored, and it does not work: mend that first (its finding is here too)",
+           pid || t_.is_up ? std::vector<std::string>{} : std::vector<std::string>{storage_command()}});
     }
     const auto more = bytes_text(static_cast<std::uint64_t>(stream.max_bytes) * 2);
-    const auto environment = fmt::format("MARKETPRISM_NATS_MAX_BYTES={} MARKETPRISM_NATS_CHANGE_STREAM=true ", stream.max_bytes * 2);
-    found({"jetstream_full",
-           Severity::error,
-           what,
-           fmt::format("storage works and does not keep up, or trimming is off (trim.enabled): raise the bound (nats.max_bytes) to {} and "
-                       "let storage change the stream (nats.change_stream), by starting it so",
-                       more),
-           {t_.is_up ? up_command(environment) : storage_command(environment)}});
+    const auto environment =
+        fmt::format("MARKETPRISM_NATS_MAX_BYTES={} MARKETPRISM_NATS_CHANGE_STREAM=true ", stream.max_bytes * 2);
+    found(
+        {"jetstream_full",
+         Severity::error,
+         what,
+         fmt::format(
+             "storage works and does not keep up, or trimming is off (trim.enabled): raise the bound (nats.max_bytes) to {} and "
+             "let storage change the stream (nats.change_stream), by starting it so",
+             more),
+         {t_.is_up ? up_command(environment) : storage_command(environment)}});
   }
 
   void judge_stream_settings(nats::JetStream& jetstream, const nats::StreamInfo& stream) {
     const auto compared = jetstream.ensure_stream(t_.storage.stream);
     if (!compared || compared->differences.empty()) return;
     std::string differences;
-    for (const auto& difference : compared->differences) differences += (differences.empty() ? "" : "; ") + difference.text();
+    for (const auto& difference : compared->differences)
+      differences += (differences.empty() ? "" : "; ") + difference.text();
     const std::string environment = "MARKETPRISM_NATS_CHANGE_STREAM=true ";
-    found({"stream_differs",
-           Severity::warning,
-           fmt::format("the settings of stream {} are not ours: {}", stream.name, differences),
-           "let storage bring it to our settings, by starting it so; where the server refuses a change (storage, retention), the stream "
-           "must be made anew when all is stored",
-           {t_.is_up ? up_command(environment) : storage_command(environment)}});
+    found(
+        {"stream_differs",
+         Severity::warning,
+         fmt::format("the settings of stream {} are not ours: {}", stream.name, differences),
+         "let storage bring it to our settings, by starting it so; where the server refuses a change (storage, retention), the stream "
+         "must be made anew when all is stored",
+         {t_.is_up ? up_command(environment) : storage_command(environment)}});
   }
 
   // ---- ClickHouse ----
@@ -399,18 +444,20 @@ class Examination {
       return checked("ClickHouse", before, "");
     }
     if (!c.state.is_well()) {
-      const bool is_password =
-          c.code == kAuthenticationFailed || c.code == kUnknownUser || c.code == kWrongPassword || c.code == kRequiredPassword;
+      const bool is_password = c.code == kAuthenticationFailed || c.code == kUnknownUser || c.code == kWrongPassword ||
+                               c.code == kRequiredPassword;
       const auto user = t_.storage.clickhouse.user.empty() ? std::string("default") : t_.storage.clickhouse.user;
-      found({is_password ? "clickhouse_password" : "clickhouse_unwell",
-             Severity::error,
-             fmt::format("ClickHouse at {} {}", net::url_without_secrets(url), c.state.trouble),
-             is_password
-                 ? fmt::format("the password of user {} is not the one that the server has (for marketprism clickhouse: CLICKHOUSE_USER "
-                               "and CLICKHOUSE_PASSWORD of its start): set these two, for storage and for this command alike",
-                               user)
-                 : "ClickHouse's log says more",
-             {}});
+      found(
+          {is_password ? "clickhouse_password" : "clickhouse_unwell",
+           Severity::error,
+           fmt::format("ClickHouse at {} {}", net::url_without_secrets(url), c.state.trouble),
+           is_password
+               ? fmt::format(
+                     "the password of user {} is not the one that the server has (for marketprism clickhouse: CLICKHOUSE_USER "
+                     "and CLICKHOUSE_PASSWORD of its start): set these two, for storage and for this command alike",
+                     user)
+               : "ClickHouse's log says more",
+           {}});
       skipped("schema", "ClickHouse refuses us");
       return checked("ClickHouse", before, "");
     }
@@ -418,7 +465,11 @@ class Examination {
     to.connect_timeout = to.query_timeout = o_.patience * 3;
     clickhouse::Client client(to);
     if (const auto size = version_numbers(c.version); size < std::pair{23, 8})
-      found({"version_old", Severity::error, "ClickHouse " + c.version + " is too old", "23.8 or later is needed: upgrade it", {}});
+      found({"version_old",
+             Severity::error,
+             "ClickHouse " + c.version + " is too old",
+             "23.8 or later is needed: upgrade it",
+             {}});
     for (const auto& disk : c.disks)
       if (auto low = judge_disk("ClickHouse", disk)) found(std::move(*low));
     judge_parts(client);
@@ -427,27 +478,28 @@ class Examination {
   }
 
   void judge_parts(clickhouse::Client& client) {
-    const auto limit =
-        client.rows({"SELECT value FROM system.merge_tree_settings WHERE name = 'parts_to_delay_insert' FORMAT TabSeparated"});
+    const auto limit = client.rows(
+        {"SELECT value FROM system.merge_tree_settings WHERE name = 'parts_to_delay_insert' FORMAT TabSeparated"});
     const auto most = limit && !limit->empty() ? std::strtoull(limit->front().at(0).c_str(), nullptr, 10) : 1000ULL;
-    const auto rows =
-        client.rows({fmt::format("SELECT table, partition, count() FROM system.parts WHERE active AND database = {} GROUP BY table, "
-                                 "partition HAVING count() * 2 > {} ORDER BY count() DESC LIMIT 5 FORMAT TabSeparated",
-                                 clickhouse::sql_text(t_.storage.database), most)});
+    const auto rows = client.rows({fmt::format(
+        "SELECT table, partition, count() FROM system.parts WHERE active AND database = {} GROUP BY table, "
+        "partition HAVING count() * 2 > {} ORDER BY count() DESC LIMIT 5 FORMAT TabSeparated",
+        clickhouse::sql_text(t_.storage.database), most)});
     if (!rows) return;
     for (const auto& row : *rows)
-      found({"too_many_parts",
-             Severity::warning,
-             fmt::format("{}.{} has {} parts in partition {}; at {} ClickHouse slows inserts down", t_.storage.database, row.at(0),
-                         row.at(2), row.at(1), most),
-             "merges are behind: fewer and larger inserts (batches.min_interval of storage, e.g. 1s), or a faster disk; the command merges "
-             "once",
-             {query_command(fmt::format("OPTIMIZE TABLE {}.{}", t_.storage.database, row.at(0)))}});
+      found(
+          {"too_many_parts",
+           Severity::warning,
+           fmt::format("{}.{} has {} parts in partition {}; at {} ClickHouse slows inserts down", t_.storage.database,
+                       row.at(0), row.at(2), row.at(1), most),
+           "merges are behind: fewer and larger inserts (batches.min_interval of storage, e.g. 1s), or a faster disk; the command merges "
+           "once",
+           {query_command(fmt::format("OPTIMIZE TABLE {}.{}", t_.storage.database, row.at(0)))}});
   }
 
   std::string query_command(const std::string& sql) const {
-    std::string command =
-        shell_quoted(self()) + " query --url " + shell_quoted(net::url_without_secrets(t_.storage.clickhouse.url)) + " --database default ";
+    std::string command = shell_quoted(self()) + " query --url " +
+                          shell_quoted(net::url_without_secrets(t_.storage.clickhouse.url)) + " --database default ";
     if (!t_.storage.clickhouse.user.empty()) command += "--user " + shell_quoted(t_.storage.clickhouse.user) + " ";
     return command + shell_quoted(sql);
   }
@@ -490,16 +542,17 @@ class Examination {
     const auto differences = sinks::clickhouse::schema_differences(*wanted, *have);
     if (!differences.empty()) {
       const auto mends = sinks::clickhouse::schema_mends(*wanted, *have);
-      Finding finding{"schema_drift",
-                      Severity::error,
-                      fmt::format("the tables are not those of the schema, storage does not write: {}{}",
-                                  shortened(fmt::format("{}", fmt::join(differences, "; ")), 500),
-                                  differences.size() > 1 ? fmt::format(" ({} differences)", differences.size()) : ""),
-                      mends.size() == differences.size()
-                          ? "the commands change the columns"
-                          : "missing tables are made when storage starts; a table with another engine or key must be renamed away (RENAME "
-                            "TABLE), storage then makes a new one; the commands change columns",
-                      {}};
+      Finding finding{
+          "schema_drift",
+          Severity::error,
+          fmt::format("the tables are not those of the schema, storage does not write: {}{}",
+                      shortened(fmt::format("{}", fmt::join(differences, "; ")), 500),
+                      differences.size() > 1 ? fmt::format(" ({} differences)", differences.size()) : ""),
+          mends.size() == differences.size()
+              ? "the commands change the columns"
+              : "missing tables are made when storage starts; a table with another engine or key must be renamed away (RENAME "
+                "TABLE), storage then makes a new one; the commands change columns",
+          {}};
       for (const auto& sql : mends) finding.commands.push_back(query_command(sql));
       found(std::move(finding));
     }
@@ -508,32 +561,41 @@ class Examination {
   }
 
   void judge_ttl(clickhouse::Client& client, const std::vector<sinks::clickhouse::SchemaTable>& wanted) {
-    // A default is no reason to have rows expire earlier, or never: somebody may have configured otherwise in a file that is not known here.
-    const bool is_told = (seen_.storage.hot_ttl_days && seen_.storage.database == t_.storage.database) || !t_.storage_config.empty();
+    // A default is no reason to have rows expire earlier, or never: somebody may have configured otherwise in a file
+    // that is not known here.
+    const bool is_told =
+        (seen_.storage.hot_ttl_days && seen_.storage.database == t_.storage.database) || !t_.storage_config.empty();
     if (!is_told) return;
-    const auto rows = client.rows(
-        {fmt::format("SELECT name, extract(create_table_query, 'TTL toDateTime\\\\(timestamp\\\\) \\\\+ toIntervalDay\\\\(([0-9]+)\\\\)'), "
-                     "position(engine_full, 'TTL ') > 0 FROM system.tables WHERE database = {} FORMAT TabSeparated",
-                     clickhouse::sql_text(t_.storage.database))});
+    const auto rows = client.rows({fmt::format(
+        "SELECT name, extract(create_table_query, 'TTL toDateTime\\\\(timestamp\\\\) \\\\+ toIntervalDay\\\\(([0-9]+)\\\\)'), "
+        "position(engine_full, 'TTL ') > 0 FROM system.tables WHERE database = {} FORMAT TabSeparated",
+        clickhouse::sql_text(t_.storage.database))});
     if (!rows) return;
     const auto days = ttl_days();
     const auto must_be = days ? std::to_string(*days) : "";
-    Finding finding{"ttl_differs", Severity::warning, "", "change the tables by the commands (rows older than the new time are removed), or clickhouse.hot_ttl of storage", {}};
+    Finding finding{
+        "ttl_differs",
+        Severity::warning,
+        "",
+        "change the tables by the commands (rows older than the new time are removed), or clickhouse.hot_ttl of storage",
+        {}};
     for (const auto& row : *rows) {
-      const auto table = std::find_if(wanted.begin(), wanted.end(),
-                                      [&](const auto& w) { return w.database == t_.storage.database && w.name == row.at(0); });
+      const auto table = std::find_if(wanted.begin(), wanted.end(), [&](const auto& w) {
+        return w.database == t_.storage.database && w.name == row.at(0);
+      });
       // Only the hot data tables expire: those by day.
       if (table == wanted.end() || table->partition_key != "toDate(timestamp)") continue;
       const bool has_ttl = row.at(2) == "1";
       if (row.at(1) == must_be && has_ttl == days.has_value()) continue;
-      finding.what += fmt::format("{}{} {}", finding.what.empty() ? "rows do not expire as configured: " : ", ", row.at(0),
-                                  !has_ttl            ? "keeps them for ever"
-                                  : row.at(1).empty() ? "has a rule of its own"
-                                                      : "after " + row.at(1) + " days");
+      finding.what +=
+          fmt::format("{}{} {}", finding.what.empty() ? "rows do not expire as configured: " : ", ", row.at(0),
+                      !has_ttl            ? "keeps them for ever"
+                      : row.at(1).empty() ? "has a rule of its own"
+                                          : "after " + row.at(1) + " days");
       const auto name = t_.storage.database + "." + row.at(0);
-      finding.commands.push_back(
-          query_command(days ? fmt::format("ALTER TABLE {} MODIFY TTL toDateTime(timestamp) + INTERVAL {} DAY DELETE", name, *days)
-                             : fmt::format("ALTER TABLE {} REMOVE TTL", name)));
+      finding.commands.push_back(query_command(
+          days ? fmt::format("ALTER TABLE {} MODIFY TTL toDateTime(timestamp) + INTERVAL {} DAY DELETE", name, *days)
+               : fmt::format("ALTER TABLE {} REMOVE TTL", name)));
     }
     if (finding.commands.empty()) return;
     finding.what += fmt::format("; configured: {}", days ? fmt::format("{} days", *days) : "for ever");
@@ -551,23 +613,26 @@ class Examination {
       if (!s.foreign.empty() && s.state.trouble.starts_with("refuses rows"))
         found(foreign_data(s));
       else if (!s.state.is_well())
-        found({"storage_unwell",
-               Severity::error,
-               "storage does not store: " + s.state.trouble,
-               "when NATS or ClickHouse have a finding here, mend that; a lease that a dead process holds runs out by itself in some "
-               "seconds; its log says more",
-               {}});
+        found(
+            {"storage_unwell",
+             Severity::error,
+             "storage does not store: " + s.state.trouble,
+             "when NATS or ClickHouse have a finding here, mend that; a lease that a dead process holds runs out by itself in some "
+             "seconds; its log says more",
+             {}});
       if (!s.metrics_state.is_well()) metrics_away("storage", s.metrics_state, t_.storage_metrics_url());
       for (const auto& [type, seen] : s.types) {
-        const bool is_stuck = seen.waiting > 0 && seen.state == "running" && seen.last_insert_age_seconds.value_or(0) > kStuckSeconds;
+        const bool is_stuck =
+            seen.waiting > 0 && seen.state == "running" && seen.last_insert_age_seconds.value_or(0) > kStuckSeconds;
         if (is_stuck)
-          found({"storage_behind",
-                 Severity::warning,
-                 fmt::format("{} messages of {} wait, and nothing was stored for {:.0f} s", seen.waiting, type,
-                             *seen.last_insert_age_seconds),
-                 "ClickHouse is slow or its disk is (SHOW PROCESSLIST); if both look well, restart storage: nothing is lost or doubled by "
-                 "that",
-                 {}});
+          found(
+              {"storage_behind",
+               Severity::warning,
+               fmt::format("{} messages of {} wait, and nothing was stored for {:.0f} s", seen.waiting, type,
+                           *seen.last_insert_age_seconds),
+               "ClickHouse is slow or its disk is (SHOW PROCESSLIST); if both look well, restart storage: nothing is lost or doubled by "
+               "that",
+               {}});
       }
     }
     checked("storage", before, t_.storage_health_url());
@@ -576,8 +641,8 @@ class Examination {
     if (!c.state.answers || c.data_source.empty()) {
       part_is_down("collector", t_.collector_health_url(), c.state.trouble);
     } else {
-      const bool is_of_streams = c.state.trouble.find("streams bring no good data") != std::string::npos || c.state.trouble == "starting" ||
-                                 c.state.trouble == "not connected to every venue";
+      const bool is_of_streams = c.state.trouble.find("streams bring no good data") != std::string::npos ||
+                                 c.state.trouble == "starting" || c.state.trouble == "not connected to every venue";
       if (c.journal_failing)
         found({"journal_failing",
                Severity::error,
@@ -585,11 +650,12 @@ class Examination {
                "make room or mend the disk of " + t_.journal + "; it goes on by itself when it can write",
                {fmt::format("df -h {}", shell_quoted(t_.journal))}});
       else if (!c.state.is_well() && !is_of_streams)
-        found({"collector_unwell",
-               Severity::error,
-               "the collector: " + c.state.trouble,
-               "when NATS has a finding here, mend that: what was received waits in the journal; else its log says more",
-               {}});
+        found(
+            {"collector_unwell",
+             Severity::error,
+             "the collector: " + c.state.trouble,
+             "when NATS has a finding here, mend that: what was received waits in the journal; else its log says more",
+             {}});
       if (!c.metrics_state.is_well()) metrics_away("collector", c.metrics_state, t_.collector_metrics_url());
     }
     checked("collector", before, t_.collector_health_url());
@@ -597,21 +663,27 @@ class Examination {
 
   // The usual mistake: storage has the wrong data_source, or reads another collector's stream.
   Finding foreign_data(const StorageSeen& seen) const {
-    const auto most = std::max_element(seen.foreign.begin(), seen.foreign.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto most = std::max_element(seen.foreign.begin(), seen.foreign.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
     const auto source = data_source_from(most->first == "backfill" ? "live" : most->first);
     const std::string usual = source ? storage::usual_database(*source) : "";
-    Finding finding{"foreign_data", Severity::error, "storage " + seen.state.trouble,
-                    fmt::format("stream {} brings {} data: stop this storage and start one for them (the command; storage.data_source: {} and "
-                                "clickhouse.database: {} in a file): it begins with the oldest message that the stream still holds. Or, when "
-                                "they do not belong here, stop their collector or give it another NATS (nats.url)",
-                                seen.stream, most->first, source ? to_string(*source) : most->first, usual),
-                    {}};
+    Finding finding{
+        "foreign_data",
+        Severity::error,
+        "storage " + seen.state.trouble,
+        fmt::format(
+            "stream {} brings {} data: stop this storage and start one for them (the command; storage.data_source: {} and "
+            "clickhouse.database: {} in a file): it begins with the oldest message that the stream still holds. Or, when "
+            "they do not belong here, stop their collector or give it another NATS (nats.url)",
+            seen.stream, most->first, source ? to_string(*source) : most->first, usual),
+        {}};
     if (!source || t_.is_up) return finding;
     const std::vector<config::Flag> flags{{"storage.data_source", to_string(*source), "--data-source"},
                                           {"clickhouse.database", usual, "--database"}};
     // Only live data expire: a file that says when they do does not fit the others.
     if (!storage_as_read(flags)) {
-      finding.cure += fmt::format(" ({} does not fit them as it is: clickhouse.hot_ttl and cold_database are for live data)", storage_file());
+      finding.cure += fmt::format(
+          " ({} does not fit them as it is: clickhouse.hot_ttl and cold_database are for live data)", storage_file());
       return finding;
     }
     finding.commands.push_back(storage_command("", *source));
@@ -663,7 +735,9 @@ class Examination {
       }
     }
     if (tried == 0) return skipped("venues", left > 0 ? "--offline" : "no venue is configured");
-    checked("venues", before, fmt::format("{} addresses answer{}", tried, left > 0 ? fmt::format(", {} left out by --offline", left) : ""));
+    checked(
+        "venues", before,
+        fmt::format("{} addresses answer{}", tried, left > 0 ? fmt::format(", {} left out by --offline", left) : ""));
   }
 
   void try_venue(const std::string& exchange, const std::string& address, const std::string& proxy, bool is_here) {
@@ -726,13 +800,15 @@ class Examination {
       finding.commands = {fmt::format("{} sim --listen 127.0.0.1:{}", shell_quoted(self()), port)};
     const auto holder = launcher::holder_of(port);
     if (!holder.is_taken) return;
-    finding.what += fmt::format(" (port {} is held by {})", port,
-                                holder.pid == 0 ? "another user's process" : fmt::format("pid {} ({})", holder.pid, holder.program));
+    finding.what += fmt::format(
+        " (port {} is held by {})", port,
+        holder.pid == 0 ? "another user's process" : fmt::format("pid {} ({})", holder.pid, holder.program));
   }
 
   void examine_streams() {
     const auto before = count();
-    if (!seen_.collector.state.answers || seen_.collector.data_source.empty()) return skipped("streams", "the collector does not answer");
+    if (!seen_.collector.state.answers || seen_.collector.data_source.empty())
+      return skipped("streams", "the collector does not answer");
     for (auto& finding : judge_streams(seen_.collector, reasons_)) found(std::move(finding));
     std::size_t live = 0;
     for (const auto& stream : seen_.collector.streams) live += stream.state == "live" ? 1U : 0U;
@@ -749,10 +825,12 @@ class Examination {
       auto to = t_.storage.clickhouse;
       to.connect_timeout = to.query_timeout = o_.patience;
       clickhouse::Client client(to);
-      if (const auto rows = client.rows({"SELECT toUnixTimestamp64Nano(now64(9)) FORMAT TabSeparated"}); rows && !rows->empty())
+      if (const auto rows = client.rows({"SELECT toUnixTimestamp64Nano(now64(9)) FORMAT TabSeparated"});
+          rows && !rows->empty())
         offsets_.push_back(
             {"ClickHouse",
-             std::chrono::duration<double>(o_.machine.now().wall - wall_from_nanos(std::strtoll(rows->front().at(0).c_str(), nullptr, 10)))
+             std::chrono::duration<double>(o_.machine.now().wall -
+                                           wall_from_nanos(std::strtoll(rows->front().at(0).c_str(), nullptr, 10)))
                  .count(),
              0});
     }
@@ -760,10 +838,12 @@ class Examination {
       // Earlier than it happened: the clock is behind. Late is no proof, the path may be slow.
       if (!(sample.value < 0)) continue;
       const auto exchange = sample.labels.find("exchange");
-      offsets_.push_back({exchange == sample.labels.end() ? "a venue" : exchange->second + "'s events", sample.value, 0});
+      offsets_.push_back(
+          {exchange == sample.labels.end() ? "a venue" : exchange->second + "'s events", sample.value, 0});
     }
     if (auto finding = judge_clocks(offsets_, o_.machine.clock_is_synchronised())) found(std::move(*finding));
-    checked("clock", before, offsets_.empty() ? "compared with nobody" : fmt::format("compared with {} others", offsets_.size()));
+    checked("clock", before,
+            offsets_.empty() ? "compared with nobody" : fmt::format("compared with {} others", offsets_.size()));
   }
   // `look` took its time after NATS had answered: what it took is no offset.
   double seconds_ahead(WallTime there) const {
@@ -776,7 +856,8 @@ class Examination {
   void examine_disks() {
     const auto before = count();
     std::vector<std::pair<std::string, std::string>> folders{{"the journal", t_.journal}, {"the data folder", t_.data}};
-    if (is_local(place_of(t_.nats_http).host) && !seen_.nats.store.empty()) folders.emplace_back("JetStream", seen_.nats.store);
+    if (is_local(place_of(t_.nats_http).host) && !seen_.nats.store.empty())
+      folders.emplace_back("JetStream", seen_.nats.store);
     std::set<std::pair<std::uint64_t, std::uint64_t>> done;
     std::string detail;
     for (const auto& [use, folder] : folders) {
@@ -807,7 +888,8 @@ class Examination {
                "2.14 or later has it",
                {}});
     }
-    for (const auto& [part, page] : {std::pair{"collector", &seen_.collector.metrics}, std::pair{"storage", &seen_.storage.metrics}}) {
+    for (const auto& [part, page] :
+         {std::pair{"collector", &seen_.collector.metrics}, std::pair{"storage", &seen_.storage.metrics}}) {
       for (const auto& sample : page->all("marketprism_build_info")) {
         const auto version = sample.labels.find("version");
         if (version == sample.labels.end() || version->second == kVersion) continue;
@@ -818,7 +900,8 @@ class Examination {
                {}});
       }
     }
-    checked("versions", before, fmt::format("marketprism {}{}", kVersion, nats_version_.empty() ? "" : ", nats-server " + nats_version_));
+    checked("versions", before,
+            fmt::format("marketprism {}{}", kVersion, nats_version_.empty() ? "" : ", nats-server " + nats_version_));
   }
 
   const DoctorOptions& o_;

@@ -60,7 +60,8 @@ class NewFile {
   }
   Result<void> cut(std::uint64_t size) {
     const auto at = static_cast<off_t>(size);
-    if (::ftruncate(file_, at) != 0 || ::lseek(file_, at, SEEK_SET) < 0) return Error{Errc::io, path_, std::strerror(errno)};
+    if (::ftruncate(file_, at) != 0 || ::lseek(file_, at, SEEK_SET) < 0)
+      return Error{Errc::io, path_, std::strerror(errno)};
     size_ = size;
     return {};
   }
@@ -72,7 +73,8 @@ class NewFile {
     if (::fsync(file_) != 0) return Error{Errc::io, path_, std::strerror(errno)};
     const unsigned flags = replace ? 0 : RENAME_NOREPLACE;
     if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, output.c_str(), flags) != 0) {
-      if (errno == EEXIST) return Error{Errc::conflict, output, "exists (it came into being meanwhile); --force replaces it"};
+      if (errno == EEXIST)
+        return Error{Errc::conflict, output, "exists (it came into being meanwhile); --force replaces it"};
       return Error{Errc::io, output, std::strerror(errno)};
     }
     path_.clear();
@@ -89,7 +91,8 @@ Result<void> check_output(const ExportOptions& o) {
   std::error_code error;
   const auto status = fs::status(o.output, error);
   if (!fs::exists(status)) return {};
-  if (!fs::is_regular_file(status)) return Error{Errc::conflict, o.output, "is not a file; --output takes the name of one"};
+  if (!fs::is_regular_file(status))
+    return Error{Errc::conflict, o.output, "is not a file; --output takes the name of one"};
   if (!o.force) return Error{Errc::conflict, o.output, "exists; --force replaces it"};
   return {};
 }
@@ -132,19 +135,21 @@ class Export {
 
   Error no_such_table() {
     const auto& r = o_.request;
-    const auto there =
-        client_.rows(statement(fmt::format("SELECT name FROM system.tables WHERE database = {} ORDER BY name FORMAT TabSeparated",
-                                           clickhouse::sql_text(r.database))),
-                     stop_);
+    const auto there = client_.rows(
+        statement(fmt::format("SELECT name FROM system.tables WHERE database = {} ORDER BY name FORMAT TabSeparated",
+                              clickhouse::sql_text(r.database))),
+        stop_);
     std::vector<std::string> names;
     if (there)
       for (const auto& row : *there) names.push_back(row.at(0));
     if (names.empty())
-      return {Errc::usage, "--database", fmt::format("ClickHouse at {} has no database {} with tables", client_.address(), r.database)};
+      return {Errc::usage, "--database",
+              fmt::format("ClickHouse at {} has no database {} with tables", client_.address(), r.database)};
     const auto near = nearest(r.table, names);
     return {Errc::usage, "--table",
-            near.empty() ? fmt::format("{} has no table '{}'; there are {}", r.database, r.table, fmt::join(names, ", "))
-                         : fmt::format("{} has no table '{}'; did you mean {}?", r.database, r.table, near)};
+            near.empty()
+                ? fmt::format("{} has no table '{}'; there are {}", r.database, r.table, fmt::join(names, ", "))
+                : fmt::format("{} has no table '{}'; did you mean {}?", r.database, r.table, near)};
   }
 
   // Nothing was found: because the name is wrong?
@@ -228,16 +233,19 @@ class Export {
     if (is_parquet())
       if (auto ok = join(file, is_first); !ok) return ok;
     if (rows_ - rows_before < piece.rows)
-      return Error{Errc::conflict, o_.request.table,
-                   fmt::format("{} of {} rows between {} and {} went away while they were read (did they expire?); nothing was written",
-                               piece.rows - (rows_ - rows_before), piece.rows, iso(piece.range.from), iso(piece.range.to))};
+      return Error{
+          Errc::conflict, o_.request.table,
+          fmt::format(
+              "{} of {} rows between {} and {} went away while they were read (did they expire?); nothing was written",
+              piece.rows - (rows_ - rows_before), piece.rows, iso(piece.range.from), iso(piece.range.to))};
     total_ = std::max(total_, rows_);
     tell(true);
     return {};
   }
 
   Result<void> join(NewFile& file, bool is_first) {
-    if (file.size() < kParquetMagic.size() + kParquetTail) return Error{Errc::corrupt, "Parquet", "ClickHouse's answer is no Parquet file"};
+    if (file.size() < kParquetMagic.size() + kParquetTail)
+      return Error{Errc::corrupt, "Parquet", "ClickHouse's answer is no Parquet file"};
     const auto tail = file.read(file.size() - kParquetTail, kParquetTail);
     if (!tail) return tail.error();
     const auto footer_size = parquet_footer_size(*tail);

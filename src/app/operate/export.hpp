@@ -1,5 +1,6 @@
 #pragma once
-// Carries out an export: counts, reads piece by piece, writes beside the output, and gives it its name when it is whole.
+// Carries out an export: counts, reads piece by piece, writes beside the output, and gives it its name when it is
+// whole.
 
 #include <functional>
 #include <stop_token>
@@ -33,8 +34,8 @@ struct ExportDone {
   std::size_t pieces = 0;
 };
 
-// Errc::usage: what was asked for is not there, with the nearest name; Errc::conflict: the output exists. After any error
-// there is no output and no rest of one.
+// Errc::usage: what was asked for is not there, with the nearest name; Errc::conflict: the output exists. After any
+// error there is no output and no rest of one.
 Result<ExportDone> run_export(clickhouse::Client& client, const ExportOptions& options, std::stop_token stop = {});
 
 // "[#####-----]  41 %  1234567 of 3000000 rows  98.2 MB  eta 0:12"; pure.

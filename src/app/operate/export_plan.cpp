@@ -56,12 +56,9 @@ std::string where(const ExportRequest& r, const ExportTable& table, const TimeRa
 
 const char* to_string(ExportFormat format) {
   switch (format) {
-    case ExportFormat::parquet:
-      return "parquet";
-    case ExportFormat::csv:
-      return "csv";
-    case ExportFormat::jsonl:
-      return "jsonl";
+    case ExportFormat::parquet: return "parquet";
+    case ExportFormat::csv: return "csv";
+    case ExportFormat::jsonl: return "jsonl";
   }
   return "?";
 }
@@ -81,7 +78,8 @@ Result<ExportTable> table_of(const ExportRequest& r, const std::vector<ExportCol
     if (table.time.empty() && has(time)) table.time = time;
   }
   if (table.time.empty())
-    return Error{Errc::usage, "--table", fmt::format("{} has no column that says when ({})", r.table, fmt::join(kTimes, ", "))};
+    return Error{Errc::usage, "--table",
+                 fmt::format("{} has no column that says when ({})", r.table, fmt::join(kTimes, ", "))};
   const std::pair<const char*, const std::vector<std::string>*> filters[] = {
       {"exchange", &r.exchanges}, {"market_type", &r.market_types}, {"symbol", &r.symbols}};
   for (const auto& [column, values] : filters) {
@@ -91,8 +89,9 @@ Result<ExportTable> table_of(const ExportRequest& r, const std::vector<ExportCol
   for (const auto& name : r.columns) {
     if (!has(name)) {
       const auto near = nearest(name, all);
-      return Error{Errc::usage, "--columns",
-                   fmt::format("{} has no column '{}'{}", r.table, name, near.empty() ? "" : "; did you mean " + near + "?")};
+      return Error{
+          Errc::usage, "--columns",
+          fmt::format("{} has no column '{}'{}", r.table, name, near.empty() ? "" : "; did you mean " + near + "?")};
     }
     table.columns.push_back(name);
   }
@@ -101,7 +100,8 @@ Result<ExportTable> table_of(const ExportRequest& r, const std::vector<ExportCol
       if (column.kind != "ALIAS" && column.kind != "EPHEMERAL") table.columns.push_back(column.name);
   }
   const auto add = [&](const std::string& name) {
-    if (has(name) && std::find(table.order.begin(), table.order.end(), name) == table.order.end()) table.order.push_back(name);
+    if (has(name) && std::find(table.order.begin(), table.order.end(), name) == table.order.end())
+      table.order.push_back(name);
   };
   add(table.time);
   for (const char* key : kKeys) add(key);
@@ -122,7 +122,8 @@ std::string sql_names(const ExportRequest& r, const std::string& column) {
   return "SELECT DISTINCT " + quoted(column) + from_table(r) + " LIMIT 100000 FORMAT TabSeparated";
 }
 
-std::string sql_counts(const ExportRequest& r, const ExportTable& table, const TimeRange& range, std::chrono::seconds step) {
+std::string sql_counts(const ExportRequest& r, const ExportTable& table, const TimeRange& range,
+                       std::chrono::seconds step) {
   return fmt::format(
       "SELECT intDiv(toUnixTimestamp({}), {}) * {} AS step_begin, count(){}{} GROUP BY step_begin ORDER BY step_begin FORMAT TabSeparated",
       quoted(table.time), step.count(), step.count(), from_table(r), where(r, table, range));
@@ -138,18 +139,12 @@ std::string sql_row_size(const ExportRequest& r) {
 std::string sql_rows(const ExportRequest& r, const ExportTable& table, const TimeRange& range, bool with_names) {
   const char* format = "";
   switch (r.format) {
-    case ExportFormat::parquet:
-      format = "Parquet";
-      break;
-    case ExportFormat::csv:
-      format = with_names ? "CSVWithNames" : "CSV";
-      break;
-    case ExportFormat::jsonl:
-      format = "JSONEachRow";
-      break;
+    case ExportFormat::parquet: format = "Parquet"; break;
+    case ExportFormat::csv: format = with_names ? "CSVWithNames" : "CSV"; break;
+    case ExportFormat::jsonl: format = "JSONEachRow"; break;
   }
-  return "SELECT " + quoted_all(table.columns) + from_table(r) + where(r, table, range) + " ORDER BY " + quoted_all(table.order) +
-         " FORMAT " + format;
+  return "SELECT " + quoted_all(table.columns) + from_table(r) + where(r, table, range) + " ORDER BY " +
+         quoted_all(table.order) + " FORMAT " + format;
 }
 
 std::vector<clickhouse::Setting> export_settings(ExportFormat format) {
@@ -157,7 +152,9 @@ std::vector<clickhouse::Setting> export_settings(ExportFormat format) {
     case ExportFormat::parquet:
       return {{"output_format_parquet_string_as_string", "1"}, {"output_format_parquet_compression_method", "zstd"}};
     case ExportFormat::csv:
-      return {{"date_time_output_format", "iso"}, {"output_format_decimal_trailing_zeros", "0"}, {"format_csv_delimiter", ","}};
+      return {{"date_time_output_format", "iso"},
+              {"output_format_decimal_trailing_zeros", "0"},
+              {"format_csv_delimiter", ","}};
     case ExportFormat::jsonl:
       return {{"date_time_output_format", "iso"},
               {"output_format_decimal_trailing_zeros", "0"},

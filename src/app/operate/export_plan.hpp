@@ -53,7 +53,8 @@ struct ExportPiece {
 std::string sql_columns(const ExportRequest& request);
 std::string sql_names(const ExportRequest& request, const std::string& column);  // all that there are, at most 100 000
 // "<beginning in seconds since 1970>\t<rows>" for each step of that length with rows.
-std::string sql_counts(const ExportRequest& request, const ExportTable& table, const TimeRange& range, std::chrono::seconds step);
+std::string sql_counts(const ExportRequest& request, const ExportTable& table, const TimeRange& range,
+                       std::chrono::seconds step);
 // Average size of a row in bytes, uncompressed; no line for a view.
 std::string sql_row_size(const ExportRequest& request);
 

@@ -93,7 +93,8 @@ std::optional<double> Distribution::quantile(double q) const {
   double below = 0;
   double lower = 0;
   for (const auto& [bound, upto] : buckets) {
-    if (upto >= rank && upto > below) return std::isinf(bound) ? lower : lower + (bound - lower) * (rank - below) / (upto - below);
+    if (upto >= rank && upto > below)
+      return std::isinf(bound) ? lower : lower + (bound - lower) * (rank - below) / (upto - below);
     below = upto;
     lower = bound;
   }

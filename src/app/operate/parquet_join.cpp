@@ -72,7 +72,9 @@ class Reader {
   bool at_end() const { return bytes_.empty(); }
 
  private:
-  static std::int64_t zigzag(std::uint64_t n) { return static_cast<std::int64_t>(n >> 1) ^ -static_cast<std::int64_t>(n & 1); }
+  static std::int64_t zigzag(std::uint64_t n) {
+    return static_cast<std::int64_t>(n >> 1) ^ -static_cast<std::int64_t>(n & 1);
+  }
   std::optional<std::uint8_t> byte() {
     if (bytes_.empty()) return std::nullopt;
     const auto first = static_cast<std::uint8_t>(bytes_.front());
@@ -103,10 +105,8 @@ class Reader {
       case Kind::no:
         // A field's truth stands in its kind, an element's in a byte of its own.
         return in_list ? raw(std::move(value), 1) : std::optional(value);
-      case Kind::byte:
-        return raw(std::move(value), 1);
-      case Kind::real:
-        return raw(std::move(value), 8);
+      case Kind::byte: return raw(std::move(value), 1);
+      case Kind::real: return raw(std::move(value), 8);
       case Kind::i16:
       case Kind::i32:
       case Kind::i64: {
@@ -121,12 +121,9 @@ class Reader {
         return raw(std::move(value), *size);
       }
       case Kind::list:
-      case Kind::set:
-        return list(std::move(value), depth);
-      case Kind::structure:
-        return structure(depth + 1);
-      case Kind::map:
-        return std::nullopt;  // footers have none
+      case Kind::set: return list(std::move(value), depth);
+      case Kind::structure: return structure(depth + 1);
+      case Kind::map: return std::nullopt;  // footers have none
     }
     return std::nullopt;
   }
@@ -161,14 +158,10 @@ void put(std::string& out, const Value& value) {
     case Kind::yes:
     case Kind::no:
     case Kind::byte:
-    case Kind::real:
-      out += value.bytes;
-      break;
+    case Kind::real: out += value.bytes; break;
     case Kind::i16:
     case Kind::i32:
-    case Kind::i64:
-      put_zigzag(out, value.number);
-      break;
+    case Kind::i64: put_zigzag(out, value.number); break;
     case Kind::binary:
       put_varint(out, value.bytes.size());
       out += value.bytes;
@@ -199,8 +192,7 @@ void put(std::string& out, const Value& value) {
       out += '\0';
       break;
     }
-    case Kind::map:
-      break;  // never read
+    case Kind::map: break;  // never read
   }
 }
 
@@ -209,7 +201,8 @@ constexpr std::int16_t kSchema = 2, kRows = 3, kRowGroups = 4;        // FileMet
 constexpr std::int16_t kColumns = 1, kGroupOffset = 5, kOrdinal = 7;  // RowGroup
 constexpr std::int16_t kChunkOffset = 2, kMetaData = 3;               // ColumnChunk
 constexpr std::int16_t kPageIndex[] = {4, 5, 6, 7};                   // ColumnChunk
-constexpr std::int16_t kMetaOffsets[] = {9, 10, 11, 14};              // ColumnMetaData: data, index and dictionary pages, bloom filter
+constexpr std::int16_t kMetaOffsets[] = {9, 10, 11,
+                                         14};  // ColumnMetaData: data, index and dictionary pages, bloom filter
 
 void move(Value* offset, std::int64_t by) {
   // 0 stands for "not told" in the optional ones, and for nothing at all in ColumnChunk.file_offset.

@@ -1,9 +1,9 @@
 #pragma once
 // Several Parquet files of one schema as one: their row groups one after the other under one footer. Pure.
 //
-// A Parquet file is "PAR1", data, a footer, its length (4 bytes, little-endian) and "PAR1" again. The footer names places in
-// the data by their distance from the file's beginning: those are moved. Page indexes hold such distances too, within the
-// data: the references to them are left out, which every reader must be able to do without
+// A Parquet file is "PAR1", data, a footer, its length (4 bytes, little-endian) and "PAR1" again. The footer names
+// places in the data by their distance from the file's beginning: those are moved. Page indexes hold such distances
+// too, within the data: the references to them are left out, which every reader must be able to do without
 // (https://github.com/apache/parquet-format, FileFormat and PageIndex, checked 2026-11-28).
 
 #include <cstdint>

@@ -29,8 +29,10 @@ bool brings_data_in_a_format(std::string_view statement) {
   for (std::size_t i = 0; i <= statement.size(); ++i) {
     const char c = i < statement.size() ? statement[i] : ' ';
     if (quote != 0) {
-      if (c == '\\') ++i;
-      else if (c == quote) quote = 0;
+      if (c == '\\')
+        ++i;
+      else if (c == quote)
+        quote = 0;
       continue;
     }
     if (c == '\'' || c == '"' || c == '`') quote = c;
@@ -57,14 +59,17 @@ Result<std::vector<std::string>> statements_of(const std::string& sql) {
   if (statements->empty()) return Error{Errc::usage, "SQL", "it holds no statement, only comments"};
   if (statements->size() == 1) {
     if (database_of_use(statements->front()))
-      return Error{Errc::usage, "SQL", "USE is for the statements after it, and there is none: name the database by --database"};
+      return Error{Errc::usage, "SQL",
+                   "USE is for the statements after it, and there is none: name the database by --database"};
     return std::vector{sql};
   }
   for (const auto& statement : *statements) {
     if (first_word(statement) != "INSERT" || !brings_data_in_a_format(statement)) continue;
     // All of it may be one statement, whose data holds a ';'.
     if (&statement == &statements->front()) return std::vector{sql};
-    return Error{Errc::usage, "SQL", "an INSERT with data in a FORMAT stands alone, since its data may hold ';': run it by itself, or write VALUES"};
+    return Error{
+        Errc::usage, "SQL",
+        "an INSERT with data in a FORMAT stands alone, since its data may hold ';': run it by itself, or write VALUES"};
   }
   return std::move(*statements);
 }
@@ -72,7 +77,9 @@ Result<std::vector<std::string>> statements_of(const std::string& sql) {
 std::optional<std::string> database_of_use(std::string_view statement) {
   if (first_word(statement) != "USE") return std::nullopt;
   std::string name(statement.substr(3));
-  std::erase_if(name, [](char c) { return c == '`' || c == '"' || std::isspace(static_cast<unsigned char>(c)) != 0 || c == ';'; });
+  std::erase_if(name, [](char c) {
+    return c == '`' || c == '"' || std::isspace(static_cast<unsigned char>(c)) != 0 || c == ';';
+  });
   return name.empty() ? std::nullopt : std::optional(name);
 }
 

@@ -23,8 +23,9 @@ Result<void> run_query(clickhouse::Client& client, const std::string& sql, const
 
 // ---- pure ----
 
-// The text's statements. One alone that brings data with it (INSERT … FORMAT) or does not read as SQL stays as it is. Errc::usage
-// when there is none, only comments, and for data among several statements: where it ends cannot be told, as it may hold ';'.
+// The text's statements. One alone that brings data with it (INSERT … FORMAT) or does not read as SQL stays as it is.
+// Errc::usage when there is none, only comments, and for data among several statements: where it ends cannot be told,
+// as it may hold ';'.
 Result<std::vector<std::string>> statements_of(const std::string& sql);
 // The database that `USE name` names; nothing for any other statement.
 std::optional<std::string> database_of_use(std::string_view statement);

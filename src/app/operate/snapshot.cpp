@@ -110,36 +110,40 @@ ClickHouseSeen look_at_clickhouse(const Target& target, const std::string& datab
   seen.state.answers = true;
   if (!version || !version->ok()) {
     seen.code = version ? version->code : 0;
-    seen.state.trouble = version ? fmt::format("refuses: code {}: {}", version->code, version->text) : version.error().text();
+    seen.state.trouble =
+        version ? fmt::format("refuses: code {}: {}", version->code, version->text) : version.error().text();
     return seen;
   }
   seen.version = version->body.substr(0, version->body.find('\n'));
   const auto name = clickhouse::sql_text(database);
-  if (const auto found = client.rows({"SELECT count() FROM system.databases WHERE name = " + name + " FORMAT TabSeparated"}))
+  if (const auto found =
+          client.rows({"SELECT count() FROM system.databases WHERE name = " + name + " FORMAT TabSeparated"}))
     seen.has_database = !found->empty() && found->front().at(0) == "1";
-  if (const auto disks = client.rows({"SELECT path, free_space, total_space FROM system.disks WHERE total_space > 0 FORMAT TabSeparated"}))
+  if (const auto disks = client.rows(
+          {"SELECT path, free_space, total_space FROM system.disks WHERE total_space > 0 FORMAT TabSeparated"}))
     for (const auto& row : *disks) seen.disks.push_back({row.at(0), number_of(row.at(1)), number_of(row.at(2))});
   if (!seen.has_database) return seen;
-  if (const auto size = client.rows(
-          {"SELECT sum(bytes_on_disk), count() FROM system.parts WHERE active AND database = " + name + " FORMAT TabSeparated"});
+  if (const auto size =
+          client.rows({"SELECT sum(bytes_on_disk), count() FROM system.parts WHERE active AND database = " + name +
+                       " FORMAT TabSeparated"});
       size && !size->empty()) {
     seen.database_bytes = number_of(size->front().at(0));
     seen.parts = number_of(size->front().at(1));
   }
-  const auto gaps =
-      client.rows({fmt::format("SELECT exchange, market_type, data_type, count() FROM `{}`.gaps WHERE gap_end >= toStartOfDay(now('UTC')) "
-                               "AND cause NOT IN ('start', 'end') "
-                               "AND state != 'recovered' GROUP BY exchange, market_type, data_type FORMAT TabSeparated",
-                               database)});
+  const auto gaps = client.rows({fmt::format(
+      "SELECT exchange, market_type, data_type, count() FROM `{}`.gaps WHERE gap_end >= toStartOfDay(now('UTC')) "
+      "AND cause NOT IN ('start', 'end') "
+      "AND state != 'recovered' GROUP BY exchange, market_type, data_type FORMAT TabSeparated",
+      database)});
   if (gaps) {
     seen.gaps_today.emplace();
     for (const auto& row : *gaps) seen.gaps_today->push_back({row.at(0), row.at(1), row.at(2), number_of(row.at(3))});
   }
-  const auto rejects = client.rows(
-      {fmt::format("SELECT exchange, market_type, data_type, countIf(received_at >= toStartOfDay(now('UTC'))), countIf(received_at > now() - 300) "
-                   "FROM `{}`.rejected_messages WHERE received_at >= least(toStartOfDay(now('UTC')), now() - 300) "
-                   "GROUP BY exchange, market_type, data_type FORMAT TabSeparated",
-                   database)});
+  const auto rejects = client.rows({fmt::format(
+      "SELECT exchange, market_type, data_type, countIf(received_at >= toStartOfDay(now('UTC'))), countIf(received_at > now() - 300) "
+      "FROM `{}`.rejected_messages WHERE received_at >= least(toStartOfDay(now('UTC')), now() - 300) "
+      "GROUP BY exchange, market_type, data_type FORMAT TabSeparated",
+      database)});
   if (rejects) {
     seen.rejects.emplace();
     for (const auto& row : *rejects)
@@ -175,15 +179,16 @@ void read_collector_health(std::string_view json, CollectorSeen& seen) {
   dom::array streams;
   if (health["streams"].get(streams) != simdjson::SUCCESS) return;
   for (const dom::element stream : streams)
-    seen.streams.push_back({text(stream, "exchange"), text(stream, "market_type"), text(stream, "data_type"), text(stream, "symbol"),
-                            text(stream, "state"), real(stream, "last_event_age_seconds")});
+    seen.streams.push_back({text(stream, "exchange"), text(stream, "market_type"), text(stream, "data_type"),
+                            text(stream, "symbol"), text(stream, "state"), real(stream, "last_event_age_seconds")});
 }
 
 void read_storage_health(std::string_view json, StorageSeen& seen) {
   dom::parser parser;
   dom::element health;
   dom::object types;
-  if (parser.parse(json.data(), json.size()).get(health) != simdjson::SUCCESS || health["data_types"].get(types) != simdjson::SUCCESS) {
+  if (parser.parse(json.data(), json.size()).get(health) != simdjson::SUCCESS ||
+      health["data_types"].get(types) != simdjson::SUCCESS) {
     seen.state.trouble = "what answers there is not the storage service: " + shortened(json, 60);
     return;
   }
@@ -191,10 +196,12 @@ void read_storage_health(std::string_view json, StorageSeen& seen) {
   seen.stream = text(health, "stream");
   seen.data_source = text(health, "data_source");
   seen.state.trouble = text(health, "problem");
-  if (std::uint64_t days = 0; health["hot_ttl_days"].get(days) == simdjson::SUCCESS) seen.hot_ttl_days = static_cast<int>(days);
+  if (std::uint64_t days = 0; health["hot_ttl_days"].get(days) == simdjson::SUCCESS)
+    seen.hot_ttl_days = static_cast<int>(days);
   dom::object foreign;
   if (health["foreign_rows"].get(foreign) == simdjson::SUCCESS)
-    for (const auto& [source, rows] : foreign) seen.foreign[std::string(source)] = rows.is_uint64() ? rows.get_uint64().value_unsafe() : 0;
+    for (const auto& [source, rows] : foreign)
+      seen.foreign[std::string(source)] = rows.is_uint64() ? rows.get_uint64().value_unsafe() : 0;
   for (const auto& [name, type] : types) {
     auto& row = seen.types[std::string(name)];
     row.state = text(type, "state");
@@ -206,7 +213,8 @@ void read_storage_health(std::string_view json, StorageSeen& seen) {
     if (row.state != "running" && seen.state.trouble.empty())
       seen.state.trouble = fmt::format("{}: {}{}", name, row.state, row.trouble.empty() ? "" : ": " + row.trouble);
   }
-  if (seen.state.trouble.empty() && text(health, "status") != "healthy") seen.state.trouble = "NATS does not tell the state of the stream";
+  if (seen.state.trouble.empty() && text(health, "status") != "healthy")
+    seen.state.trouble = "NATS does not tell the state of the stream";
 }
 
 void read_varz(std::string_view json, NatsSeen& seen) {

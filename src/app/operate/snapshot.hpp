@@ -55,7 +55,7 @@ struct StoredTypeSeen {
 struct StorageSeen {
   PartState state;
   std::string database, stream, data_source;
-  std::optional<int> hot_ttl_days;  // as it runs; 0: rows are kept
+  std::optional<int> hot_ttl_days;               // as it runs; 0: rows are kept
   std::map<std::string, std::uint64_t> foreign;  // rows refused because they are of this other data source
   std::map<std::string, StoredTypeSeen> types;
   PartState metrics_state;

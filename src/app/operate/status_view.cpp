@@ -34,8 +34,8 @@ double seconds_between(const Snapshot& before, const Snapshot& now) {
 }
 
 // A counter that fell was begun anew.
-std::optional<double> rate(const MetricsPage& before, const MetricsPage& now, const std::string& name, const MetricLabels& with,
-                           double seconds) {
+std::optional<double> rate(const MetricsPage& before, const MetricsPage& now, const std::string& name,
+                           const MetricLabels& with, double seconds) {
   const auto a = before.sum(name, with);
   const auto b = now.sum(name, with);
   if (!a || !b || seconds <= 0 || *b < *a) return std::nullopt;
@@ -90,7 +90,9 @@ std::vector<SourceRow> source_rows(const Snapshot& before, const Snapshot& now) 
   std::vector<SourceRow> out;
   for (auto& [key, row] : rows) {
     // What a market can deliver and nobody asked for: no stream, and never an event.
-    if (row.streams == 0 && row.gaps_today.value_or(0) == 0 && row.rejected_today.value_or(0) == 0 && row.events_per_second.value_or(0) == 0) continue;
+    if (row.streams == 0 && row.gaps_today.value_or(0) == 0 && row.rejected_today.value_or(0) == 0 &&
+        row.events_per_second.value_or(0) == 0)
+      continue;
     std::tie(row.exchange, row.market, row.data_type) = key;
     out.push_back(std::move(row));
   }
@@ -104,11 +106,12 @@ std::vector<TypeRow> type_rows(const Snapshot& before, const Snapshot& now) {
     TypeRow row;
     row.data_type = type;
     row.state = seen.state;
-    row.rows_per_second =
-        rate(before.storage.metrics, now.storage.metrics, "marketprism_storage_rows_inserted_total", with, seconds_between(before, now));
+    row.rows_per_second = rate(before.storage.metrics, now.storage.metrics, "marketprism_storage_rows_inserted_total",
+                               with, seconds_between(before, now));
     row.waiting = seen.waiting;
     const auto between = [&](const std::string& name) {
-      return since(distribution_of(before.storage.metrics, name, with), distribution_of(now.storage.metrics, name, with));
+      return since(distribution_of(before.storage.metrics, name, with),
+                   distribution_of(now.storage.metrics, name, with));
     };
     row.rows_per_batch = between("marketprism_storage_batch_rows").mean();
     const auto delay = between("marketprism_storage_bus_to_table_seconds");
@@ -126,12 +129,14 @@ Hop hop(const char* name, const MetricsPage& before, const MetricsPage& now, con
 
 std::vector<Hop> hops_of(const Snapshot& before, const Snapshot& now) {
   std::vector<Hop> hops{
-      hop("venue to socket", before.collector.metrics, now.collector.metrics, "marketprism_collector_venue_delay_seconds"),
-      hop("socket to bus", before.collector.metrics, now.collector.metrics, "marketprism_collector_receive_to_publish_seconds"),
+      hop("venue to socket", before.collector.metrics, now.collector.metrics,
+          "marketprism_collector_venue_delay_seconds"),
+      hop("socket to bus", before.collector.metrics, now.collector.metrics,
+          "marketprism_collector_receive_to_publish_seconds"),
       hop("bus to table", before.storage.metrics, now.storage.metrics, "marketprism_storage_bus_to_table_seconds")};
   if (const auto age = now.collector.metrics.sum("marketprism_collector_unpublished_seconds"))
-    hops[1].note =
-        fmt::format("oldest not acknowledged {:.1f} s{}", *age, now.collector.bus_behind ? ", catching up from the journal" : "");
+    hops[1].note = fmt::format("oldest not acknowledged {:.1f} s{}", *age,
+                               now.collector.bus_behind ? ", catching up from the journal" : "");
   std::uint64_t waiting = 0;
   for (const auto& [type, seen] : now.storage.types) waiting += seen.waiting;
   if (!now.storage.types.empty()) hops[2].note = fmt::format("{} messages wait", waiting);
@@ -148,24 +153,29 @@ std::vector<DiskRow> disk_rows(const Snapshot& now) {
   const auto& m = now.collector.metrics;
   const MetricLabels journal{{"use", "journal"}};
   if (!m.empty())
-    rows.push_back({"journal", whole(m.sum("marketprism_collector_journal_bytes")), whole(m.sum("marketprism_disk_free_bytes", journal)),
+    rows.push_back({"journal", whole(m.sum("marketprism_collector_journal_bytes")),
+                    whole(m.sum("marketprism_disk_free_bytes", journal)),
                     whole(m.sum("marketprism_disk_size_bytes", journal)), ""});
   const auto& nats = now.nats;
   if (nats.has_jetstream)
-    rows.push_back({"JetStream", nats.store_bytes, nats.store_max_bytes - std::min(nats.store_bytes, nats.store_max_bytes),
-                    nats.store_max_bytes, "of what its server allows"});
+    rows.push_back({"JetStream", nats.store_bytes,
+                    nats.store_max_bytes - std::min(nats.store_bytes, nats.store_max_bytes), nats.store_max_bytes,
+                    "of what its server allows"});
   if (nats.has_stream)
-    rows.push_back({"stream", nats.stream_bytes,
-                    nats.stream_max_bytes > 0
-                        ? std::optional(static_cast<std::uint64_t>(nats.stream_max_bytes) -
-                                        std::min(nats.stream_bytes, static_cast<std::uint64_t>(nats.stream_max_bytes)))
-                        : std::nullopt,
-                    nats.stream_max_bytes > 0 ? std::optional(static_cast<std::uint64_t>(nats.stream_max_bytes)) : std::nullopt,
-                    fmt::format("{} messages", nats.stream_messages)});
+    rows.push_back(
+        {"stream", nats.stream_bytes,
+         nats.stream_max_bytes > 0
+             ? std::optional(static_cast<std::uint64_t>(nats.stream_max_bytes) -
+                             std::min(nats.stream_bytes, static_cast<std::uint64_t>(nats.stream_max_bytes)))
+             : std::nullopt,
+         nats.stream_max_bytes > 0 ? std::optional(static_cast<std::uint64_t>(nats.stream_max_bytes)) : std::nullopt,
+         fmt::format("{} messages", nats.stream_messages)});
   for (const auto& disk : now.clickhouse.disks)
-    rows.push_back({"ClickHouse", &disk == &now.clickhouse.disks.front() ? std::optional(now.clickhouse.database_bytes) : std::nullopt,
-                    disk.free_bytes, disk.total_bytes,
-                    &disk == &now.clickhouse.disks.front() ? fmt::format("{} parts", now.clickhouse.parts) : ""});
+    rows.push_back(
+        {"ClickHouse",
+         &disk == &now.clickhouse.disks.front() ? std::optional(now.clickhouse.database_bytes) : std::nullopt,
+         disk.free_bytes, disk.total_bytes,
+         &disk == &now.clickhouse.disks.front() ? fmt::format("{} parts", now.clickhouse.parts) : ""});
   return rows;
 }
 
@@ -181,18 +191,22 @@ std::vector<PartRow> part_rows(const Snapshot& now) {
   for (const auto& stream : c.streams) live += stream.state == "live" ? 1U : 0U;
   std::vector<PartRow> rows;
   rows.push_back(part_row("collector", c.state,
-                          fmt::format("up {}, {} of {} streams live, {} events, {} rejected", uptime_text(c.uptime_seconds), live,
-                                      c.streams.size(), c.events, c.rejected)));
+                          fmt::format("up {}, {} of {} streams live, {} events, {} rejected",
+                                      uptime_text(c.uptime_seconds), live, c.streams.size(), c.events, c.rejected)));
   const auto& n = now.nats;
-  rows.push_back(part_row("nats", n.state, n.version + (n.has_stream ? "" : n.has_jetstream ? ", no stream yet" : ", without JetStream")));
+  rows.push_back(part_row("nats", n.state,
+                          n.version + (n.has_stream      ? ""
+                                       : n.has_jetstream ? ", no stream yet"
+                                                         : ", without JetStream")));
   std::uint64_t stored = 0, rejected = 0;
   for (const auto& [type, seen] : now.storage.types) {
     stored += seen.rows;
     rejected += seen.rejected;
   }
   rows.push_back(part_row("storage", now.storage.state, fmt::format("{} rows stored, {} rejected", stored, rejected)));
-  rows.push_back(part_row("clickhouse", now.clickhouse.state,
-                          now.clickhouse.version + (now.clickhouse.has_database ? "" : ", no database " + now.database + " yet")));
+  rows.push_back(
+      part_row("clickhouse", now.clickhouse.state,
+               now.clickhouse.version + (now.clickhouse.has_database ? "" : ", no database " + now.database + " yet")));
   return rows;
 }
 
@@ -201,7 +215,8 @@ std::vector<std::string> problems_of(const Snapshot& now, const StatusView& view
   for (const auto& part : view.parts)
     if (!part.is_well) problems.push_back(part.name + " " + part.detail);
   const auto& c = now.collector;
-  if (c.state.answers && !c.metrics_state.is_well()) problems.push_back("collector's metrics: " + c.metrics_state.trouble);
+  if (c.state.answers && !c.metrics_state.is_well())
+    problems.push_back("collector's metrics: " + c.metrics_state.trouble);
   if (now.storage.state.answers && !now.storage.metrics_state.is_well())
     problems.push_back("storage's metrics: " + now.storage.metrics_state.trouble);
   if (now.nats.state.answers && !now.nats.has_jetstream) problems.push_back("nats runs without JetStream");
@@ -212,11 +227,13 @@ std::vector<std::string> problems_of(const Snapshot& now, const StatusView& view
     const double free = static_cast<double>(*disk.free_bytes) / static_cast<double>(*disk.total_bytes);
     const bool is_stream = disk.use == "stream" || disk.use == "JetStream";
     if (is_stream ? free < 1 - kStreamFullShare : free < kDiskLowShare || *disk.free_bytes < kDiskLowBytes)
-      problems.push_back(fmt::format("{}: only {} of {} are free", disk.use, bytes_text(*disk.free_bytes), bytes_text(*disk.total_bytes)));
+      problems.push_back(fmt::format("{}: only {} of {} are free", disk.use, bytes_text(*disk.free_bytes),
+                                     bytes_text(*disk.total_bytes)));
   }
   for (const auto* storage : {&now.storage})
     if (storage->state.answers && !storage->database.empty() && storage->database != now.database)
-      problems.push_back(fmt::format("storage writes to database {}, gaps are read from {}", storage->database, now.database));
+      problems.push_back(
+          fmt::format("storage writes to database {}, gaps are read from {}", storage->database, now.database));
   return problems;
 }
 
@@ -303,27 +320,31 @@ std::string status_screen(const StatusView& view, const Screen& screen) {
                                         : "UNWELL",
                          part.detail),
              part.is_well ? Colour::plain : Colour::red);
-  out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11} {:>15}", "source", "type", "events/s", "last event", "streams",
-                       "gaps today", "rejected today"),
+  out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11} {:>15}", "source", "type", "events/s", "last event",
+                       "streams", "gaps today", "rejected today"),
            Colour::dim);
   for (const auto& row : view.sources)
-    out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11} {:>15}", row.exchange + (row.market.empty() ? "" : " " + row.market),
-                         row.data_type, rate_text(row.events_per_second), time_text(row.last_event_age_seconds),
-                         fmt::format("{}/{}", row.live_streams, row.streams), count_text(row.gaps_today), rejects_text(row)),
-             colour_of(row));
-  out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", "stored", "state", "rows/s", "rows/batch", "waiting", "p99 delay"),
+    out.line(
+        fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11} {:>15}",
+                    row.exchange + (row.market.empty() ? "" : " " + row.market), row.data_type,
+                    rate_text(row.events_per_second), time_text(row.last_event_age_seconds),
+                    fmt::format("{}/{}", row.live_streams, row.streams), count_text(row.gaps_today), rejects_text(row)),
+        colour_of(row));
+  out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", "stored", "state", "rows/s", "rows/batch",
+                       "waiting", "p99 delay"),
            Colour::dim);
   for (const auto& row : view.types)
-    out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", row.data_type, row.state, rate_text(row.rows_per_second),
-                         rate_text(row.rows_per_batch), row.waiting, time_text(row.bus_to_table_p99)),
+    out.line(fmt::format("  {:<20} {:<17} {:>9} {:>11} {:>10} {:>11}", row.data_type, row.state,
+                         rate_text(row.rows_per_second), rate_text(row.rows_per_batch), row.waiting,
+                         time_text(row.bus_to_table_p99)),
              row.state == "running" ? Colour::plain : Colour::red);
   out.line(fmt::format("  {:<20} {:>11} {:>11}", "delay", "p50", "p99"), Colour::dim);
   for (const auto& hop : view.hops)
     out.line(fmt::format("  {:<20} {:>11} {:>11}  {}", hop.name, time_text(hop.p50), time_text(hop.p99), hop.note));
   out.line(fmt::format("  {:<20} {:>11} {:>11} {:>11}", "disk", "used", "free", "of"), Colour::dim);
   for (const auto& disk : view.disks)
-    out.line(fmt::format("  {:<20} {:>11} {:>11} {:>11}  {}", disk.use, size_text(disk.used_bytes), size_text(disk.free_bytes),
-                         size_text(disk.total_bytes), disk.note));
+    out.line(fmt::format("  {:<20} {:>11} {:>11} {:>11}  {}", disk.use, size_text(disk.used_bytes),
+                         size_text(disk.free_bytes), size_text(disk.total_bytes), disk.note));
   for (const auto& problem : view.problems) out.line("  UNWELL: " + problem, Colour::red);
   if (view.problems.empty()) out.line("  all is well", Colour::green);
   return out.take();
@@ -338,9 +359,12 @@ std::string status_json(const StatusView& view) {
   const auto real = [](const std::optional<double>& value) {
     return value && std::isfinite(*value) ? fmt::format("{:.6g}", *value) : std::string("null");
   };
-  const auto count = [](const std::optional<std::uint64_t>& value) { return value ? std::to_string(*value) : std::string("null"); };
-  std::string out = fmt::format(R"({{"at":"{}","well":{},"data_source":{},"database":{},"interval_seconds":{:.3f})", iso(view.at),
-                                view.problems.empty(), text(view.data_source), text(view.database), view.interval_seconds);
+  const auto count = [](const std::optional<std::uint64_t>& value) {
+    return value ? std::to_string(*value) : std::string("null");
+  };
+  std::string out =
+      fmt::format(R"({{"at":"{}","well":{},"data_source":{},"database":{},"interval_seconds":{:.3f})", iso(view.at),
+                  view.problems.empty(), text(view.data_source), text(view.database), view.interval_seconds);
   const auto list = [&out](const char* name, const auto& rows, const auto& write) {
     out += fmt::format(R"(,"{}":[)", name);
     bool is_first = true;
@@ -352,26 +376,28 @@ std::string status_json(const StatusView& view) {
   };
   list("problems", view.problems, [&](const auto& p) { return text(p); });
   list("parts", view.parts, [&](const auto& p) {
-    return fmt::format(R"({{"name":{},"answers":{},"well":{},"detail":{}}})", text(p.name), p.answers, p.is_well, text(p.detail));
+    return fmt::format(R"({{"name":{},"answers":{},"well":{},"detail":{}}})", text(p.name), p.answers, p.is_well,
+                       text(p.detail));
   });
   list("sources", view.sources, [&](const auto& r) {
     return fmt::format(
         R"({{"exchange":{},"market":{},"data_type":{},"events_per_second":{},"last_event_age_seconds":{},"streams":{},"live_streams":{},"gaps_today":{},"rejected_today":{},"rejected_last_5_minutes":{}}})",
-        text(r.exchange), text(r.market), text(r.data_type), real(r.events_per_second), real(r.last_event_age_seconds), r.streams,
-        r.live_streams, count(r.gaps_today), count(r.rejected_today), count(r.rejected_lately));
+        text(r.exchange), text(r.market), text(r.data_type), real(r.events_per_second), real(r.last_event_age_seconds),
+        r.streams, r.live_streams, count(r.gaps_today), count(r.rejected_today), count(r.rejected_lately));
   });
   list("storage", view.types, [&](const auto& r) {
     return fmt::format(
         R"({{"data_type":{},"state":{},"rows_per_second":{},"rows_per_batch":{},"waiting":{},"bus_to_table_p50_seconds":{},"bus_to_table_p99_seconds":{}}})",
-        text(r.data_type), text(r.state), real(r.rows_per_second), real(r.rows_per_batch), r.waiting, real(r.bus_to_table_p50),
-        real(r.bus_to_table_p99));
+        text(r.data_type), text(r.state), real(r.rows_per_second), real(r.rows_per_batch), r.waiting,
+        real(r.bus_to_table_p50), real(r.bus_to_table_p99));
   });
   list("delays", view.hops, [&](const auto& h) {
-    return fmt::format(R"({{"hop":{},"p50_seconds":{},"p99_seconds":{},"note":{}}})", text(h.name), real(h.p50), real(h.p99), text(h.note));
+    return fmt::format(R"({{"hop":{},"p50_seconds":{},"p99_seconds":{},"note":{}}})", text(h.name), real(h.p50),
+                       real(h.p99), text(h.note));
   });
   list("disks", view.disks, [&](const auto& d) {
-    return fmt::format(R"({{"use":{},"used_bytes":{},"free_bytes":{},"total_bytes":{},"note":{}}})", text(d.use), count(d.used_bytes),
-                       count(d.free_bytes), count(d.total_bytes), text(d.note));
+    return fmt::format(R"({{"use":{},"used_bytes":{},"free_bytes":{},"total_bytes":{},"note":{}}})", text(d.use),
+                       count(d.used_bytes), count(d.free_bytes), count(d.total_bytes), text(d.note));
   });
   return out + "}";
 }

@@ -66,12 +66,13 @@ config::Environment behind(const config::Environment& first, Values then) {
   };
 }
 
-void add_flag(std::vector<config::Flag>& flags, const std::string& path, const std::string& value, const std::string& option) {
+void add_flag(std::vector<config::Flag>& flags, const std::string& path, const std::string& value,
+              const std::string& option) {
   if (!value.empty()) flags.push_back({path, value, option});
 }
 
-Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::string& file, const config::Environment& environment,
-                                             const Values& addresses) {
+Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::string& file,
+                                             const config::Environment& environment, const Values& addresses) {
   std::vector<std::string> files;
   if (!file.empty()) files.push_back(file);
   auto root = storage::load_configuration(files, environment, {});
@@ -99,8 +100,8 @@ Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::st
   return options;
 }
 
-Result<collector::CollectorOptions> read_collector(const TargetFlags& f, const std::string& file, const config::Environment& environment,
-                                                   const Values& addresses) {
+Result<collector::CollectorOptions> read_collector(const TargetFlags& f, const std::string& file,
+                                                   const config::Environment& environment, const Values& addresses) {
   auto root = load(file);
   if (!root) return root.error();
   Values then;
@@ -157,7 +158,8 @@ Result<Target> find_target(const TargetFlags& f, const config::Environment& envi
   if (!addresses) return addresses.error();
   target.is_up = !addresses->empty();
   if (const auto command = addresses->find("command"); command != addresses->end()) target.command = command->second;
-  if (const auto directory = addresses->find("directory"); directory != addresses->end()) target.command_directory = directory->second;
+  if (const auto directory = addresses->find("directory"); directory != addresses->end())
+    target.command_directory = directory->second;
   target.storage_config = f.storage_config;
   if (const auto file = addresses->find("storage_config"); target.storage_config.empty() && file != addresses->end())
     target.storage_config = file->second;

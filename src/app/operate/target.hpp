@@ -42,7 +42,8 @@ struct Target {
 };
 
 // Errc::usage for what cannot be understood, with its place.
-Result<Target> find_target(const TargetFlags& flags, const config::Environment& environment = config::process_environment());
+Result<Target> find_target(const TargetFlags& flags,
+                           const config::Environment& environment = config::process_environment());
 
 // The address of a listener as a client of this machine says it: "0.0.0.0:8086" -> "http://127.0.0.1:8086".
 std::string url_of_listener(const std::string& listen);

@@ -13,7 +13,8 @@ Screen screen_of(int descriptor) {
   if (!screen.is_terminal) return screen;
   const char* no_colour = std::getenv("NO_COLOR");
   const char* kind = std::getenv("TERM");
-  screen.has_colours = (no_colour == nullptr || *no_colour == '\0') && (kind == nullptr || std::string_view(kind) != "dumb");
+  screen.has_colours =
+      (no_colour == nullptr || *no_colour == '\0') && (kind == nullptr || std::string_view(kind) != "dumb");
   winsize size{};
   if (::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     screen.width = size.ws_col;
@@ -25,23 +26,12 @@ Screen screen_of(int descriptor) {
 std::string painted(std::string_view text, Colour colour, bool has_colours) {
   const char* code = nullptr;
   switch (colour) {
-    case Colour::plain:
-      break;
-    case Colour::bold:
-      code = "1";
-      break;
-    case Colour::dim:
-      code = "2";
-      break;
-    case Colour::red:
-      code = "31";
-      break;
-    case Colour::yellow:
-      code = "33";
-      break;
-    case Colour::green:
-      code = "32";
-      break;
+    case Colour::plain: break;
+    case Colour::bold: code = "1"; break;
+    case Colour::dim: code = "2"; break;
+    case Colour::red: code = "31"; break;
+    case Colour::yellow: code = "33"; break;
+    case Colour::green: code = "32"; break;
   }
   if (code == nullptr || !has_colours) return std::string(text);
   return std::string("\x1b[") + code + "m" + std::string(text) + "\x1b[0m";

@@ -9,10 +9,13 @@ namespace mp {
 namespace {
 
 TEST(Base64, MatchesTheVectorsOfRfc4648AndRefusesOtherForms) {
-  const std::vector<std::pair<std::string, std::string>> vectors{
-      {"", ""},           {"f", "Zg=="},        {"fo", "Zm8="},
-      {"foo", "Zm9v"},    {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
-      {"foobar", "Zm9vYmFy"}};
+  const std::vector<std::pair<std::string, std::string>> vectors{{"", ""},
+                                                                 {"f", "Zg=="},
+                                                                 {"fo", "Zm8="},
+                                                                 {"foo", "Zm9v"},
+                                                                 {"foob", "Zm9vYg=="},
+                                                                 {"fooba", "Zm9vYmE="},
+                                                                 {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, text] : vectors) {
     std::string encoded, decoded;
     append_base64(encoded, plain);

@@ -9,7 +9,8 @@ namespace {
 
 TEST(Log, FieldsFollowTheMessageAndAreQuotedWhenNeeded) {
   std::string out;
-  append_text(out, "stream created", {{"stream", "MARKET_DATA"}, {"bytes", 8}, {"note", "two words"}, {"ok", true}, {"wait", 2s}});
+  append_text(out, "stream created",
+              {{"stream", "MARKET_DATA"}, {"bytes", 8}, {"note", "two words"}, {"ok", true}, {"wait", 2s}});
   EXPECT_EQ(out, R"(stream created stream=MARKET_DATA bytes=8 note="two words" ok=true wait_ms=2000)");
 }
 

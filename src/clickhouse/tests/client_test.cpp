@@ -28,11 +28,13 @@ using ::testing::Not;
 using namespace std::chrono_literals;
 
 TEST(ExceptionIn, ReadsTheFormsOfAllVersions) {
-  const auto old = exception_in("Code: 47, e.displayText() = DB::Exception: Unknown identifier: x, e.what() = DB::Exception\n");
+  const auto old =
+      exception_in("Code: 47, e.displayText() = DB::Exception: Unknown identifier: x, e.what() = DB::Exception\n");
   ASSERT_TRUE(old);
   EXPECT_EQ(47, old->code);
   EXPECT_EQ("Unknown identifier: x", old->text);
-  const auto now = exception_in("Code: 60. DB::Exception: Table a.b does not exist. (UNKNOWN_TABLE) (version 23.8.1.2)\n");
+  const auto now =
+      exception_in("Code: 60. DB::Exception: Table a.b does not exist. (UNKNOWN_TABLE) (version 23.8.1.2)\n");
   ASSERT_TRUE(now);
   EXPECT_EQ(60, now->code);
   EXPECT_EQ("Table a.b does not exist. (UNKNOWN_TABLE)", now->text);
@@ -41,14 +43,17 @@ TEST(ExceptionIn, ReadsTheFormsOfAllVersions) {
 }
 
 TEST(ParseTabSeparated, UnescapesFields) {
-  EXPECT_THAT(parse_tab_separated("1\ta\\tb\\n\\\\\n2\t\n"), ElementsAre(ElementsAre("1", "a\tb\n\\"), ElementsAre("2", "")));
+  EXPECT_THAT(parse_tab_separated("1\ta\\tb\\n\\\\\n2\t\n"),
+              ElementsAre(ElementsAre("1", "a\tb\n\\"), ElementsAre("2", "")));
   EXPECT_TRUE(parse_tab_separated("").empty());
 }
 
 TEST(SqlText, EscapesQuotesAndBackslashes) { EXPECT_EQ(R"('a\'b\\c')", sql_text(R"(a'b\c)")); }
 
 TEST(Client, SaysWhatAnswersInsteadOfClickHouse) {
-  auto server = net::HttpServer::start({}, [](net::HttpServerRequest&, net::HttpServerResponse& response) { response.send(200, "text/html", "<html>hello</html>"); });
+  auto server = net::HttpServer::start({}, [](net::HttpServerRequest&, net::HttpServerResponse& response) {
+    response.send(200, "text/html", "<html>hello</html>");
+  });
   ASSERT_TRUE(server);
   Client client({.url = "http://user:secret@" + (*server)->address() + "/"});
   const auto ping = client.ping();
@@ -92,10 +97,13 @@ TEST(Client, TakesTheCodeFromTheHeaderEvenWithStatus200) {
 }
 
 // What a server writes that can still mark an error in the middle of an answer.
-std::string marked(const std::string& text) { return "\r\n__exception__\r\nTAGTAGTAGTAGTAGT\r\n" + text + "\n83 TAGTAGTAGTAGTAGT\r\n__exception__\r\n"; }
+std::string marked(const std::string& text) {
+  return "\r\n__exception__\r\nTAGTAGTAGTAGTAGT\r\n" + text + "\n83 TAGTAGTAGTAGTAGT\r\n__exception__\r\n";
+}
 
 TEST(TornTail, FindsTheErrorThatStandsBehindTheData) {
-  const std::string error = "Code: 395. DB::Exception: Value passed to 'throwIf' function is non-zero. (FUNCTION_THROW_IF_VALUE_IS_NON_ZERO) (version 26.7.2.1)";
+  const std::string error =
+      "Code: 395. DB::Exception: Value passed to 'throwIf' function is non-zero. (FUNCTION_THROW_IF_VALUE_IS_NON_ZERO) (version 26.7.2.1)";
   const auto now = torn_tail("1\n2\n" + marked(error), true, false);
   ASSERT_TRUE(now);
   EXPECT_EQ(4u, now->data_size);
@@ -139,7 +147,8 @@ TEST(Client, TellsTheErrorOfAStreamThatBroke) {
     response.set_header("X-ClickHouse-Exception-Tag", "TAGTAGTAGTAGTAGT");
     response.begin(200, "text/plain");
     response.write("1\n2\n");
-    response.write(marked("Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED) (version 26.7.2.1)"));
+    response.write(
+        marked("Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED) (version 26.7.2.1)"));
     response.abort();
   });
   ASSERT_TRUE(server);
@@ -157,7 +166,9 @@ TEST(Client, TellsTheErrorOfAStreamThatBroke) {
 
 TEST(Client, SaysThatNobodyListens) {
   std::string address;
-  { address = net::HttpServer::start({}, [](auto&, auto&) {}).value()->address(); }
+  {
+    address = net::HttpServer::start({}, [](auto&, auto&) {}).value()->address();
+  }
   Client client({.url = "http://" + address});
   EXPECT_EQ(Errc::unavailable, client.ping().error().code);
   EXPECT_EQ(Errc::unavailable, client.query({"SELECT 1"}).error().code);
@@ -181,11 +192,13 @@ class RealServer {
       <default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
       <locked><password>right</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></locked>
       </users></yandex>)");
-    write("config.xml", fmt::format(R"(<yandex><logger><level>warning</level><log>{0}/log</log><errorlog>{0}/errors</errorlog></logger>
+    write(
+        "config.xml",
+        fmt::format(R"(<yandex><logger><level>warning</level><log>{0}/log</log><errorlog>{0}/errors</errorlog></logger>
       <listen_host>127.0.0.1</listen_host><http_port>{1}</http_port><tcp_port>{2}</tcp_port><path>{0}/data/</path>
       <tmp_path>{0}/tmp/</tmp_path><users_config>{0}/users.xml</users_config><default_profile>default</default_profile>
       <default_database>default</default_database><mark_cache_size>16777216</mark_cache_size></yandex>)",
-                                     directory_, http_port_, free_port()));
+                    directory_, http_port_, free_port()));
     start();
   }
   ~RealServer() {
@@ -207,7 +220,8 @@ class RealServer {
     Client client({.url = url()});
     const auto deadline = std::chrono::steady_clock::now() + 30s;
     while (!client.ping()) {
-      if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("clickhouse-server does not start, see " + directory_);
+      if (std::chrono::steady_clock::now() > deadline)
+        throw std::runtime_error("clickhouse-server does not start, see " + directory_);
       std::this_thread::sleep_for(20ms);
     }
   }
@@ -298,7 +312,8 @@ TEST_F(RealClickHouse, StreamsAndTellsErrorsInTheMiddle) {
   ASSERT_TRUE(whole->ok()) << whole->text;
   EXPECT_EQ(300'000, std::count(taken.begin(), taken.end(), '\n'));
   taken.clear();
-  const auto torn = client.stream({"SELECT throwIf(number = 900000) FROM system.numbers LIMIT 1000000", "", {{"max_block_size", "1000"}}}, take);
+  const auto torn = client.stream(
+      {"SELECT throwIf(number = 900000) FROM system.numbers LIMIT 1000000", "", {{"max_block_size", "1000"}}}, take);
   ASSERT_TRUE(torn) << torn.error().text();
   EXPECT_FALSE(torn->ok());
   EXPECT_EQ(395, torn->code);

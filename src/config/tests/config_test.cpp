@@ -52,7 +52,8 @@ struct Settings {
 Settings read(Config& config) {
   Settings settings;
   auto root = config.root();
-  settings.nats_url = root.section("nats").text("url", "nats://127.0.0.1:4222", {.help = "where the bus is", .env = "NATS_URL"});
+  settings.nats_url =
+      root.section("nats").text("url", "nats://127.0.0.1:4222", {.help = "where the bus is", .env = "NATS_URL"});
   auto journal = root.section("journal");
   settings.fsync = journal.duration("fsync_interval", 1s);
   settings.retention_bytes = journal.size("retention_bytes", 20ull << 30);
@@ -98,7 +99,8 @@ TEST(Config, ReadsNestedListsIntoAStruct) {
 
 TEST(Config, ASecretTableIsReadAndNotShown) {
   Config config(yaml("credentials: {client_id: me, client_secret: hush}"), environment({}));
-  EXPECT_THAT(config.root().table("credentials", true), ElementsAre(Pair("client_id", "me"), Pair("client_secret", "hush")));
+  EXPECT_THAT(config.root().table("credentials", true),
+              ElementsAre(Pair("client_id", "me"), Pair("client_secret", "hush")));
   EXPECT_EQ(problems_of(config), "");
   ASSERT_EQ(config.settings().size(), 2u);
   for (const auto& each : config.settings()) EXPECT_EQ(each.value, "***");
@@ -183,23 +185,26 @@ TEST(Config, BadValuesSayWhatWasExpectedAndSeen) {
                      "exchanges:\n  - name: binanse\n    data: [trade, trades]\n  - market: spot\n  - okx\n"),
                 environment({}));
   read(config);
-  EXPECT_EQ(problems_of(config),
-            "test.yaml:1: nats: expected a mapping (key: value), saw '7'\n"
-            "test.yaml:3: journal.fsync_interval: expected a duration like 250ms, 10s, 5m, 48h or 3d, saw 'soon'\n"
-            "test.yaml:4: journal.retention_bytes: expected a size like 64KB, 256MB or 8GB, saw '8 GB'\n"
-            "test.yaml:6: exchanges[0].name: expected one of binance, okx, deribit, saw 'binanse'; did you mean 'binance'?\n"
-            "test.yaml:7: exchanges[0].data: expected some of trade, orderbook, funding_rate, saw 'trades'; did you mean 'trade'?\n"
-            "test.yaml:8: exchanges[1].name is missing (the venue)\n"
-            "test.yaml:9: exchanges[2]: expected a mapping (key: value), saw 'okx'");
+  EXPECT_EQ(
+      problems_of(config),
+      "test.yaml:1: nats: expected a mapping (key: value), saw '7'\n"
+      "test.yaml:3: journal.fsync_interval: expected a duration like 250ms, 10s, 5m, 48h or 3d, saw 'soon'\n"
+      "test.yaml:4: journal.retention_bytes: expected a size like 64KB, 256MB or 8GB, saw '8 GB'\n"
+      "test.yaml:6: exchanges[0].name: expected one of binance, okx, deribit, saw 'binanse'; did you mean 'binance'?\n"
+      "test.yaml:7: exchanges[0].data: expected some of trade, orderbook, funding_rate, saw 'trades'; did you mean 'trade'?\n"
+      "test.yaml:8: exchanges[1].name is missing (the venue)\n"
+      "test.yaml:9: exchanges[2]: expected a mapping (key: value), saw 'okx'");
 }
 
 TEST(Config, ABadVariableOrFlagIsNamed) {
-  Config config(yaml(""), environment({{"MARKETPRISM_JOURNAL_FSYNC_INTERVAL", "x"}}), {{"journal.retention_bytes", "y", "--keep"}, {"no.such", "1", "--odd"}});
+  Config config(yaml(""), environment({{"MARKETPRISM_JOURNAL_FSYNC_INTERVAL", "x"}}),
+                {{"journal.retention_bytes", "y", "--keep"}, {"no.such", "1", "--odd"}});
   read(config);
-  EXPECT_EQ(problems_of(config),
-            "MARKETPRISM_JOURNAL_FSYNC_INTERVAL: journal.fsync_interval: expected a duration like 250ms, 10s, 5m, 48h or 3d, saw 'x'\n"
-            "--keep: journal.retention_bytes: expected a size like 64KB, 256MB or 8GB, saw 'y'\n"
-            "--odd: sets 'no.such', which is no key here");
+  EXPECT_EQ(
+      problems_of(config),
+      "MARKETPRISM_JOURNAL_FSYNC_INTERVAL: journal.fsync_interval: expected a duration like 250ms, 10s, 5m, 48h or 3d, saw 'x'\n"
+      "--keep: journal.retention_bytes: expected a size like 64KB, 256MB or 8GB, saw 'y'\n"
+      "--odd: sets 'no.such', which is no key here");
 }
 
 TEST(Config, SecretsAreNeverShown) {
@@ -229,7 +234,8 @@ TEST(Config, ASecretMayStandInAFileOfItsOwn) {
   EXPECT_EQ(read_password(open), "") << "only secrets are read from files";
   Config missing(yaml(""), environment({{"NATS_PASSWORD_FILE", path + ".none"}}));
   read_password(missing);
-  EXPECT_EQ(problems_of(missing), "NATS_PASSWORD_FILE: nats.password: " + path + ".none cannot be read: No such file or directory");
+  EXPECT_EQ(problems_of(missing),
+            "NATS_PASSWORD_FILE: nats.password: " + path + ".none cannot be read: No such file or directory");
   Config folder(yaml(""), environment({{"NATS_PASSWORD_FILE", testing::TempDir()}}));
   read_password(folder);
   EXPECT_THAT(problems_of(folder), HasSubstr("cannot be read: Is a directory"));
@@ -246,7 +252,8 @@ TEST(Config, AServiceCanRefuseAValueAtItsPlace) {
 
 TEST(Yaml, ComplaintsNameFileAndLine) {
   EXPECT_THAT(parse_yaml("a: 1\nb: [1\n", "x.yaml").error().text(), HasSubstr("x.yaml:"));
-  EXPECT_THAT(parse_yaml("a: 1\nc: 2\na: 3\n", "x.yaml").error().text(), HasSubstr("x.yaml:3: key 'a' stands here again; first in line 1"));
+  EXPECT_THAT(parse_yaml("a: 1\nc: 2\na: 3\n", "x.yaml").error().text(),
+              HasSubstr("x.yaml:3: key 'a' stands here again; first in line 1"));
   EXPECT_THAT(parse_yaml("- 1\n", "x.yaml").error().text(), HasSubstr("must be a mapping"));
   EXPECT_THAT(load_yaml("/no/such.yaml").error().text(), HasSubstr("/no/such.yaml"));
 }
@@ -288,7 +295,8 @@ TEST(Values, AddressesHaveHostAndPort) {
 }
 
 TEST(Files, AreJoinedSectionBySection) {
-  const auto whole = joined({*parse_yaml("nats: {url: a}\nexchanges: [{name: binance}]\n", "one.yaml"), *parse_yaml("nats:\n  stream: S\nlogging: {}\n", "two.yaml")});
+  const auto whole = joined({*parse_yaml("nats: {url: a}\nexchanges: [{name: binance}]\n", "one.yaml"),
+                             *parse_yaml("nats:\n  stream: S\nlogging: {}\n", "two.yaml")});
   ASSERT_TRUE(whole) << whole.error().text();
   EXPECT_EQ(whole->find("nats")->value.find("url")->value.scalar, "a");
   EXPECT_EQ(whole->find("nats")->value.find("stream")->place.text(), "two.yaml:2");
@@ -296,10 +304,12 @@ TEST(Files, AreJoinedSectionBySection) {
 }
 
 TEST(Files, DoNotOverwriteEachOther) {
-  const auto twice = joined({*parse_yaml("nats:\n  url: a\n", "one.yaml"), *parse_yaml("\nnats: {url: b}\n", "two.yaml")});
+  const auto twice =
+      joined({*parse_yaml("nats:\n  url: a\n", "one.yaml"), *parse_yaml("\nnats: {url: b}\n", "two.yaml")});
   ASSERT_FALSE(twice);
   EXPECT_EQ(twice.error().code, Errc::usage);
-  EXPECT_THAT(twice.error().text(), testing::AllOf(HasSubstr("two.yaml:2"), HasSubstr("'nats.url'"), HasSubstr("one.yaml:2")));
+  EXPECT_THAT(twice.error().text(),
+              testing::AllOf(HasSubstr("two.yaml:2"), HasSubstr("'nats.url'"), HasSubstr("one.yaml:2")));
 }
 
 TEST(Files, OfAFolderAreReadWithWhatIsBelowIt) {
@@ -322,7 +332,8 @@ TEST(Config, SecretsInsideAddressesAreNotShown) {
   EXPECT_EQ(without_secrets("nats://me:pa@ss@host:4222,nats://other:1"), "nats://***@host:4222,nats://other:1");
   EXPECT_EQ(without_secrets("https://ch:8443/?user=a&password=b%20c&x=1"), "https://ch:8443/?user=a&password=***&x=1");
   EXPECT_EQ(without_secrets("http://host/a@b"), "http://host/a@b");
-  Config config(yaml("nats: {url: 'nats://me:geheim@h:1'}\nproxy: {url: [x]}\n"), environment({{"OTHER", "http://u:geheim@h"}}));
+  Config config(yaml("nats: {url: 'nats://me:geheim@h:1'}\nproxy: {url: [x]}\n"),
+                environment({{"OTHER", "http://u:geheim@h"}}));
   auto nats = config.root().section("nats");
   EXPECT_EQ(nats.text("url", ""), "nats://me:geheim@h:1") << "the service gets it whole";
   nats.address("listen", "127.0.0.1:1", {.env = "OTHER"});

@@ -66,15 +66,14 @@ class TemporaryDirectory {
 
 using Headers = std::vector<net::HttpHeader>;
 
-net::HttpResponse ask(const std::string& address, const std::string& parameters, std::string body,
-                      Headers headers = {}, const std::string& method = "POST") {
+net::HttpResponse ask(const std::string& address, const std::string& parameters, std::string body, Headers headers = {},
+                      const std::string& method = "POST") {
   net::HttpClient client({.accept_compressed = false});
-  auto answer = client.request(
-      {.method = method,
-       .url = "http://" + address + "/" + (parameters.empty() ? "" : "?" + parameters),
-       .headers = std::move(headers),
-       .body = std::move(body),
-       .timeouts = {.total = 60s}});
+  auto answer = client.request({.method = method,
+                                .url = "http://" + address + "/" + (parameters.empty() ? "" : "?" + parameters),
+                                .headers = std::move(headers),
+                                .body = std::move(body),
+                                .timeouts = {.total = 60s}});
   if (!answer) {
     ADD_FAILURE() << answer.error().text();
     return {};
@@ -115,10 +114,8 @@ class RawClient {
       if (n <= 0) return total;
       total += static_cast<std::size_t>(n);
       if (tail != nullptr)
-        *tail =
-            (*tail + piece.substr(0, static_cast<std::size_t>(n)))
-                .substr(std::max<std::size_t>(tail->size() + static_cast<std::size_t>(n), 2000) -
-                        2000);
+        *tail = (*tail + piece.substr(0, static_cast<std::size_t>(n)))
+                    .substr(std::max<std::size_t>(tail->size() + static_cast<std::size_t>(n), 2000) - 2000);
     }
   }
 
@@ -127,9 +124,8 @@ class RawClient {
 };
 
 std::string post(const std::string& parameters, std::size_t length) {
-  return fmt::format(
-      "POST /?{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-      parameters, length);
+  return fmt::format("POST /?{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", parameters,
+                     length);
 }
 
 class EmbeddedClickHouse : public testing::Test {
@@ -145,8 +141,7 @@ class EmbeddedClickHouse : public testing::Test {
   }
   virtual ClickHouseServerOptions options() { return {.listen = "127.0.0.1:0"}; }
 
-  net::HttpResponse post(const std::string& parameters, std::string body,
-                         Headers headers = {}) const {
+  net::HttpResponse post(const std::string& parameters, std::string body, Headers headers = {}) const {
     return ask(server_->address(), parameters, std::move(body), std::move(headers));
   }
   net::HttpResponse get(const std::string& parameters) const {
@@ -158,9 +153,7 @@ class EmbeddedClickHouse : public testing::Test {
     EXPECT_EQ(answer.status, 200) << answer.body;
     return answer.body;
   }
-  void make_table() const {
-    run("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a");
-  }
+  void make_table() const { run("CREATE TABLE t (a UInt64, b String) ENGINE = MergeTree ORDER BY a"); }
 
   TemporaryDirectory directory_;
   std::unique_ptr<Engine> engine_;
@@ -191,27 +184,23 @@ TEST_F(EmbeddedClickHouse, SelectsFromQueryBodyOrBoth) {
 TEST_F(EmbeddedClickHouse, InsertsInEveryWayThatClientsUse) {
   make_table();
   using namespace std::string_literals;
-  run("{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"b\":\"y\"}",
-      "query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow");
+  run("{\"a\":1,\"b\":\"x\"}\n{\"a\":2,\"b\":\"y\"}", "query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow");
   run("INSERT INTO t FORMAT TSV\n3\tz\n");
   run("INSERT INTO t VALUES (4, 'q'), (2 + 3, upper('r'));");
   run("INSERT INTO t (b, a) VALUES ('s', 6)");
   // RowBinary whose first byte is a line break (a = 10).
   run("INSERT INTO t FORMAT RowBinary\n\x0A\0\0\0\0\0\0\0\x01w"s);
-  const auto native =
-      run("SELECT toUInt64(number + 20) AS a, 'n' AS b FROM numbers(2) FORMAT Native");
+  const auto native = run("SELECT toUInt64(number + 20) AS a, 'n' AS b FROM numbers(2) FORMAT Native");
   const auto answer = post("query=INSERT%20INTO%20t%20FORMAT%20Native", native);
   EXPECT_EQ(answer.status, 200) << answer.body;
   EXPECT_THAT(header_of(answer, "X-ClickHouse-Summary"), HasSubstr("\"written_rows\":\"2\""));
   run("INSERT INTO t SELECT 30, 'sel'");
-  EXPECT_EQ(run("SELECT * FROM t ORDER BY a"),
-            "1\tx\n2\ty\n3\tz\n4\tq\n5\tR\n6\ts\n10\tw\n20\tn\n21\tn\n30\tsel\n");
+  EXPECT_EQ(run("SELECT * FROM t ORDER BY a"), "1\tx\n2\ty\n3\tz\n4\tq\n5\tR\n6\ts\n10\tw\n20\tn\n21\tn\n30\tsel\n");
 }
 
 TEST_F(EmbeddedClickHouse, GivesEveryKindOfFormat) {
   EXPECT_EQ(run("SELECT 1 AS a, 'x' AS b FORMAT CSVWithNames"), "\"a\",\"b\"\n1,\"x\"\n");
-  EXPECT_EQ(run("SELECT 1 AS a", "default_format=JSONCompactEachRowWithNamesAndTypes"),
-            "[\"a\"]\n[\"UInt8\"]\n[1]\n");
+  EXPECT_EQ(run("SELECT 1 AS a", "default_format=JSONCompactEachRowWithNamesAndTypes"), "[\"a\"]\n[\"UInt8\"]\n[1]\n");
   EXPECT_THAT(run("SELECT 1 AS a FORMAT JSON"), HasSubstr("\"rows\": 1"));
   EXPECT_EQ(run("SELECT toUInt16(258) FORMAT RowBinary"), "\x02\x01");
   EXPECT_EQ(post("", "SELECT 1", {{"X-ClickHouse-Format", "TSKV"}}).body, "1=1\n");
@@ -221,13 +210,11 @@ TEST_F(EmbeddedClickHouse, GivesEveryKindOfFormat) {
 
 // Formats with a header come from the engine as one document per block: the header must stand once.
 TEST_F(EmbeddedClickHouse, LargeResultsAreWholeInEveryStreamedFormat) {
-  const std::string select =
-      "SELECT number AS n, toString(number) AS s FROM numbers(300000) ORDER BY n FORMAT ";
+  const std::string select = "SELECT number AS n, toString(number) AS s FROM numbers(300000) ORDER BY n FORMAT ";
   for (const char* format :
-       {"TabSeparated", "TabSeparatedWithNames", "TabSeparatedWithNamesAndTypes", "CSV",
-        "CSVWithNames", "CSVWithNamesAndTypes", "JSONEachRow", "JSONCompactEachRowWithNames",
-        "JSONCompactEachRowWithNamesAndTypes", "RowBinary", "RowBinaryWithNames",
-        "RowBinaryWithNamesAndTypes"}) {
+       {"TabSeparated", "TabSeparatedWithNames", "TabSeparatedWithNamesAndTypes", "CSV", "CSVWithNames",
+        "CSVWithNamesAndTypes", "JSONEachRow", "JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes",
+        "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes"}) {
     const auto streamed = post("max_block_size=10000", select + format);
     const auto whole = post("max_block_size=10000&wait_end_of_query=1", select + format);
     EXPECT_EQ(header_of(streamed, "Transfer-Encoding"), "chunked") << format;
@@ -252,8 +239,7 @@ TEST_F(EmbeddedClickHouse, ParametersAreTypedAndNeverText) {
 TEST_F(EmbeddedClickHouse, SettingsAndDatabaseHoldForOneRequest) {
   run("CREATE DATABASE other");
   run("CREATE TABLE other.t (a UInt8) ENGINE = Memory");
-  const std::string ask_all =
-      "SELECT currentDatabase(), getSetting('max_threads') = 1, getSetting('max_block_size')";
+  const std::string ask_all = "SELECT currentDatabase(), getSetting('max_threads') = 1, getSetting('max_block_size')";
   EXPECT_EQ(run(ask_all, "database=other&max_threads=1&max_block_size=77"), "other\t1\t77\n");
   EXPECT_THAT(run(ask_all), Not(HasSubstr("77")));
   EXPECT_THAT(run(ask_all), StartsWith("default"));
@@ -286,11 +272,9 @@ TEST_F(EmbeddedClickHouse, ErrorsAreTheServers) {
   make_table();
   for (const auto& c :
        {ErrorCase{"SELECT * FROM nope", 60, 404, "UNKNOWN_TABLE"},
-        ErrorCase{"SELECT * FROM nodb.t", 81, 404, "UNKNOWN_DATABASE"},
-        ErrorCase{"SELEC 1", 62, 400, "SYNTAX_ERROR"},
+        ErrorCase{"SELECT * FROM nodb.t", 81, 404, "UNKNOWN_DATABASE"}, ErrorCase{"SELEC 1", 62, 400, "SYNTAX_ERROR"},
         ErrorCase{"nonsense", 62, 400, "SYNTAX_ERROR"},
-        ErrorCase{"SELECT nothing FROM t", 47, 404, "UNKNOWN_IDENTIFIER"},
-        ErrorCase{"", 62, 400, "SYNTAX_ERROR"},
+        ErrorCase{"SELECT nothing FROM t", 47, 404, "UNKNOWN_IDENTIFIER"}, ErrorCase{"", 62, 400, "SYNTAX_ERROR"},
         ErrorCase{"SELECT 1; SELECT 2", 62, 400, "SYNTAX_ERROR"},
         ErrorCase{"SELECT throwIf(1)", 395, 500, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"},
         ErrorCase{"INSERT INTO nope FORMAT CSV\n1\n", 60, 404, "UNKNOWN_TABLE"},
@@ -299,17 +283,12 @@ TEST_F(EmbeddedClickHouse, ErrorsAreTheServers) {
         ErrorCase{"SELECT 1 INTO OUTFILE '/tmp/x'", 358, 500, "INTO_OUTFILE_NOT_ALLOWED"}}) {
     const auto answer = post("", c.sql);
     EXPECT_EQ(answer.status, c.status) << c.sql << ": " << answer.body;
-    EXPECT_EQ(header_of(answer, "X-ClickHouse-Exception-Code"), std::to_string(c.code))
-        << c.sql << ": " << answer.body;
+    EXPECT_EQ(header_of(answer, "X-ClickHouse-Exception-Code"), std::to_string(c.code)) << c.sql << ": " << answer.body;
     EXPECT_THAT(answer.body, StartsWith(fmt::format("Code: {}. DB::Exception: ", c.code)));
-    EXPECT_THAT(answer.body,
-                HasSubstr(fmt::format("({}) (version {})\n", c.name, engine_->version())))
-        << c.sql;
+    EXPECT_THAT(answer.body, HasSubstr(fmt::format("({}) (version {})\n", c.name, engine_->version()))) << c.sql;
   }
   // The library would drop the data and report success.
-  EXPECT_EQ(
-      post("", "INSERT INTO t SELECT * FROM input('a UInt64, b String') FORMAT CSV\n1,x\n").status,
-      501);
+  EXPECT_EQ(post("", "INSERT INTO t SELECT * FROM input('a UInt64, b String') FORMAT CSV\n1,x\n").status, 501);
   EXPECT_EQ(run("SELECT count() FROM t"), "0\n");
 }
 
@@ -327,10 +306,10 @@ TEST_F(EmbeddedClickHouse, AnErrorBehindTheFirstRowsBreaksTheAnswerAndSaysWhy) {
 
 TEST_F(EmbeddedClickHouse, AGetOnlyReads) {
   make_table();
-  for (const char* query : {"query=CREATE%20TABLE%20u%20(a%20UInt8)%20ENGINE=Memory",
-                            "query=INSERT%20INTO%20t%20VALUES%20(1,'x')", "query=DROP%20TABLE%20t",
-                            "session_id=s&query=DROP%20TABLE%20t",
-                            "session_id=s&query=INSERT%20INTO%20t%20VALUES%20(1,'x')"}) {
+  for (const char* query :
+       {"query=CREATE%20TABLE%20u%20(a%20UInt8)%20ENGINE=Memory", "query=INSERT%20INTO%20t%20VALUES%20(1,'x')",
+        "query=DROP%20TABLE%20t", "session_id=s&query=DROP%20TABLE%20t",
+        "session_id=s&query=INSERT%20INTO%20t%20VALUES%20(1,'x')"}) {
     const auto answer = get(query);
     EXPECT_EQ(header_of(answer, "X-ClickHouse-Exception-Code"), "164") << query << answer.body;
     EXPECT_EQ(answer.status, 500);
@@ -350,14 +329,12 @@ TEST_F(EmbeddedClickHouse, CompressesBothWays) {
     compressor->finish(body);
     const std::string name(to_string(coding));
     run("TRUNCATE TABLE t");
-    const auto inserted =
-        post("query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow", body, {{"Content-Encoding", name}});
+    const auto inserted = post("query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow", body, {{"Content-Encoding", name}});
     ASSERT_EQ(inserted.status, 200) << name << inserted.body;
     EXPECT_EQ(run("SELECT count(), sum(a) FROM t"), "50000\t1249975000\n") << name;
 
-    const auto answer =
-        post("enable_http_compression=1", "SELECT a, b FROM t ORDER BY a FORMAT JSONEachRow",
-             {{"Accept-Encoding", name}});
+    const auto answer = post("enable_http_compression=1", "SELECT a, b FROM t ORDER BY a FORMAT JSONEachRow",
+                             {{"Accept-Encoding", name}});
     EXPECT_EQ(header_of(answer, "Content-Encoding"), name);
     std::string text;
     const auto decompressor = make_decompressor(coding);
@@ -366,12 +343,11 @@ TEST_F(EmbeddedClickHouse, CompressesBothWays) {
       return true;
     }));
     EXPECT_TRUE(text == rows) << name;
-    EXPECT_EQ(header_of(post("enable_http_compression=0", "SELECT 1", {{"Accept-Encoding", name}}),
-                        "Content-Encoding"),
+    EXPECT_EQ(header_of(post("enable_http_compression=0", "SELECT 1", {{"Accept-Encoding", name}}), "Content-Encoding"),
               "");
 
-    const auto torn = post("query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow",
-                           body.substr(0, body.size() / 2), {{"Content-Encoding", name}});
+    const auto torn = post("query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow", body.substr(0, body.size() / 2),
+                           {{"Content-Encoding", name}});
     EXPECT_NE(torn.status, 200) << name;
     EXPECT_EQ(run("SELECT count() FROM t"), "50000\n") << name;
   }
@@ -391,8 +367,7 @@ TEST_F(EmbeddedClickHouse, ALargeInsertIsOnePartAndComesBackWhole) {
   EXPECT_TRUE(back == rows);
 }
 
-// ---- sessions
-// ----------------------------------------------------------------------------------------
+// ---- sessions --------------------------------------------------------------------------------------------------
 
 TEST_F(EmbeddedClickHouse, ASessionKeepsItsState) {
   run("SET max_block_size = 123", "session_id=s");
@@ -403,13 +378,9 @@ TEST_F(EmbeddedClickHouse, ASessionKeepsItsState) {
   run("CREATE DATABASE d2");
   run("USE d2", "session_id=s");
   EXPECT_EQ(run("SELECT currentDatabase()", "session_id=s"), "d2\n");
-  EXPECT_EQ(
-      header_of(post("session_id=new&session_check=1", "SELECT 1"), "X-ClickHouse-Exception-Code"),
-      "372");
+  EXPECT_EQ(header_of(post("session_id=new&session_check=1", "SELECT 1"), "X-ClickHouse-Exception-Code"), "372");
   EXPECT_EQ(run("SELECT 1", "session_id=s&session_check=1&close_session=1"), "1\n");
-  EXPECT_EQ(
-      header_of(post("session_id=s&session_check=1", "SELECT 1"), "X-ClickHouse-Exception-Code"),
-      "372");
+  EXPECT_EQ(header_of(post("session_id=s&session_check=1", "SELECT 1"), "X-ClickHouse-Exception-Code"), "372");
 }
 
 TEST_F(EmbeddedClickHouse, SettingsOfOneStatementDoNotStayInItsSession) {
@@ -418,29 +389,23 @@ TEST_F(EmbeddedClickHouse, SettingsOfOneStatementDoNotStayInItsSession) {
       "SELECT getSetting('max_block_size'), getSetting('max_insert_block_size') = 55, "
       "currentDatabase()";
   run("CREATE DATABASE d2");
-  EXPECT_EQ(run(sql, "session_id=s&max_block_size=77&max_insert_block_size=55&database=d2"),
-            "77\t1\td2\n");
+  EXPECT_EQ(run(sql, "session_id=s&max_block_size=77&max_insert_block_size=55&database=d2"), "77\t1\td2\n");
   EXPECT_EQ(run(sql, "session_id=s&max_block_size=78"), "78\t0\tdefault\n");
   EXPECT_EQ(run(sql, "session_id=s"), "123\t0\tdefault\n");
   // A SET while settings of an earlier statement lie over the session goes to the session itself.
   run(sql, "session_id=s&max_block_size=77");
   run("SET max_block_size = 124", "session_id=s&max_block_size=77");
   EXPECT_EQ(run(sql, "session_id=s"), "124\t0\tdefault\n");
-  EXPECT_EQ(header_of(post("session_id=s&max_block_size=79&no_such=1", sql),
-                      "X-ClickHouse-Exception-Code"),
-            "115");
+  EXPECT_EQ(header_of(post("session_id=s&max_block_size=79&no_such=1", sql), "X-ClickHouse-Exception-Code"), "115");
   EXPECT_EQ(run(sql, "session_id=s"), "124\t0\tdefault\n");
 }
 
 TEST_F(EmbeddedClickHouse, AnExpiredSessionIsGone) {
   run("CREATE TEMPORARY TABLE mine AS SELECT 1 AS x", "session_id=s&session_timeout=0");
-  EXPECT_EQ(
-      header_of(post("session_id=s&session_check=1", "SELECT 1"), "X-ClickHouse-Exception-Code"),
-      "372");
+  EXPECT_EQ(header_of(post("session_id=s&session_check=1", "SELECT 1"), "X-ClickHouse-Exception-Code"), "372");
 }
 
-constexpr const char* kSlowInsert =
-    "INSERT INTO t SELECT number, toString(sleepEachRow(0.1)) FROM numbers(15)";
+constexpr const char* kSlowInsert = "INSERT INTO t SELECT number, toString(sleepEachRow(0.1)) FROM numbers(15)";
 
 TEST_F(EmbeddedClickHouse, ASecondRequestOfASessionGets373UntilTheFirstHasEnded) {
   make_table();
@@ -467,8 +432,7 @@ TEST_F(EmbeddedClickHouse, TheLockHoldsWhileTheStatementOfAVanishedClientRuns) {
     RawClient client(server_->port());
     client.send(mp::engine::post("session_id=s", std::strlen(kSlowInsert)) + kSlowInsert);
     // Away as soon as the statement runs.
-    while (run("SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO t SELECT%'") ==
-           "0\n")
+    while (run("SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO t SELECT%'") == "0\n")
       std::this_thread::sleep_for(5ms);
   }
   int locked = 0;
@@ -489,8 +453,7 @@ TEST_F(EmbeddedClickHouse, ATornInsertCommitsNothingAndFreesItsSession) {
   make_table();
   {
     RawClient client(server_->port());
-    client.send(mp::engine::post("session_id=s&query=INSERT%20INTO%20t%20FORMAT%20TSV", 1'000'000) +
-                "1\tx\n2\ty\n");
+    client.send(mp::engine::post("session_id=s&query=INSERT%20INTO%20t%20FORMAT%20TSV", 1'000'000) + "1\tx\n2\ty\n");
     while (run("SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO t%'") == "0\n")
       std::this_thread::sleep_for(5ms);
   }
@@ -512,8 +475,7 @@ TEST_F(EmbeddedClickHouse, AClientThatDoesNotReadItsAnswerToTheEndStopsTheStatem
       std::this_thread::sleep_for(5ms);
   }
   const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (post("session_id=s", "SELECT 1").status != 200 &&
-         std::chrono::steady_clock::now() < deadline)
+  while (post("session_id=s", "SELECT 1").status != 200 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(10ms);
   EXPECT_EQ(run("SELECT 1", "session_id=s"), "1\n");
 }
@@ -529,37 +491,29 @@ TEST_F(EmbeddedClickHouse, StatementsOfDifferentClientsRunSideBySide) {
   EXPECT_GT(answered, 5);
 }
 
-// ---- users
-// -------------------------------------------------------------------------------------------
+// ---- users -----------------------------------------------------------------------------------------------------
 
 class WithPassword : public EmbeddedClickHouse {
-  ClickHouseServerOptions options() override {
-    return {.listen = "127.0.0.1:0", .credentials = {"market", "s3cret"}};
-  }
+  ClickHouseServerOptions options() override { return {.listen = "127.0.0.1:0", .credentials = {"market", "s3cret"}}; }
 };
 
 TEST_F(WithPassword, OnlyTheRightUserAndPasswordComeIn) {
   EXPECT_EQ(post("user=market&password=s3cret", "SELECT 1").body, "1\n");
-  EXPECT_EQ(
-      post("", "SELECT 1", {{"X-ClickHouse-User", "market"}, {"X-ClickHouse-Key", "s3cret"}}).body,
-      "1\n");
+  EXPECT_EQ(post("", "SELECT 1", {{"X-ClickHouse-User", "market"}, {"X-ClickHouse-Key", "s3cret"}}).body, "1\n");
   EXPECT_EQ(post("", "SELECT 1", {{"Authorization", "Basic bWFya2V0OnMzY3JldA=="}}).body, "1\n");
-  for (const char* parameters : {"", "user=market", "user=market&password=wrong",
-                                 "user=default&password=s3cret", "user=market&password=s3cre"}) {
+  for (const char* parameters : {"", "user=market", "user=market&password=wrong", "user=default&password=s3cret",
+                                 "user=market&password=s3cre"}) {
     const auto answer = post(parameters, "SELECT 1");
     EXPECT_EQ(answer.status, 403) << parameters;
     EXPECT_EQ(header_of(answer, "X-ClickHouse-Exception-Code"), "516");
-    EXPECT_THAT(
-        answer.body,
-        HasSubstr(
-            "Authentication failed: password is incorrect, or there is no user with such name"));
+    EXPECT_THAT(answer.body,
+                HasSubstr("Authentication failed: password is incorrect, or there is no user with such name"));
     EXPECT_THAT(answer.body, Not(HasSubstr("s3cret")));
   }
   EXPECT_EQ(ask(server_->address(), "", "", {}, "GET").body, "Ok.\n");  // health checks need none
 }
 
-// ---- directories
-// -------------------------------------------------------------------------------------
+// ---- directories -----------------------------------------------------------------------------------------------
 
 TEST(EngineDirectory, AFileInItsPlaceIsToldWithWhatToDo) {
   NEED_LIBCHDB();
@@ -596,22 +550,19 @@ TEST(EngineDirectory, AFullDiskIsToldWithWhatToDo) {
 TEST(EngineMemory, IsBoundedForStatementsAndCaches) {
   NEED_LIBCHDB();
   TemporaryDirectory directory;
-  const auto engine = Engine::open(
-      directory.path(), {.max_memory_bytes = 700'000'000, .mark_cache_bytes = 64u << 20});
+  const auto engine = Engine::open(directory.path(), {.max_memory_bytes = 700'000'000, .mark_cache_bytes = 64u << 20});
   ASSERT_TRUE(engine) << engine.error().text();
   auto connection = (*engine)->connect();
   const std::string setting = "SELECT value FROM system.server_settings WHERE name = ";
   EXPECT_EQ(*connection->scalar(setting + "'max_server_memory_usage'"), "700000000");
   EXPECT_EQ(*connection->scalar(setting + "'mark_cache_size'"), "67108864");
-  const auto greedy =
-      connection->query("SELECT length(groupArray(number)) FROM numbers(300000000)", "TSV");
+  const auto greedy = connection->query("SELECT length(groupArray(number)) FROM numbers(300000000)", "TSV");
   ASSERT_FALSE(greedy);
   EXPECT_EQ(greedy.error().code, 241);
   EXPECT_EQ(*connection->scalar("SELECT 1"), "1");
 }
 
-// ---- a second process
-// --------------------------------------------------------------------------------
+// ---- a second process ------------------------------------------------------------------------------------------
 
 // Not a test of its own: the process that ServedElsewhere starts.
 TEST(ServeForAnotherTest, DISABLED_Serve) {
@@ -646,16 +597,14 @@ class ServedElsewhere : public testing::Test {
       // gtest's sharding and output settings are not for the child.
       if (std::strncmp(*e, "GTEST_", 6) != 0) environment.emplace_back(*e);
     }
-    std::vector<std::string> arguments{"/proc/self/exe",
-                                       "--gtest_filter=ServeForAnotherTest.DISABLED_Serve",
+    std::vector<std::string> arguments{"/proc/self/exe", "--gtest_filter=ServeForAnotherTest.DISABLED_Serve",
                                        "--gtest_also_run_disabled_tests", "--gtest_brief=1"};
     std::vector<char*> envp, argv;
     for (auto& e : environment) envp.push_back(e.data());
     for (auto& a : arguments) argv.push_back(a.data());
     envp.push_back(nullptr);
     argv.push_back(nullptr);
-    ASSERT_EQ(0,
-              ::posix_spawn(&pid_, "/proc/self/exe", nullptr, nullptr, argv.data(), envp.data()));
+    ASSERT_EQ(0, ::posix_spawn(&pid_, "/proc/self/exe", nullptr, nullptr, argv.data(), envp.data()));
     const auto deadline = std::chrono::steady_clock::now() + 60s;
     while (!fs::exists(report_) && std::chrono::steady_clock::now() < deadline) {
       ASSERT_EQ(0, ::waitpid(pid_, nullptr, WNOHANG)) << "the other process ended early";

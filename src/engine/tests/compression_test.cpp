@@ -48,8 +48,7 @@ INSTANTIATE_TEST_SUITE_P(Codings, EveryCoding,
                          [](const auto& coding) { return std::string(to_string(coding.param)); });
 
 TEST_P(EveryCoding, GivesBackWhatWasPutInWhateverThePieces) {
-  for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{3'000'000}}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{3'000'000}}) {
     const auto text = sample(size);
     const auto bytes = compressed(GetParam(), text, 70'001);
     for (const std::size_t piece : {std::size_t{997}, std::size_t{300'000}}) {
@@ -70,8 +69,8 @@ TEST_P(EveryCoding, ATornInputIsNotAtItsEnd) {
 }
 
 TEST_P(EveryCoding, NoiseIsRefused) {
-  const auto back = decompressed(
-      GetParam(), "\x01\x02\x03 certainly not compressed, and long enough to notice ......", 1000);
+  const auto back =
+      decompressed(GetParam(), "\x01\x02\x03 certainly not compressed, and long enough to notice ......", 1000);
   EXPECT_TRUE(back.failed || !back.at_end);
 }
 

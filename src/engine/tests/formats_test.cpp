@@ -10,9 +10,7 @@ namespace {
 TEST(HeaderSize, CutsNamesOffLines) {
   EXPECT_EQ(header_size(StreamRule::as_is, "1\n"), 0u);
   EXPECT_EQ(header_size(stream_rule("TabSeparatedWithNames"), "a\tb\n1\t2\n"), 4u);
-  EXPECT_EQ(header_size(stream_rule("JSONCompactEachRowWithNamesAndTypes"),
-                        "[\"a\"]\n[\"UInt8\"]\n[1]\n"),
-            16u);
+  EXPECT_EQ(header_size(stream_rule("JSONCompactEachRowWithNamesAndTypes"), "[\"a\"]\n[\"UInt8\"]\n[1]\n"), 16u);
   EXPECT_EQ(header_size(stream_rule("CSVWithNames"), "\"a\nb\",\"c\"\"d\"\n1,2\n"), 13u);
   EXPECT_EQ(header_size(stream_rule("TabSeparatedWithNamesAndTypes"), "a\n"), std::nullopt);
 }
@@ -35,8 +33,8 @@ TEST(HeaderSize, CutsNamesOffBinaries) {
 }
 
 TEST(StreamRule, FormatsWithBracketsOrFootersAreReadWhole) {
-  for (const char* format : {"JSON", "JSONCompact", "JSONColumns", "Pretty", "Parquet", "Arrow",
-                             "ORC", "XML", "Values", "Unheard"}) {
+  for (const char* format :
+       {"JSON", "JSONCompact", "JSONColumns", "Pretty", "Parquet", "Arrow", "ORC", "XML", "Values", "Unheard"}) {
     EXPECT_EQ(stream_rule(format), StreamRule::whole) << format;
   }
 }

@@ -21,9 +21,9 @@ net::HttpServerRequest request(std::string query, std::vector<net::HttpField> he
 }
 
 TEST(DecodeRequest, TellsSettingsParametersAndTheInterfacesOwnApart) {
-  const auto r = decode_request(request(
-      "query=SELECT+1&database=d&default_format=JSON&query_id=q&max_threads=1&param_x=a%09b&"
-      "wait_end_of_query=1&buffer_size=10&session_id=s&session_timeout=5&&user=u&password=p"));
+  const auto r =
+      decode_request(request("query=SELECT+1&database=d&default_format=JSON&query_id=q&max_threads=1&param_x=a%09b&"
+                             "wait_end_of_query=1&buffer_size=10&session_id=s&session_timeout=5&&user=u&password=p"));
   ASSERT_TRUE(r);
   EXPECT_EQ(r->query, "SELECT 1");
   EXPECT_EQ(r->database, "d");
@@ -43,12 +43,10 @@ TEST(DecodeRequest, TellsSettingsParametersAndTheInterfacesOwnApart) {
 }
 
 TEST(DecodeRequest, TakesCredentialsFromHeadersOrBasicAuthentication) {
-  const auto headers =
-      decode_request(request("", {{"X-ClickHouse-User", "u"}, {"X-ClickHouse-Key", "k"}}));
+  const auto headers = decode_request(request("", {{"X-ClickHouse-User", "u"}, {"X-ClickHouse-Key", "k"}}));
   EXPECT_EQ(headers->credentials.user, "u");
   EXPECT_EQ(headers->credentials.password, "k");
-  const auto basic =
-      decode_request(request("", {{"Authorization", "Basic dTpwYTpzcw=="}}));  // u:pa:ss
+  const auto basic = decode_request(request("", {{"Authorization", "Basic dTpwYTpzcw=="}}));  // u:pa:ss
   EXPECT_EQ(basic->credentials.user, "u");
   EXPECT_EQ(basic->credentials.password, "pa:ss");
   const auto none = decode_request(request(""));
@@ -58,21 +56,16 @@ TEST(DecodeRequest, TakesCredentialsFromHeadersOrBasicAuthentication) {
 
 TEST(DecodeRequest, RefusesMixedAndUnknownAuthentication) {
   EXPECT_EQ(decode_request(request("user=x", {{"X-ClickHouse-User", "u"}})).error().code, 516);
-  EXPECT_EQ(
-      decode_request(request("", {{"X-ClickHouse-User", "u"}, {"Authorization", "Basic dTpw"}}))
-          .error()
-          .code,
-      516);
-  EXPECT_EQ(decode_request(request("password=x", {{"Authorization", "Basic dTpw"}})).error().code,
+  EXPECT_EQ(decode_request(request("", {{"X-ClickHouse-User", "u"}, {"Authorization", "Basic dTpw"}})).error().code,
             516);
+  EXPECT_EQ(decode_request(request("password=x", {{"Authorization", "Basic dTpw"}})).error().code, 516);
   EXPECT_EQ(decode_request(request("", {{"Authorization", "Bearer abc"}})).error().code, 516);
   EXPECT_EQ(decode_request(request("", {{"Authorization", "Basic %%%"}})).error().code, 516);
 }
 
 TEST(DecodeRequest, HeadersGoBeforeParameters) {
-  const auto r =
-      decode_request(request("database=a&default_format=CSV",
-                             {{"X-ClickHouse-Database", "b"}, {"X-ClickHouse-Format", "TSV"}}));
+  const auto r = decode_request(
+      request("database=a&default_format=CSV", {{"X-ClickHouse-Database", "b"}, {"X-ClickHouse-Format", "TSV"}}));
   EXPECT_EQ(r->database, "b");
   EXPECT_EQ(r->default_format, "TSV");
 }
@@ -85,17 +78,13 @@ TEST(DecodeRequest, RefusesSessionTimesThatAreNone) {
 
 TEST(DecodeRequest, SaysWhatIsNotThere) {
   EXPECT_THAT(decode_request(request("compress=1")).error().text, HasSubstr("Accept-Encoding"));
-  EXPECT_THAT(decode_request(request("", {{"Content-Encoding", "br"}})).error().text,
-              HasSubstr("'br'"));
-  EXPECT_EQ(decode_request(request("", {{"Content-Type", "multipart/form-data; boundary=x"}}))
-                .error()
-                .code,
-            48);
+  EXPECT_THAT(decode_request(request("", {{"Content-Encoding", "br"}})).error().text, HasSubstr("'br'"));
+  EXPECT_EQ(decode_request(request("", {{"Content-Type", "multipart/form-data; boundary=x"}})).error().code, 48);
 }
 
 TEST(DecodeRequest, ReadsEncodings) {
-  const auto r = decode_request(request(
-      "enable_http_compression=1", {{"Content-Encoding", "zstd"}, {"Accept-Encoding", "gzip"}}));
+  const auto r =
+      decode_request(request("enable_http_compression=1", {{"Content-Encoding", "zstd"}, {"Accept-Encoding", "gzip"}}));
   EXPECT_EQ(r->body_coding, Coding::zstd);
   EXPECT_EQ(r->accepted_coding, Coding::gzip);
   EXPECT_EQ(r->compress_answer, true);
@@ -103,17 +92,14 @@ TEST(DecodeRequest, ReadsEncodings) {
 }
 
 TEST(EngineErrors, HaveTheServersTextAndStatus) {
-  const auto error =
-      make_error(Code::session_is_locked, "Session s is locked by a concurrent client");
+  const auto error = make_error(Code::session_is_locked, "Session s is locked by a concurrent client");
   EXPECT_EQ(with_version(error, "26.7"),
             "Code: 373. DB::Exception: Session s is locked by a concurrent client. "
             "(SESSION_IS_LOCKED) (version 26.7)");
   EXPECT_EQ(http_status(error.code), 500);
-  const auto engine =
-      from_engine_text("Code: 60. DB::Exception: no (UNKNOWN_TABLE) (version 26.7.2.1)\n");
+  const auto engine = from_engine_text("Code: 60. DB::Exception: no (UNKNOWN_TABLE) (version 26.7.2.1)\n");
   EXPECT_EQ(engine.code, 60);
-  EXPECT_EQ(with_version(engine, "1"),
-            "Code: 60. DB::Exception: no (UNKNOWN_TABLE) (version 26.7.2.1)");
+  EXPECT_EQ(with_version(engine, "1"), "Code: 60. DB::Exception: no (UNKNOWN_TABLE) (version 26.7.2.1)");
   EXPECT_EQ(from_engine_text("something else").code, 1001);
   EXPECT_EQ(from_engine_text("Code: 73. DB::Exception: Code: 73. DB::Exception: no. "
                              "(UNKNOWN_FORMAT) (version 26.7.2.1). (UNKNOWN_FORMAT)")

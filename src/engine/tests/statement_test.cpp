@@ -28,20 +28,17 @@ INSTANTIATE_TEST_SUITE_P(
     Statements, InsertShape,
     testing::Values(
         InsertCase{"INSERT INTO t FORMAT CSV\n1,2\n", "INSERT INTO t ", "CSV", "1,2\n"},
-        InsertCase{"INSERT INTO t FORMAT JSONEachRow {\"a\":1}", "INSERT INTO t ", "JSONEachRow",
-                   "{\"a\":1}"},
+        InsertCase{"INSERT INTO t FORMAT JSONEachRow {\"a\":1}", "INSERT INTO t ", "JSONEachRow", "{\"a\":1}"},
         // Only one line break belongs to the statement: binary data may begin with another.
-        InsertCase{"INSERT INTO t FORMAT RowBinary\n\n\x01", "INSERT INTO t ", "RowBinary",
-                   "\n\x01"},
+        InsertCase{"INSERT INTO t FORMAT RowBinary\n\n\x01", "INSERT INTO t ", "RowBinary", "\n\x01"},
         InsertCase{"INSERT INTO t FORMAT TSV\r\n1\n", "INSERT INTO t ", "TSV", "1\n"},
         InsertCase{"INSERT INTO t FORMAT CSV", "INSERT INTO t ", "CSV", ""},
-        InsertCase{"insert into db.t (a, b) values (1,'x')", "insert into db.t (a, b) ", "Values",
-                   " (1,'x')"},
+        InsertCase{"insert into db.t (a, b) values (1,'x')", "insert into db.t (a, b) ", "Values", " (1,'x')"},
         InsertCase{"/* VALUES */ INSERT INTO `values` -- FORMAT x\n VALUES(1)",
                    "/* VALUES */ INSERT INTO `values` -- FORMAT x\n ", "Values", "(1)"},
         InsertCase{"INSERT INTO format FORMAT TSV\nx", "INSERT INTO format ", "TSV", "x"},
-        InsertCase{"INSERT INTO db.values (format, values) FORMAT TSV\nx",
-                   "INSERT INTO db.values (format, values) ", "TSV", "x"},
+        InsertCase{"INSERT INTO db.values (format, values) FORMAT TSV\nx", "INSERT INTO db.values (format, values) ",
+                   "TSV", "x"},
         InsertCase{"INSERT INTO t SETTINGS async_insert = 0, s = 'FORMAT X' FORMAT Native\nN",
                    "INSERT INTO t SETTINGS async_insert = 0, s = 'FORMAT X' ", "Native", "N"},
         InsertCase{"INSERT INTO FUNCTION file('VALUES', $q$ FORMAT x $q$) VALUES (1)",
@@ -50,15 +47,14 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Shape, AnInsertFromASelectHasNoDataOfItsOwn) {
   for (const char* text :
        {"INSERT INTO t SELECT 1", "INSERT INTO t (a) SELECT * FROM VALUES('a UInt8', 1)",
-        "INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x FORMAT Null",
-        "INSERT INTO t (SELECT 1)"}) {
+        "INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x FORMAT Null", "INSERT INTO t (SELECT 1)"}) {
     EXPECT_FALSE(shape_of(text).has_insert_data) << text;
   }
 }
 
 TEST(Shape, AnInsertWithoutItsFormatIsNotWholeYet) {
-  for (const char* text : {"INSERT", "INSERT INTO t", "INSERT INTO t (a, b)",
-                           "INSERT INTO t FORMAT", "INSERT INTO t 'VALUES"}) {
+  for (const char* text :
+       {"INSERT", "INSERT INTO t", "INSERT INTO t (a, b)", "INSERT INTO t FORMAT", "INSERT INTO t 'VALUES"}) {
     EXPECT_FALSE(shape_of(text).has_insert_data) << text;
   }
 }
@@ -94,8 +90,7 @@ TEST(Shape, SeesTheInputFunctionOfAnInsert) {
 }
 
 TEST(Shape, SurvivesEveryPrefix) {
-  const std::string text =
-      "INSERT INTO `a\\`b` (x, \"y\") /* c /* d */ */ SETTINGS s='it''s', h=$t$x$t$ FORMAT CSV\n1";
+  const std::string text = "INSERT INTO `a\\`b` (x, \"y\") /* c /* d */ */ SETTINGS s='it''s', h=$t$x$t$ FORMAT CSV\n1";
   for (std::size_t n = 0; n <= text.size(); ++n) {
     const auto shape = shape_of(text.substr(0, n));
     EXPECT_LE(shape.data_offset, n);

@@ -152,8 +152,8 @@ void Conversation::reconfigure(Instant now, Outbox& out) {
       stream = kNoStream;
     }
     const auto& name = publisher_.catalogue().ref(index)->instrument;
-    for (const auto type : {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position,
-                            DataType::lsr_all_account})
+    for (const auto type :
+         {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position, DataType::lsr_all_account})
       if (!publisher_.publishes(index, type)) polls_.remove(poll_key(type, name));
   }
   // A mistaken name is told; it is no reason to end what is running.
@@ -392,8 +392,8 @@ void Conversation::drop(Index index, Instant now, Outbox& out) {
 
 void Conversation::drop_polls(Index index) {
   const auto& name = publisher_.catalogue().ref(index)->instrument;
-  for (const auto type : {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position,
-                          DataType::lsr_all_account})
+  for (const auto type :
+       {DataType::open_interest, DataType::funding_rate, DataType::lsr_top_position, DataType::lsr_all_account})
     polls_.remove(poll_key(type, name));
 }
 
@@ -425,9 +425,7 @@ void Conversation::opened(ConnectionId connection, std::string_view url, Instant
   sockets_.opened(connection, url, now, out);
 }
 
-void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) {
-  sockets_.closed(connection, now, out);
-}
+void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) { sockets_.closed(connection, now, out); }
 
 void Conversation::data(ConnectionId connection, Index index, DataType type, Instant now, Outbox& out) {
   const auto channel = channel_of(type);

@@ -98,7 +98,8 @@ Result<void> read_levels(od::value& value, std::vector<BookLevel>& out, const ch
     for (auto part : pair) {
       od::value text;
       if (auto error = part.get(text)) return json_error(error, where);
-      if (count < 2 && !raw_string(text, texts[count])) return Error{Errc::bad_type, where, "a level's part is no string"};
+      if (count < 2 && !raw_string(text, texts[count]))
+        return Error{Errc::bad_type, where, "a level's part is no string"};
       ++count;
     }
     if (count < 2) return Error{Errc::missing_field, where, "a level without quantity"};
@@ -705,14 +706,43 @@ constexpr std::string_view kUnusedOfFundingInfo[] = {"adjustedFundingRateCap", "
                                                      "updateTime"};
 constexpr std::string_view kUnusedOfPremiumIndex[] = {"estimatedSettlePrice", "interestRate", "pair"};
 constexpr std::string_view kUnusedOfDepth[] = {"symbol", "pair", "ps", "st"};
-constexpr std::string_view kUnusedOfSymbol[] = {
-    "pair", "onboardDate", "maintMarginPercent", "requiredMarginPercent", "pricePrecision", "quantityPrecision",
-    "baseAssetPrecision", "quotePrecision", "underlyingType", "underlyingSubType", "settlePlan", "triggerProtect",
-    "liquidationFee", "marketTakeBound", "maxMoveOrderLimit", "orderTypes", "OrderType", "timeInForce",
-    "permissionSets", "permissions", "quoteAssetPrecision", "baseCommissionPrecision", "quoteCommissionPrecision",
-    "icebergAllowed", "ocoAllowed", "otoAllowed", "opoAllowed", "quoteOrderQtyMarketAllowed", "allowTrailingStop",
-    "cancelReplaceAllowed", "amendAllowed", "pegInstructionsAllowed", "isSpotTradingAllowed",
-    "isMarginTradingAllowed", "defaultSelfTradePreventionMode", "allowedSelfTradePreventionModes", "ps"};
+constexpr std::string_view kUnusedOfSymbol[] = {"pair",
+                                                "onboardDate",
+                                                "maintMarginPercent",
+                                                "requiredMarginPercent",
+                                                "pricePrecision",
+                                                "quantityPrecision",
+                                                "baseAssetPrecision",
+                                                "quotePrecision",
+                                                "underlyingType",
+                                                "underlyingSubType",
+                                                "settlePlan",
+                                                "triggerProtect",
+                                                "liquidationFee",
+                                                "marketTakeBound",
+                                                "maxMoveOrderLimit",
+                                                "orderTypes",
+                                                "OrderType",
+                                                "timeInForce",
+                                                "permissionSets",
+                                                "permissions",
+                                                "quoteAssetPrecision",
+                                                "baseCommissionPrecision",
+                                                "quoteCommissionPrecision",
+                                                "icebergAllowed",
+                                                "ocoAllowed",
+                                                "otoAllowed",
+                                                "opoAllowed",
+                                                "quoteOrderQtyMarketAllowed",
+                                                "allowTrailingStop",
+                                                "cancelReplaceAllowed",
+                                                "amendAllowed",
+                                                "pegInstructionsAllowed",
+                                                "isSpotTradingAllowed",
+                                                "isMarginTradingAllowed",
+                                                "defaultSelfTradePreventionMode",
+                                                "allowedSelfTradePreventionModes",
+                                                "ps"};
 
 Result<FundingInfoRow> read_funding_info(od::object& object, std::vector<UnknownField>& unknown) {
   FundingInfoRow out;

@@ -72,9 +72,8 @@ DepthFeed::SnapshotTaken DepthFeed::snapshot(DepthReply& reply, WallTime receive
   const auto id = brand_new ? 0 : static_cast<std::uint64_t>(reply.last_update_id);
   if (kept_.synced() && (brand_new || id < kept_.last_id())) return SnapshotTaken::not_newer;
   if (!kept_.synced() && !brand_new) {
-    const auto first = std::ranges::find_if(buffer_, [&](const BookUpdate& each) {
-      return continues(market_, id, false, each.ids) != Continuation::old;
-    });
+    const auto first = std::ranges::find_if(
+        buffer_, [&](const BookUpdate& each) { return continues(market_, id, false, each.ids) != Continuation::old; });
     if (first != buffer_.end() && continues(market_, id, false, first->ids) == Continuation::gap)
       return SnapshotTaken::too_old;
   }

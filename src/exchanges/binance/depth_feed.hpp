@@ -63,8 +63,8 @@ class DepthFeed {
 
   Market market_;
   KeptBook kept_;
-  bool bridged_ = false;        // an update has been applied since the snapshot
-  bool any_continues_ = false;  // the snapshot of a brand-new symbol: whatever comes first continues it
+  bool bridged_ = false;            // an update has been applied since the snapshot
+  bool any_continues_ = false;      // the snapshot of a brand-new symbol: whatever comes first continues it
   std::vector<BookUpdate> buffer_;  // contiguous; not synced: waits for a snapshot; synced: for what is before it
 };
 

@@ -237,8 +237,7 @@ std::optional<Publisher::Index> Publisher::trade(Frame& frame, const Received& f
   auto& tape = trade.aggregated ? entry.aggregated : entry.single;
   connections_.seen(from.connection);
   const auto outage = entry.covers.of(DataType::trade).data(from.connection, trade.time, from.at);
-  if (!entry.aggregated.ids().last() && !entry.single.ids().last())
-    tell(*index, DataType::trade, outage, from.at, out);
+  if (!entry.aggregated.ids().last() && !entry.single.ids().last()) tell(*index, DataType::trade, outage, from.at, out);
   const auto distant = reports_.too_distant(trade.time, from.at);
   const auto verdict = tape.observe({trade.id, trade.id}, {from.connection, distant ? from.at : trade.time, from.at},
                                     connections_, owner(*index), out);

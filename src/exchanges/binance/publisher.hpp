@@ -167,7 +167,7 @@ class Publisher {
   BookRules rules_;
   Catalogue catalogue_;
   Chooser chooser_;
-  std::vector<Entry> entries_;        // by catalogue index
+  std::vector<Entry> entries_;  // by catalogue index
   Connections connections_;
   std::optional<WallTime> next_due_;  // the earliest deadline of a conflated picture
   SeenKeys liquidations_seen_;

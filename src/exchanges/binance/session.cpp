@@ -133,8 +133,7 @@ class BinanceSession final : public Session {
   }
 
   void describe(std::vector<StreamStatus>& out) const override {
-    if (conversation_)
-      describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
+    if (conversation_) describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
     const auto& chooser = publisher_.chooser();
     for (const auto index : chooser.chosen())
       if (!conversation_ || !conversation_->is_over(index)) describe(index, false, out);
@@ -293,14 +292,16 @@ class BinanceSession final : public Session {
 
 // Hosts of each market, production, mirrors and test nets. COIN-M (dstream, dapi) is another market.
 std::optional<std::string> market_of_host(std::string_view host) {
-  constexpr std::string_view kSpotHosts[] = {"stream.binance.com", "data-stream.binance.vision", "api.binance.com",
-                                             "api-gcp.binance.com", "api1.binance.com", "api2.binance.com",
-                                             "api3.binance.com", "api4.binance.com", "data-api.binance.vision",
-                                             "stream.testnet.binance.vision", "testnet.binance.vision",
-                                             "demo-stream.binance.com", "demo-api.binance.com"};
-  constexpr std::string_view kDerivativesHosts[] = {"fstream.binance.com", "fapi.binance.com", "demo-fapi.binance.com",
-                                                    "testnet.binancefuture.com", "fstream.binancefuture.com",
-                                                    "demo-fstream.binance.com"};
+  constexpr std::string_view kSpotHosts[] = {"stream.binance.com",      "data-stream.binance.vision",
+                                             "api.binance.com",         "api-gcp.binance.com",
+                                             "api1.binance.com",        "api2.binance.com",
+                                             "api3.binance.com",        "api4.binance.com",
+                                             "data-api.binance.vision", "stream.testnet.binance.vision",
+                                             "testnet.binance.vision",  "demo-stream.binance.com",
+                                             "demo-api.binance.com"};
+  constexpr std::string_view kDerivativesHosts[] = {"fstream.binance.com",       "fapi.binance.com",
+                                                    "demo-fapi.binance.com",     "testnet.binancefuture.com",
+                                                    "fstream.binancefuture.com", "demo-fstream.binance.com"};
   for (const auto known : kSpotHosts)
     if (host == known) return "spot";
   for (const auto known : kDerivativesHosts)
@@ -327,7 +328,8 @@ Exchange make_binance() {
                          {std::begin(binance::kDerivativesTypes), std::end(binance::kDerivativesTypes)}},
           // The perpetual has all.
           .probe_symbols = {{"BTCUSDT"}, {"BTCUSDT"}},
-          .addresses = {{std::string(binance::facts(binance::Market::spot).ws_base), std::string(binance::facts(binance::Market::spot).rest_base)},
+          .addresses = {{std::string(binance::facts(binance::Market::spot).ws_base),
+                         std::string(binance::facts(binance::Market::spot).rest_base)},
                         {std::string(binance::facts(binance::Market::derivatives).ws_base),
                          std::string(binance::facts(binance::Market::derivatives).rest_base)}},
           .make_session = [](const SessionOptions& options) -> std::unique_ptr<Session> {

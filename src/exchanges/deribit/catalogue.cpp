@@ -111,14 +111,12 @@ InstrumentRef volatility_index(std::string_view index_name) {
   auto symbol = upper(index_name);
   std::ranges::replace(symbol, '_', '-');
   return std::make_shared<const InstrumentId>(InstrumentId{
-      kExchange, MarketType::options, canonical_symbol({.base = underlying_asset(index_name),
-                                                        .quote = std::string_view(symbol).substr(
-                                                            std::min(symbol.size(), symbol.find('-') + 1))}),
+      kExchange, MarketType::options,
+      canonical_symbol({.base = underlying_asset(index_name),
+                        .quote = std::string_view(symbol).substr(std::min(symbol.size(), symbol.find('-') + 1))}),
       std::string(index_name)});
 }
 
-std::string underlying_asset(std::string_view index_name) {
-  return upper(index_name.substr(0, index_name.find('_')));
-}
+std::string underlying_asset(std::string_view index_name) { return upper(index_name.substr(0, index_name.find('_'))); }
 
 }  // namespace mp::deribit

@@ -16,7 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 using Patience = SubscribedSockets::Patience;
 
-
 constexpr auto kInstrumentsEvery = 6h;
 constexpr auto kListAfterNews = 60s;
 constexpr auto kFundingHistoryEvery = 1h;
@@ -179,8 +178,7 @@ void Conversation::reconfigure(Instant now, Outbox& out) {
     for (const auto* currency : kSummaryCurrencies) polls_.remove(fmt::format("{}{}", kVolumesPrefix, currency));
     volumes_awaited_.clear();
   }
-  if (polls_.has(kInstrumentsPoll) && !chooser.selection().by_volume())
-    polls_.hurry(kInstrumentsPoll, now, out);
+  if (polls_.has(kInstrumentsPoll) && !chooser.selection().by_volume()) polls_.hurry(kInstrumentsPoll, now, out);
   add_polls(now, out);
   open_platform_channels(now, out);
   // What is known already need not wait for the list.
@@ -204,7 +202,10 @@ void Conversation::want_stream(Index index, Channel channel, Instant now, Outbox
   const auto& id = *publisher_.catalogue().ref(index);
   const bool active = id.market_type == MarketType::perpetual || id.market_type == MarketType::futures;
   // That the connection lives, its heartbeats say.
-  const auto& patience = channel == kTrades ? kTrading : !active ? kMayBeSilent : channel == kBook ? kActiveBook : kActiveTicker;
+  const auto& patience = channel == kTrades ? kTrading
+                         : !active          ? kMayBeSilent
+                         : channel == kBook ? kActiveBook
+                                            : kActiveTicker;
   // Tickers by every change would be a multiple of the data, for values that change once in a while.
   const auto& interval = channel == kTicker ? "100ms" : interval_;
   streams_[index].of[channel] = sockets_.want(
@@ -224,8 +225,7 @@ void Conversation::open_chosen(Instant now, Outbox& out) {
     const auto& expiry = catalogue.definition(index).expiry;
     over_[index] = expiry && *expiry + kAfterExpiry <= now.wall;
     is_wanted[index] = !over_[index];
-    if (is_wanted[index] && expiry)
-      next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
+    if (is_wanted[index] && expiry) next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
   }
   streams_.resize(catalogue.size());
   for (Index index = 0; index < streams_.size(); ++index)
@@ -233,13 +233,13 @@ void Conversation::open_chosen(Instant now, Outbox& out) {
   for (const auto index : chosen) {
     if (!is_wanted[index]) continue;
     for (const auto channel : {kBook, kTrades, kTicker})
-      if (!streams_[index].of[channel] && wants_stream(index, channel))
-        want_stream(index, channel, now, out);
+      if (!streams_[index].of[channel] && wants_stream(index, channel)) want_stream(index, channel, now, out);
     poll_funding_history(index, now, out);
   }
   if (sockets_.sockets() <= kManySockets || told_many_sockets_) return;
   told_many_sockets_ = true;
-  notice(out, Notice::Level::warning, "more connections than the venue allows for one address: choose fewer instruments",
+  notice(out, Notice::Level::warning,
+         "more connections than the venue allows for one address: choose fewer instruments",
          fmt::format("connections={} allowed=32", sockets_.sockets()));
 }
 
@@ -371,9 +371,10 @@ void Conversation::poll_volumes(Instant now, Outbox& out) {
     auto key = fmt::format("{}{}", kVolumesPrefix, currency);
     volumes_awaited_.push_back(key);
     polls_.add({.key = std::move(key),
-                .url = [this, currency](Instant) {
-                  return fmt::format("{}get_book_summary_by_currency?currency={}", rest_base_, currency);
-                },
+                .url =
+                    [this, currency](Instant) {
+                      return fmt::format("{}get_book_summary_by_currency?currency={}", rest_base_, currency);
+                    },
                 .period = kInstrumentsEvery,
                 .first_within = 0s,
                 .charges = credits(),

@@ -68,8 +68,8 @@ class Conversation {
   enum Channel { kBook, kTrades, kTicker, kChannels };
   struct Streams {
     std::array<std::optional<StreamId>, kChannels> of{};
-    int attempts = 0;          // of the book, since it was last good for a while
-    MonoTime not_before{};     // the next attempt
+    int attempts = 0;       // of the book, since it was last good for a while
+    MonoTime not_before{};  // the next attempt
     std::optional<MonoTime> good_since{};
   };
   struct Login {

@@ -85,8 +85,7 @@ Result<Integer> integer(std::string_view text, const char* where) {
   if (text.empty()) return missing(where);
   Integer value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
-    return Error{Errc::bad_number, where, shortened(text)};
+  if (error != std::errc{} || end != text.data() + text.size()) return Error{Errc::bad_number, where, shortened(text)};
   return value;
 }
 
@@ -242,10 +241,10 @@ Result<void> judge(const TradeTexts& texts, TradeRow& row) {
   using Liquidated = TradeRow::Liquidated;
   // "none" is written in the OpenAPI description of other methods; here the field is absent then.
   row.liquidated = row.liquidation.empty() || row.liquidation == "none" ? Liquidated::none
-                   : row.liquidation == "T"                            ? Liquidated::taker
-                   : row.liquidation == "M"                            ? Liquidated::maker
-                   : row.liquidation == "MT"                           ? Liquidated::both
-                                                                       : Liquidated::unknown;
+                   : row.liquidation == "T"                             ? Liquidated::taker
+                   : row.liquidation == "M"                             ? Liquidated::maker
+                   : row.liquidation == "MT"                            ? Liquidated::both
+                                                                        : Liquidated::unknown;
   return {};
 }
 
@@ -310,11 +309,11 @@ Result<void> read_trades(od::value& data, Frame& out) {
 // ---- ticker, volatility, states -------------------------------------------------------------------------------
 
 constexpr std::string_view kTickerIgnored[] = {
-    "stats",          "last_price",      "best_bid_price",   "best_bid_amount",          "best_ask_price",
-    "best_ask_amount", "min_price",      "max_price",        "settlement_price",         "estimated_delivery_price",
-    "delivery_price", "funding_8h",      "interest_value",   "mark_iv",                  "bid_iv",
-    "ask_iv",         "greeks",          "underlying_price", "underlying_index",         "interest_rate",
-    "implied_bid",    "implied_ask",     "combo_state"};
+    "stats",           "last_price",  "best_bid_price",   "best_bid_amount",  "best_ask_price",
+    "best_ask_amount", "min_price",   "max_price",        "settlement_price", "estimated_delivery_price",
+    "delivery_price",  "funding_8h",  "interest_value",   "mark_iv",          "bid_iv",
+    "ask_iv",          "greeks",      "underlying_price", "underlying_index", "interest_rate",
+    "implied_bid",     "implied_ask", "combo_state"};
 
 Result<void> read_ticker(od::object& object, Frame& out) {
   auto& ticker = out.ticker;

@@ -157,14 +157,14 @@ struct VolatilityBar {
   Ratio open, high, low, close;
 };
 struct VolatilityHistory {
-  std::vector<VolatilityBar> bars;                 // as they come: newest page first, each page ascending
-  std::optional<std::int64_t> continuation;        // milliseconds: end_timestamp of the next, older page
+  std::vector<VolatilityBar> bars;           // as they come: newest page first, each page ascending
+  std::optional<std::int64_t> continuation;  // milliseconds: end_timestamp of the next, older page
 };
 
 // One row of get_funding_rate_history.
 struct FundingRow {
-  WallTime time;       // the end of the hour
-  Ratio interest_1h;   // charged in that hour
+  WallTime time;      // the end of the hour
+  Ratio interest_1h;  // charged in that hour
   std::optional<Price> index_price;
 };
 
@@ -194,7 +194,7 @@ class Decoder {
   std::optional<RequestFrame> request(std::string_view padded);
   // The bodies of REST answers: {"jsonrpc":"2.0","result":…}. An error answer is Errc::refused with code and message.
   Result<InstrumentList> instruments(std::string_view padded);  // get_instruments, get_instrument
-  Result<RestBook> order_book(std::string_view padded);  // get_order_book
+  Result<RestBook> order_book(std::string_view padded);         // get_order_book
   Result<VolatilityHistory> volatility_history(std::string_view padded);
   Result<std::vector<FundingRow>> funding_history(std::string_view padded);
   Result<std::vector<SummaryRow>> summaries(std::string_view padded);

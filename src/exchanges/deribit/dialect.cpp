@@ -8,8 +8,8 @@ namespace mp::deribit {
 
 std::string DeribitDialect::request(Operation operation, std::string_view streams, std::uint64_t id) const {
   return fmt::format(R"({{"jsonrpc":"2.0","id":{},"method":"{}/{}","params":{{"channels":[{}]}}}})", id,
-                     logged_in_ ? "private" : "public",
-                     operation == Operation::subscribe ? "subscribe" : "unsubscribe", streams);
+                     logged_in_ ? "private" : "public", operation == Operation::subscribe ? "subscribe" : "unsubscribe",
+                     streams);
 }
 
 std::vector<std::string> DeribitDialect::greetings(std::uint64_t& next_id) const {
@@ -45,7 +45,8 @@ std::optional<std::chrono::seconds> again_after(std::int64_t code, bool logged_i
     case 13888: return seconds{5};   // timed out
     case 10041:                      // settlement in progress
     case 10047:                      // matching engine queue full
-    case 11051: return seconds{30};  // system maintenance
+    case 11051:
+      return seconds{30};  // system maintenance
     // raw_subscriptions_not_available_for_unauthorized: the login was slower than the subscription.
     case 13778:
       if (logged_in) return seconds{5};

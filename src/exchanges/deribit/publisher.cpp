@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-
 namespace mp::deribit {
 namespace {
 
@@ -31,8 +30,8 @@ std::string lower(std::string_view text) {
 
 // The lifecycle of an instrument, as it is called since 2026 and before.
 bool is_known_state(std::string_view state) {
-  constexpr std::string_view kStates[] = {"open",      "settlement", "delivered", "inactive", "locked", "halted",
-                                          "archivized", "created",   "started",   "settled",  "closed", "terminated"};
+  constexpr std::string_view kStates[] = {"open",       "settlement", "delivered", "inactive", "locked", "halted",
+                                          "archivized", "created",    "started",   "settled",  "closed", "terminated"};
   return std::ranges::find(kStates, state) != std::end(kStates);
 }
 
@@ -220,8 +219,8 @@ void Publisher::answered(ConnectionId connection, const std::vector<std::string_
 
 // ---- which instrument -----------------------------------------------------------------------------------------
 
-std::optional<Publisher::Index> Publisher::find(std::string_view venue_symbol, DataType type,
-                                                const char* combo_channel, const Received& from, Events& out) {
+std::optional<Publisher::Index> Publisher::find(std::string_view venue_symbol, DataType type, const char* combo_channel,
+                                                const Received& from, Events& out) {
   if (const auto index = catalogue_.find(venue_symbol)) return chooser_.collects(*index) ? index : std::nullopt;
   if (is_combo_name(venue_symbol))
     reports_.unmapped(combo_channel);
@@ -283,8 +282,8 @@ std::optional<Publisher::Index> Publisher::book(Frame& frame, const Received& fr
     snapshot_.whole = true;  // the channel has the full depth
     snapshot_.bids.swap(in.bids);
     snapshot_.asks.swap(in.asks);
-    is_news = book.snapshot(snapshot_, from.connection, connections_, std::nullopt, out) !=
-              ChainedBook::SnapshotTaken::old;
+    is_news =
+        book.snapshot(snapshot_, from.connection, connections_, std::nullopt, out) != ChainedBook::SnapshotTaken::old;
   } else {
     update_.ids = {in.change_id, in.change_id, in.prev_change_id};
     update_.timestamp = in.time;
@@ -408,8 +407,7 @@ void Publisher::ticker(const Frame& frame, const Received& from, Events& out) {
   auto& entry = entries_[*index];
   tell_ticker(*index, entry.ticker_cover.data(from.connection, ticker.time, from.at), from.at, out);
   // While one connection replaces another, both bring the same.
-  if (connections_.others_carry(from.connection, entry.ticker.connection) &&
-      ticker.time <= entry.ticker.timestamp) {
+  if (connections_.others_carry(from.connection, entry.ticker.connection) && ticker.time <= entry.ticker.timestamp) {
     ++duplicates_;
     return;
   }
@@ -607,9 +605,7 @@ void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
     const bool of_tape = type == DataType::trade || type == DataType::liquidation;
     const bool of_ticker = type == DataType::funding_rate || type == DataType::open_interest;
     // No id will tell any more what is missing up to here.
-    const auto outage = of_tape     ? entry.tape_cover.open(now)
-                        : of_ticker ? entry.ticker_cover.open(now)
-                                    : std::nullopt;
+    const auto outage = of_tape ? entry.tape_cover.open(now) : of_ticker ? entry.ticker_cover.open(now) : std::nullopt;
     if (outage && !has_ended(index, outage->start + kInFlight))
       append_outage(catalogue_.ref(index), type, data_source_, *outage, now, out);
     append_end(catalogue_.ref(index), type, data_source_, now, out);

@@ -77,8 +77,8 @@ class Publisher {
   // `currency` and `resolution` as asked for: "BTC", "60".
   bool volatility_history(std::string_view currency, std::string_view resolution,
                           const Result<VolatilityHistory>& reply, const Received& from, Events& out);
-  bool funding_history(std::string_view instrument, const Result<std::vector<FundingRow>>& reply,
-                       const Received& from, Events& out);
+  bool funding_history(std::string_view instrument, const Result<std::vector<FundingRow>>& reply, const Received& from,
+                       Events& out);
   // The book by REST, to hold ours against it: published it is never (the channel's first message is the whole book).
   bool audit(std::string_view instrument, Result<RestBook> reply, const Received& from, Events& out);
   // It has been asked for.

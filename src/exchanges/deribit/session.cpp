@@ -134,8 +134,7 @@ class DeribitSession final : public Session {
   }
 
   void describe(std::vector<StreamStatus>& out) const override {
-    if (conversation_)
-      describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
+    if (conversation_) describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
     const auto& chooser = publisher_.chooser();
     std::vector<bool> is_chosen(publisher_.catalogue().size(), false);
     for (const auto index : chooser.chosen()) is_chosen[index] = true;
@@ -188,22 +187,14 @@ class DeribitSession final : public Session {
         if (index && conversation_) conversation_->look_at_book(*index, now, out);
         return;
       }
-      case Frame::Kind::trades:
-        publisher_.trades(frame, from, out.events);
-        return heard(frame, from, now);
-      case Frame::Kind::ticker:
-        publisher_.ticker(frame, from, out.events);
-        return heard(frame, from, now);
-      case Frame::Kind::volatility:
-        publisher_.volatility(frame, from, out.events);
-        return heard(frame, from, now);
+      case Frame::Kind::trades: publisher_.trades(frame, from, out.events); return heard(frame, from, now);
+      case Frame::Kind::ticker: publisher_.ticker(frame, from, out.events); return heard(frame, from, now);
+      case Frame::Kind::volatility: publisher_.volatility(frame, from, out.events); return heard(frame, from, now);
       case Frame::Kind::instrument_state:
         if (!publisher_.instrument_state(frame, from, out.events) && conversation_)
           conversation_->new_instrument(now, out);
         return heard(frame, from, now);
-      case Frame::Kind::platform_state:
-        publisher_.platform_state(frame);
-        return heard(frame, from, now);
+      case Frame::Kind::platform_state: publisher_.platform_state(frame); return heard(frame, from, now);
       case Frame::Kind::heartbeat: return;
       case Frame::Kind::test_request:
         if (conversation_) conversation_->test_requested(from.connection, out);
@@ -267,8 +258,8 @@ class DeribitSession final : public Session {
 
 // Production, test net, the event node without login, and Coinbase's own address of the same venue.
 bool is_host_of_deribit(std::string_view host) {
-  constexpr std::string_view kHosts[] = {"www.deribit.com", "deribit.com", "streams.deribit.com", "test.deribit.com",
-                                         "history.deribit.com", "drb.coinbase.com"};
+  constexpr std::string_view kHosts[] = {"www.deribit.com",  "deribit.com",         "streams.deribit.com",
+                                         "test.deribit.com", "history.deribit.com", "drb.coinbase.com"};
   return std::ranges::find(kHosts, host) != std::end(kHosts);
 }
 

@@ -104,8 +104,9 @@ Result<ChainedBook::SnapshotTaken> BookFeed::take_snapshot(BookRow& row, const D
     ChecksumBook proof;
     proof.assign(row);
     if (proof.checksum() != checksum)
-      return Error{Errc::bad_value, "books.checksum", "the snapshot's levels give " + std::to_string(proof.checksum()) +
-                                                          ", the venue says " + std::to_string(checksum)};
+      return Error{Errc::bad_value, "books.checksum",
+                   "the snapshot's levels give " + std::to_string(proof.checksum()) + ", the venue says " +
+                       std::to_string(checksum)};
   }
   if (auto done = convert(row, contract_size); !done) return done.error();
   BookSnapshot snapshot;

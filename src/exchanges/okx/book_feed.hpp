@@ -55,7 +55,7 @@ class BookFeed {
   // The message whose levels the chained book is taking, until its texts have followed.
   const BookRow* row_ = nullptr;
   bool row_is_snapshot_ = false;
-  Decimal contract_size_;  // by which the levels in the book were converted
+  Decimal contract_size_;         // by which the levels in the book were converted
   bool texts_are_whole_ = false;  // texts_ is the book: no change of it has been made without its texts
   ChecksumBook texts_;
   ChainRules chain_;

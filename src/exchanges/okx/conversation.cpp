@@ -16,7 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 using Patience = SubscribedSockets::Patience;
 
-
 // Books have a keep-alive every 60 s; open interest comes every 3 s, funding every 30 to 90 s. Trades of an option may
 // not come for days, liquidations and changes of the instruments list neither. (A wrong name or path is refused by the
 // venue, so its answer can be trusted.)
@@ -148,8 +147,7 @@ void Conversation::want_chosen(Instant now, Outbox& out) {
     const auto& expiry = catalogue.definition(index).expiry;
     over_[index] = expiry && *expiry + kAfterExpiry <= now.wall;
     is_wanted[index] = !over_[index];
-    if (is_wanted[index] && expiry)
-      next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
+    if (is_wanted[index] && expiry) next_expiry_ = std::min(next_expiry_.value_or(*expiry), *expiry);
   }
   // What has expired, or is not chosen any more, frees its streams first.
   for (Index index = 0; index < streams_.size(); ++index)
@@ -185,12 +183,11 @@ void Conversation::want_kinds(const std::set<std::string_view>& kinds, Instant n
   std::vector<std::pair<const char*, std::string_view>> wanted;
   for (const auto kind : kinds) {
     wanted.emplace_back("instruments", kind);
-    if (kind != "SPOT" && publisher_.wants(DataType::liquidation))
-      wanted.emplace_back("liquidation-orders", kind);
+    if (kind != "SPOT" && publisher_.wants(DataType::liquidation)) wanted.emplace_back("liquidation-orders", kind);
   }
   std::erase_if(kind_streams_, [&](const auto& each) {
-    const bool stays = std::ranges::any_of(
-        wanted, [&](const auto& of) { return stream_name(of.first, of.second) == each.first; });
+    const bool stays =
+        std::ranges::any_of(wanted, [&](const auto& of) { return stream_name(of.first, of.second) == each.first; });
     if (!stays) sockets_.drop(each.second, now, out);
     return !stays;
   });
@@ -299,8 +296,9 @@ void Conversation::poll_lists(Instant now, Outbox& out) {
     } else if (polls_.has("tickers " + kind)) {
       polls_.hurry("tickers " + kind, now, out);  // the list follows
     } else {
-      add_poll("tickers " + kind, Endpoint::tickers, [kind](Instant) { return "instType=" + kind; }, kTickersEvery,
-               kTickersPriority, now, out);
+      add_poll(
+          "tickers " + kind, Endpoint::tickers, [kind](Instant) { return "instType=" + kind; }, kTickersEvery,
+          kTickersPriority, now, out);
     }
   }
   // Options are listed by family.
@@ -315,8 +313,9 @@ void Conversation::poll_list(const std::string& kind, const std::string& family,
   const auto key = "instruments " + kind + (family.empty() ? "" : " " + family);
   // The volumes are new: choose again by them.
   if (polls_.has(key)) return polls_.hurry(key, now, out);
-  add_poll(key, Endpoint::instruments, [query = std::move(query)](Instant) { return query; }, kInstrumentsEvery,
-           kInstrumentsPriority, now, out);
+  add_poll(
+      key, Endpoint::instruments, [query = std::move(query)](Instant) { return query; }, kInstrumentsEvery,
+      kInstrumentsPriority, now, out);
 }
 
 // Once every list has come: what chose nothing.
@@ -337,23 +336,24 @@ void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
   const auto& name = id.instrument;
   const auto ratio = [&](DataType type, const char* what, Endpoint endpoint) {
     if (!publisher_.wants(type)) return;
-    add_poll(what + name, endpoint,
-             [this, index, type, name](Instant) {
-               return fmt::format("instId={}&period={}{}", name, ratio_period_,
-                                  since("begin", publisher_.last_row(index, type)));
-             },
-             kRatiosEvery, kStatisticsPriority, now, out);
+    add_poll(
+        what + name, endpoint,
+        [this, index, type, name](Instant) {
+          return fmt::format("instId={}&period={}{}", name, ratio_period_,
+                             since("begin", publisher_.last_row(index, type)));
+        },
+        kRatiosEvery, kStatisticsPriority, now, out);
   };
   ratio(DataType::lsr_all_account, kAllAccountPoll, Endpoint::all_account_ratio);
   ratio(DataType::lsr_top_position, kTopPositionPoll, Endpoint::top_position_ratio);
   if (id.market_type == MarketType::perpetual && publisher_.wants(DataType::funding_rate))
-    add_poll(kSettledFundingPoll + name, Endpoint::funding_rate_history,
-             [this, index, name](Instant) {
-               // `before` is "newer than" with OKX.
-               return fmt::format("instId={}{}", name,
-                                  since("before", publisher_.last_row(index, DataType::funding_rate)));
-             },
-             kSettledFundingEvery, kStatisticsPriority, now, out);
+    add_poll(
+        kSettledFundingPoll + name, Endpoint::funding_rate_history,
+        [this, index, name](Instant) {
+          // `before` is "newer than" with OKX.
+          return fmt::format("instId={}{}", name, since("before", publisher_.last_row(index, DataType::funding_rate)));
+        },
+        kSettledFundingEvery, kStatisticsPriority, now, out);
 }
 
 void Conversation::answered(std::string_view url, bool usable, std::string_view why, Instant now, Outbox& out) {
@@ -402,9 +402,7 @@ void Conversation::opened(ConnectionId connection, std::string_view url, Instant
   sockets_.opened(connection, url, now, out);
 }
 
-void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) {
-  sockets_.closed(connection, now, out);
-}
+void Conversation::closed(ConnectionId connection, Instant now, Outbox& out) { sockets_.closed(connection, now, out); }
 
 void Conversation::subscribed(ConnectionId connection, const Frame& frame, Instant now, Outbox& out) {
   const auto of = frame.inst_id.empty() ? frame.inst_type : frame.inst_id;

@@ -120,12 +120,11 @@ class Conversation {
   std::vector<Resync> resyncs_by_index_;
   AuditRound audit_round_;
   std::optional<Index> audit_;
-  std::vector<std::pair<std::string, StreamId>>
-      kind_streams_;                        // channels of a whole kind of instruments
-  std::vector<std::string> lists_missing_;  // keys of lists that have not come since begin()
+  std::vector<std::pair<std::string, StreamId>> kind_streams_;  // channels of a whole kind of instruments
+  std::vector<std::string> lists_missing_;                      // keys of lists that have not come since begin()
   bool begun_ = false;
   bool choice_is_new_ = false;  // reconfigured, and no look at the choice since
-  bool at_start_ = true;  // no look at the choice since begin()
+  bool at_start_ = true;        // no look at the choice since begin()
   std::vector<Unresolved> unresolved_;
   // Learnt: subscribing brings no snapshot any more (announced in 2026-02), so it is asked for by REST at once.
   bool snapshots_by_rest_ = false;

@@ -25,23 +25,50 @@ constexpr std::string_view kUnusedOfReply[]{"timestamp"};
 constexpr std::string_view kUnusedOfTrade[]{"source", "seqId"};
 constexpr std::string_view kUnusedOfBook[]{"instId", "timestamp"};
 // settState and settFundingRate speak of the period before: they settle nothing of this row.
-constexpr std::string_view kUnusedOfFunding[]{"instType",   "nextFundingRate", "formulaType",     "impactValue",
-                                 "interestRate", "maxFundingRate", "minFundingRate", "method",
-                                 "premium",    "prevFundingTime", "settFundingRate", "settState"};
+constexpr std::string_view kUnusedOfFunding[]{"instType",     "nextFundingRate", "formulaType",     "impactValue",
+                                              "interestRate", "maxFundingRate",  "minFundingRate",  "method",
+                                              "premium",      "prevFundingTime", "settFundingRate", "settState"};
 constexpr std::string_view kUnusedOfSettledFunding[]{"instType", "fundingRate", "formulaType", "method"};
 constexpr std::string_view kUnusedOfOpenInterest[]{"instType", "oiCcy"};
 constexpr std::string_view kUnusedOfLiquidation[]{"instFamily", "uly"};
 constexpr std::string_view kUnusedOfLiquidationDetail[]{"posSide", "bkLoss", "ccy"};
-constexpr std::string_view kUnusedOfTicker[]{"lastSz", "askPx",   "askSz",   "bidPx",   "bidSz", "open24h",
-                                "high24h", "low24h", "sodUtc0", "sodUtc8", "ts",    "vol24h"};
-constexpr std::string_view kUnusedOfInstrument[]{
-    "alias",        "auctionEndTime",   "category",      "contTdSwTime",      "futureSettlement",
-    "groupId",      "initPxLmtPct",     "floatPxLmtPct", "maxPxLmtPct",       "instIdCode",
-    "lever",        "listTime",         "maxIcebergSz",  "maxLmtAmt",         "maxLmtSz",
-    "maxMktAmt",    "maxMktSz",         "maxPlatOILmt",  "maxPlatOICoinLmt",  "maxStopSz",
-    "maxTriggerSz", "maxTwapSz",        "minSz",         "openType",          "posLmtAmt",
-    "posLmtPct",    "preMktSwTime",     "tradeQuoteCcyList", "upcChg",        "seriesId",
-    "instCategory", "longPosRemainingQuota", "shortPosRemainingQuota", "elp", "rpi"};
+constexpr std::string_view kUnusedOfTicker[]{"lastSz",  "askPx",  "askSz",   "bidPx",   "bidSz", "open24h",
+                                             "high24h", "low24h", "sodUtc0", "sodUtc8", "ts",    "vol24h"};
+constexpr std::string_view kUnusedOfInstrument[]{"alias",
+                                                 "auctionEndTime",
+                                                 "category",
+                                                 "contTdSwTime",
+                                                 "futureSettlement",
+                                                 "groupId",
+                                                 "initPxLmtPct",
+                                                 "floatPxLmtPct",
+                                                 "maxPxLmtPct",
+                                                 "instIdCode",
+                                                 "lever",
+                                                 "listTime",
+                                                 "maxIcebergSz",
+                                                 "maxLmtAmt",
+                                                 "maxLmtSz",
+                                                 "maxMktAmt",
+                                                 "maxMktSz",
+                                                 "maxPlatOILmt",
+                                                 "maxPlatOICoinLmt",
+                                                 "maxStopSz",
+                                                 "maxTriggerSz",
+                                                 "maxTwapSz",
+                                                 "minSz",
+                                                 "openType",
+                                                 "posLmtAmt",
+                                                 "posLmtPct",
+                                                 "preMktSwTime",
+                                                 "tradeQuoteCcyList",
+                                                 "upcChg",
+                                                 "seriesId",
+                                                 "instCategory",
+                                                 "longPosRemainingQuota",
+                                                 "shortPosRemainingQuota",
+                                                 "elp",
+                                                 "rpi"};
 
 bool is_one_of(std::string_view name, Names names) { return std::ranges::find(names, name) != names.end(); }
 
@@ -342,7 +369,8 @@ Result<LiquidationRow> read_liquidation(od::object& object, std::vector<UnknownF
   return out;
 }
 
-// A row's text, for the reject; what cannot be got at is no JSON. `object`: what it was read from, an array or an object.
+// A row's text, for the reject; what cannot be got at is no JSON. `object`: what it was read from, an array or an
+// object.
 template <class Row, class Json>
 Result<void> keep(Result<Row> row, Json& object, std::vector<Row>& out, Unreadable& unreadable) {
   if (row) {
@@ -514,7 +542,8 @@ Result<void> read_instruments(od::array& list, InstrumentList& out, std::vector<
 // Every object of a list to `read`. A row that cannot be read does not take those beside it with it.
 template <class Row>
 Result<void> read_rows(od::array& list, const char* where, std::vector<Row>& out, Unreadable& unreadable,
-                       std::vector<UnknownField>& unknown, Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
+                       std::vector<UnknownField>& unknown,
+                       Result<Row> (*read)(od::object&, std::vector<UnknownField>&)) {
   for (auto item : list) {
     od::object object;
     if (auto error = item.get_object().get(object)) return json_error(error, where);
@@ -585,13 +614,12 @@ class FramePass {
     od::object object;
     if (auto error = value.get_object().get(object)) return json_error(error, "arg");
     Fields fields("arg");
-    return fields.each(object, kUnusedOfArg, frame_.unknown_fields,
-                       [&](std::string_view key, od::value& each) {
-                         if (key == "channel") return frame_.channel = fields.text(each, key), true;
-                         if (key == "instId") return frame_.inst_id = fields.text(each, key), true;
-                         if (key == "instType") return frame_.inst_type = fields.text(each, key), true;
-                         return false;
-                       });
+    return fields.each(object, kUnusedOfArg, frame_.unknown_fields, [&](std::string_view key, od::value& each) {
+      if (key == "channel") return frame_.channel = fields.text(each, key), true;
+      if (key == "instId") return frame_.inst_id = fields.text(each, key), true;
+      if (key == "instType") return frame_.inst_type = fields.text(each, key), true;
+      return false;
+    });
   }
 
   Result<void> data(od::value& value) {
@@ -613,7 +641,8 @@ class FramePass {
         for (auto item : list) {
           od::object object;
           if (auto error = item.get_object().get(object)) return json_error(error, "liquidation-orders");
-          if (auto done = read_liquidations(object, frame_.liquidations, frame_.unreadable, frame_.unknown_fields); !done)
+          if (auto done = read_liquidations(object, frame_.liquidations, frame_.unreadable, frame_.unknown_fields);
+              !done)
             return done;
         }
         return {};
@@ -687,8 +716,8 @@ Result<void> conclude(const Envelope& envelope, Frame& frame) {
     return {};
   }
   frame.kind = kind_of_channel(frame.channel);
-  const bool any = !frame.trades.empty() || !frame.funding.empty() || !frame.open_interest.empty() ||
-                   !frame.liquidations.empty();
+  const bool any =
+      !frame.trades.empty() || !frame.funding.empty() || !frame.open_interest.empty() || !frame.liquidations.empty();
   if (!any && !frame.unreadable.empty()) return frame.unreadable.front().first;
   if (frame.kind != Frame::Kind::book) return {};
   if (frame.inst_id.empty()) return missing("arg", "instId");
@@ -811,9 +840,8 @@ Result<BookRow> Decoder::book(std::string_view padded) {
 
 Result<InstrumentList> Decoder::instruments(std::string_view padded) {
   InstrumentList out;
-  const auto done = impl_->reply(padded, "instruments", [&](od::array& list) {
-    return read_instruments(list, out, impl_->unknown);
-  });
+  const auto done =
+      impl_->reply(padded, "instruments", [&](od::array& list) { return read_instruments(list, out, impl_->unknown); });
   if (!done) return done.error();
   return out;
 }

@@ -40,8 +40,8 @@ struct BookRow {
 // {"instId":"BTC-USDT-SWAP","tradeId":"130","px":"64250.1","sz":"12","side":"buy","ts":"1790000000123","count":"3"}
 struct TradeRow {
   std::string_view inst_id;
-  std::uint64_t id = 0;      // of the last fill that the row stands for
-  std::uint64_t count = 0;   // of fills; 0: not told (trades-all, messages before 2023), then it is one
+  std::uint64_t id = 0;     // of the last fill that the row stands for
+  std::uint64_t count = 0;  // of fills; 0: not told (trades-all, messages before 2023), then it is one
   Price price;
   Contracts size;
   Side side{};  // the taker's
@@ -95,7 +95,7 @@ struct InstrumentRow {
   std::optional<Price> strike;
 };
 struct InstrumentList {
-  std::vector<InstrumentRow> rows;  // views of the text
+  std::vector<InstrumentRow> rows;                             // views of the text
   std::vector<std::pair<Error, std::string_view>> unreadable;  // entries that could not be read: why, and their text
 };
 
@@ -124,7 +124,7 @@ using Unreadable = std::vector<std::pair<Error, std::string_view>>;
 
 struct Frame {
   enum class Kind {
-    pong,          // the answer to our "ping": no JSON
+    pong,  // the answer to our "ping": no JSON
     book,
     trades,
     funding,

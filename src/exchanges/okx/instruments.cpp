@@ -155,9 +155,9 @@ Result<std::optional<ListedInstrument>> listing_of(const InstrumentRow& row, Wal
     listing.id.market_type = MarketType::spot;
     return spot(row, std::move(listing));
   }
-  listing.id.market_type = row.inst_type == "OPTION"                              ? MarketType::options
+  listing.id.market_type = row.inst_type == "OPTION"                             ? MarketType::options
                            : row.inst_type == "SWAP" || row.rule_type == "xperp" ? MarketType::perpetual
-                                                                                  : MarketType::futures;
+                                                                                 : MarketType::futures;
   return contract(row, std::move(listing), unknown);
 }
 

@@ -366,8 +366,7 @@ void Publisher::book(ConnectionId connection, Frame& frame, const Received& from
   auto& feed = book_feed(*index);
   const auto failed_before = feed.chained().checksums().failed;
   if (feed.channel.empty()) feed.channel = frame.channel;
-  if (feed.channel != frame.channel)
-    return reports_.unmapped(fmt::format("{} beside {}", frame.channel, feed.channel));
+  if (feed.channel != frame.channel) return reports_.unmapped(fmt::format("{} beside {}", frame.channel, feed.channel));
   const auto& size = catalogue_.definition(*index).contract_size;
   if (frame.snapshot) {
     const auto taken = feed.snapshot(row, size, from.at, connection, connections_, out);
@@ -675,7 +674,8 @@ void Publisher::end_others(const Collected& before, WallTime now, Events& out) {
       entry.single = {};
     } else if (type == DataType::funding_rate || type == DataType::open_interest) {
       entry.thinning = Thinning(min_interval_);
-    } else if ((type == DataType::orderbook || type == DataType::orderbook_delta) && (!wants_books() || !chooser_.collects(index))) {
+    } else if ((type == DataType::orderbook || type == DataType::orderbook_delta) &&
+               (!wants_books() || !chooser_.collects(index))) {
       entry.book.reset();
     }
   }

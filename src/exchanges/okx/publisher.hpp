@@ -59,8 +59,7 @@ class Publisher {
 
   // REST answers. False when the answer could not be read (then it is a reject).
   // `list_name`: which of the venue's lists it is, whole: "SWAP", "OPTION BTC-USD".
-  bool instruments(std::string_view list_name, const Result<InstrumentList>& reply, const Received& from,
-                   Events& out);
+  bool instruments(std::string_view list_name, const Result<InstrumentList>& reply, const Received& from, Events& out);
   // What was turned over in 24 h, for rules that choose by it.
   bool tickers(const Result<std::vector<TickerRow>>& reply, const Received& from, Events& out);
   bool book(std::string_view inst_id, Result<BookRow> reply, const Received& from, Events& out);
@@ -174,10 +173,10 @@ class Publisher {
   Chooser chooser_;
   Reports reports_;
   Connections connections_;
-  std::vector<Entry> entries_;          // by catalogue index
+  std::vector<Entry> entries_;  // by catalogue index
   // liquidation-orders of each kind of instruments, as kKindsWithLiquidations.
   std::array<StreamCover, 3> kind_channels_;
-  std::optional<WallTime> next_due_;    // the earliest deadline of a conflated picture
+  std::optional<WallTime> next_due_;  // the earliest deadline of a conflated picture
   SeenKeys liquidations_seen_;
   std::vector<UnknownValue> unknown_values_;  // reused
   std::string key_;                           // reused

@@ -15,9 +15,9 @@ constexpr std::string_view kStateKind = "okx";
 constexpr std::uint32_t kStateVersion = 3;
 
 // What the venue delivers, in the order of /health.
-constexpr DataType kDescribed[] = {DataType::trade,        DataType::orderbook_delta, DataType::orderbook,
-                                   DataType::funding_rate, DataType::open_interest,   DataType::liquidation,
-                                   DataType::lsr_top_position, DataType::lsr_all_account};
+constexpr DataType kDescribed[] = {
+    DataType::trade,         DataType::orderbook_delta, DataType::orderbook,        DataType::funding_rate,
+    DataType::open_interest, DataType::liquidation,     DataType::lsr_top_position, DataType::lsr_all_account};
 
 bool can_have(MarketType kind, DataType type) {
   switch (type) {
@@ -146,8 +146,7 @@ class OkxSession final : public Session {
   }
 
   void describe(std::vector<StreamStatus>& out) const override {
-    if (conversation_)
-      describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
+    if (conversation_) describe_unresolved(conversation_->unresolved(), source_, publisher_.reports().kind(), out);
     const auto& chosen = publisher_.chooser().chosen();
     for (const auto index : chosen)
       if (!conversation_ || !conversation_->is_over(index)) describe(index, false, out);
@@ -292,10 +291,10 @@ class OkxSession final : public Session {
 
 // Production, demo and regional hosts. Names as in the documentation of 2026-08, older ones in recordings.
 bool is_ours(std::string_view host) {
-  constexpr std::string_view kHosts[] = {
-      "ws.okx.com",    "wspap.okx.com",  "wsaws.okx.com", "wseea.okx.com", "wseeapap.okx.com", "wsus.okx.com",
-      "wsuspap.okx.com", "openapi.okx.com", "www.okx.com", "okx.com",      "aws.okx.com",      "eea.okx.com",
-      "us.okx.com",    "ws.okex.com",    "www.okex.com"};
+  constexpr std::string_view kHosts[] = {"ws.okx.com",       "wspap.okx.com", "wsaws.okx.com",   "wseea.okx.com",
+                                         "wseeapap.okx.com", "wsus.okx.com",  "wsuspap.okx.com", "openapi.okx.com",
+                                         "www.okx.com",      "okx.com",       "aws.okx.com",     "eea.okx.com",
+                                         "us.okx.com",       "ws.okex.com",   "www.okex.com"};
   return std::ranges::find(kHosts, host) != std::end(kHosts);
 }
 

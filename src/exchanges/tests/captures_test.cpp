@@ -302,8 +302,8 @@ TEST_F(BinanceMessages, EachRatioIsWhatItsEndpointSays) {
   EXPECT_EQ(run.events.size(), before);
 }
 
-// At every record of the beginning, and at every fifth one later, the state is saved and the run goes on in a fresh router that has restored it; some frames are left
-// out, so that gaps and buffered updates are part of that state.
+// At every record of the beginning, and at every fifth one later, the state is saved and the run goes on in a fresh
+// router that has restored it; some frames are left out, so that gaps and buffered updates are part of that state.
 TEST_F(Captures, ARunOverManyCheckpointsIsTheSameRun) {
   for (const auto& [name, source] : {std::pair{"binance_usdm.jsonl", Source{"binance", "derivatives"}},
                                      std::pair{"binance_spot.jsonl", Source{"binance", "spot"}}}) {
@@ -311,9 +311,9 @@ TEST_F(Captures, ARunOverManyCheckpointsIsTheSameRun) {
     std::size_t n = 0;
     std::erase_if(lines, [&](const Line& line) { return line.kind == RecordKind::text && ++n % 97 == 0; });
     // The four recorded symbols: without the other 1 800 the test takes seconds.
-    const std::vector<std::string> recorded = source.market == "spot"
-                                                  ? std::vector<std::string>{"NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"}
-                                                  : std::vector<std::string>{"SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT"};
+    const std::vector<std::string> recorded =
+        source.market == "spot" ? std::vector<std::string>{"NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"}
+                                : std::vector<std::string>{"SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT"};
     Playback whole(source, true);
     whole.options.symbols = recorded;
     whole.router = whole.fresh();

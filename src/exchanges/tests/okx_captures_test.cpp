@@ -158,8 +158,8 @@ std::size_t callbacks(const std::string& kind) {
 // ---- the capture ----------------------------------------------------------------------------------------------
 
 // What cryptofeed's own test fires on this capture (EXPECTED_CALLBACKS.json): one callback for each book message and
-// each trade; and tickers, which are no type of ours. The checksum is the only proof that books of 2022 have, and its failure is a gap:
-// 290 published books without a gap are 290 verified ones.
+// each trade; and tickers, which are no type of ours. The checksum is the only proof that books of 2022 have, and its
+// failure is a gap: 290 published books without a gap are 290 verified ones.
 TEST_F(OkxCaptures, EveryTradeAndEveryBookMessageIsPublished) {
   const auto lines = capture("okx_mixed.jsonl");
   Playback run(kOkx);
@@ -365,9 +365,9 @@ TEST(OkxMessages, EveryMessageIsPublishedOrCountedAsNotMapped) {
   }
   struct Case {
     std::string name;
-    std::string url;        // "" for a frame
-    std::size_t events;     // beside instruments
-    std::string unmapped;   // what it is counted as
+    std::string url;       // "" for a frame
+    std::size_t events;    // beside instruments
+    std::string unmapped;  // what it is counted as
     std::size_t rejected = 0;
   };
   // The recorded spot list has BTC-USD and no BTC-USDT: a message of an instrument that no list tells is rejected with
@@ -408,7 +408,8 @@ TEST(OkxMessages, EveryMessageIsPublishedOrCountedAsNotMapped) {
                    run.events);
     EXPECT_EQ(count(run.events).rejected, each.rejected) << each.name << "\n" << json(run.events);
     EXPECT_EQ(run.events.size() - count(run.events).rejected - only<Instrument>(run.events).size(), each.events)
-        << each.name << "\n" << json(run.events);
+        << each.name << "\n"
+        << json(run.events);
     std::vector<std::string> unmapped;
     for (const auto& [name, counted] : run.router->session(kOkx)->counters().unmapped) unmapped.push_back(name);
     EXPECT_EQ(unmapped, each.unmapped.empty() ? std::vector<std::string>{} : std::vector{each.unmapped}) << each.name;
@@ -422,12 +423,11 @@ TEST(OkxMessages, BooksAndTradesOfAListedInstrumentAreTaken) {
   if (!std::filesystem::exists(std::string(MP_SHARED_DIR) + "/messages/okx"))
     GTEST_SKIP() << "no messages at " << MP_SHARED_DIR << "/messages/okx";
   Playback run(kOkx);
-  Playback::feed(
-      *run.router, kOkx,
-      message(RecordKind::rest, "https://www.okx.com/api/v5/public/instruments?instType=SPOT",
-              R"({"code":"0","msg":"","data":[{"instType":"SPOT","instId":"BTC-USDT","baseCcy":"BTC",)"
-              R"("quoteCcy":"USDT","state":"live","tickSz":"0.1","lotSz":"0.00000001"}]})"),
-      run.events);
+  Playback::feed(*run.router, kOkx,
+                 message(RecordKind::rest, "https://www.okx.com/api/v5/public/instruments?instType=SPOT",
+                         R"({"code":"0","msg":"","data":[{"instType":"SPOT","instId":"BTC-USDT","baseCcy":"BTC",)"
+                         R"("quoteCcy":"USDT","state":"live","tickSz":"0.1","lotSz":"0.00000001"}]})"),
+                 run.events);
   for (const char* name : {"barter_trade_1.json", "ws_books_snapshot.json", "ws_books_update.json"})
     Playback::feed(*run.router, kOkx, message(RecordKind::text, "", file(name)), run.events);
   const auto counts = count(run.events);

@@ -16,7 +16,8 @@ namespace mp {
 // A text with the readable bytes behind it that decoders need.
 class PaddedText {
  public:
-  explicit PaddedText(std::string_view text) : size_(text.size()), bytes_(new char[size_ + RawRecord::kFramePadding]()) {
+  explicit PaddedText(std::string_view text)
+      : size_(text.size()), bytes_(new char[size_ + RawRecord::kFramePadding]()) {
     std::copy(text.begin(), text.end(), bytes_.get());
   }
   std::string_view view() const { return {bytes_.get(), size_}; }
@@ -99,7 +100,8 @@ inline Counts count(const std::vector<MarketEvent>& events) {
     counts.trades += std::holds_alternative<Trade>(event);
     counts.gaps += std::holds_alternative<Gap>(event);
     counts.rejected += std::holds_alternative<Rejected>(event);
-    if (const auto* delta = std::get_if<OrderBookDelta>(&event)) ++(delta->is_snapshot ? counts.snapshots : counts.deltas);
+    if (const auto* delta = std::get_if<OrderBookDelta>(&event))
+      ++(delta->is_snapshot ? counts.snapshots : counts.deltas);
   }
   return counts;
 }

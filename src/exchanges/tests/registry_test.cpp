@@ -67,8 +67,8 @@ TEST(Registry, TheAddressesAreTheVenuesOwn) {
       for (const auto& open : out.opens) asked.push_back(open.url);
       EXPECT_FALSE(asked.empty()) << options.source.text();
       for (const auto& url : asked) {
-        const bool is_known =
-            std::ranges::any_of(exchange.addresses[i], [&](const auto& address) { return url.starts_with(address + "/"); });
+        const bool is_known = std::ranges::any_of(exchange.addresses[i],
+                                                  [&](const auto& address) { return url.starts_with(address + "/"); });
         EXPECT_TRUE(is_known) << url;
       }
     }

@@ -18,11 +18,14 @@ const Source kSpot{"binance", "spot"};
 const Source kUsdm{"binance", "derivatives"};
 
 struct Routed {
-  explicit Routed(std::string journal = "") : router([](const Source& source) {
-    auto options = binance::options_for(source.market);
-    options.source = source;
-    return options;
-  }, std::move(journal)) {}
+  explicit Routed(std::string journal = "")
+      : router(
+            [](const Source& source) {
+              auto options = binance::options_for(source.market);
+              options.source = source;
+              return options;
+            },
+            std::move(journal)) {}
 
   void feed(RecordKind kind, const Source* source, const std::string& url, const std::string& payload, int ms) {
     const Padded padded(payload);
@@ -34,14 +37,15 @@ struct Routed {
     record.status = 200;
     record.url = url;
     record.payload = padded.view();
-    router.route(record, {7, ++number}, MonoTime{}, [&](const Source& from, Outbox& out, std::span<const EventPosition> at) {
-      ASSERT_EQ(out.events.size(), at.size());
-      reached.push_back(from);
-      for (std::size_t i = 0; i < at.size(); ++i) {
-        positions.push_back(at[i]);
-        events.push_back(std::move(out.events[i]));
-      }
-    });
+    router.route(record, {7, ++number}, MonoTime{},
+                 [&](const Source& from, Outbox& out, std::span<const EventPosition> at) {
+                   ASSERT_EQ(out.events.size(), at.size());
+                   reached.push_back(from);
+                   for (std::size_t i = 0; i < at.size(); ++i) {
+                     positions.push_back(at[i]);
+                     events.push_back(std::move(out.events[i]));
+                   }
+                 });
   }
   Router router;
   std::uint32_t number = 0;
@@ -106,13 +110,15 @@ TEST(Router, AStartReachesEverySessionAndSessionsStayApart) {
 
 TEST(Router, ALineOfARecordingThatCannotBeReadIsARejectOfItsSource) {
   for (const Source& source : {kSpot, kUsdm, Source{"okx", ""}, Source{"deribit", ""}}) {
-    Router router([](const Source& of) {
-      SessionOptions options;
-      options.source = of;
-      options.data_source = DataSource::replay;
-      options.conversing = false;
-      return options;
-    }, "journal");
+    Router router(
+        [](const Source& of) {
+          SessionOptions options;
+          options.source = of;
+          options.data_source = DataSource::replay;
+          options.conversing = false;
+          return options;
+        },
+        "journal");
     const std::string raw("{\"t\":1\xff\x00", 8);
     const Padded padded(raw);
     RawRecord record;
@@ -188,7 +194,8 @@ TEST(Router, AConfigurationInTheJournalHoldsForWhatComesAfterIt) {
   r.router.save(saved);
   Routed other("ab12");
   ASSERT_TRUE(other.router.restore(saved));
-  EXPECT_EQ(other.router.published_options_of(kSpot), published_options(publishing("ETH-USDT"))) << "not what is configured now";
+  EXPECT_EQ(other.router.published_options_of(kSpot), published_options(publishing("ETH-USDT")))
+      << "not what is configured now";
 }
 
 TEST(Router, OfflineEverythingIsDecodedWhateverACollectorPublished) {

@@ -52,7 +52,8 @@ TEST(BookAudit, TheBookIsComparedAsItWasAtTheAnswersPlace) {
   audit.took(14, {}, {level("101", "0")});
   audit.took(16, {level("99", "0")}, {});
   EXPECT_TRUE(audit.is_open());
-  audit.answered(14, {level("100", "7"), level("99", "2"), level("98", "3")}, {level("102", "5"), level("103", "6")}, 0);
+  audit.answered(14, {level("100", "7"), level("99", "2"), level("98", "3")}, {level("102", "5"), level("103", "6")},
+                 0);
   EXPECT_EQ(audit.verdict(), Verdict::agrees);
 }
 
@@ -115,9 +116,9 @@ TEST(BookAudit, WhatCannotBeDecidedIsNoDifference) {
 struct Kept {
   BookAudits audits;
   BookRules rules{.series = {{2, 100ms}}, .audits = &audits};
-  KeptBook book{std::make_shared<const InstrumentId>(
-                    InstrumentId{"okx", MarketType::perpetual, "BTC-USD", "BTC-USD-SWAP"}),
-                QuantityUnit::quote, rules};
+  KeptBook book{
+      std::make_shared<const InstrumentId>(InstrumentId{"okx", MarketType::perpetual, "BTC-USD", "BTC-USD-SWAP"}),
+      QuantityUnit::quote, rules};
   std::vector<MarketEvent> out;
 
   Kept() { assign(10, true); }
@@ -241,7 +242,8 @@ TEST(AuditRound, OneThatIsDoubtedAgainAndAgainForAWhile) {
   std::vector<std::uint32_t> turns;
   const auto all = [](std::uint32_t) { return true; };
   for (auto t = 0s; t <= 125s; t += 1s)
-    if (const auto index = round.due(4, t < 10s ? std::nullopt : std::optional<std::uint32_t>{3}, MonoTime{} + 1h + t, all))
+    if (const auto index =
+            round.due(4, t < 10s ? std::nullopt : std::optional<std::uint32_t>{3}, MonoTime{} + 1h + t, all))
       turns.push_back(*index);
   EXPECT_EQ(std::ranges::count(turns, 3u), AuditRound::kMostAgain + 1) << "and once in its turn";
   EXPECT_EQ(std::ranges::count(turns, 0u), 1) << "the others have their turns";

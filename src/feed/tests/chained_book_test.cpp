@@ -31,9 +31,9 @@ struct Script {
   explicit Script(ChainRules chain_rules = {}, std::vector<BookSeries> series = {})
       : rules{.series = std::move(series)},
         chain(std::move(chain_rules)),
-        book(std::make_shared<const InstrumentId>(
-                 InstrumentId{"okx", MarketType::perpetual, "BTC-USD", "BTC-USD-SWAP"}),
-             QuantityUnit::quote, rules, chain) {}
+        book(
+            std::make_shared<const InstrumentId>(InstrumentId{"okx", MarketType::perpetual, "BTC-USD", "BTC-USD-SWAP"}),
+            QuantityUnit::quote, rules, chain) {}
   Script(const Script&) = delete;
 
   // The message's venue time is `ms`, it is received 5 ms later.
@@ -41,11 +41,8 @@ struct Script {
                          Levels bids = {level("100", "1")}, Levels asks = {level("101", "1")},
                          std::optional<std::int64_t> checksum = {}) {
     connections.seen(connection);
-    BookSnapshot s{.id = id,
-                   .timestamp = at(ms),
-                   .received_at = at(ms + 5),
-                   .bids = std::move(bids),
-                   .asks = std::move(asks)};
+    BookSnapshot s{
+        .id = id, .timestamp = at(ms), .received_at = at(ms + 5), .bids = std::move(bids), .asks = std::move(asks)};
     return book.snapshot(s, connection, connections, checksum, out);
   }
   Taken update(std::uint64_t prev, std::uint64_t id, std::int64_t ms, ConnectionId connection = 1,
@@ -377,17 +374,25 @@ std::string saved(const ChainedBook& book) {
 
 TEST(ChainedBook, RestoredAtEveryPointItGoesOnTheSame) {
   using Step = std::function<void(Script&)>;
-  const std::vector<Step> steps{
-      [](Script& s) { s.snapshot(10, 0, 1); },        [](Script& s) { s.update(10, 11, 50, 1); },
-      [](Script& s) { s.snapshot(13, 100, 2); },      [](Script& s) { s.update(13, 14, 150, 2); },
-      [](Script& s) { s.update(11, 12, 160, 1); },    [](Script& s) { s.closed(1, 170); },
-      [](Script& s) { s.update(14, 15, 180, 2); },    [](Script& s) { s.update(16, 17, 190, 2); },
-      [](Script& s) { s.update(17, 18, 200, 2); },    [](Script& s) { s.snapshot(18, 210, 2); },
-      [](Script& s) { s.closed(2, 220); },            [](Script& s) { s.snapshot(30, 300, 3); },
-      [](Script& s) { s.snapshot(30, 310, 0); },      [](Script& s) { s.update(30, 31, 320, 3); },
-      [](Script& s) { s.snapshot(32, 330, 0); },      [](Script& s) { s.update(31, 32, 340, 3); },
-      [](Script& s) { s.snapshot(40, 400, 3); },      [](Script& s) { s.snapshot(40, 410, 0, {level("97", "1")}); },
-      [](Script& s) { s.book.show_due(at(900), s.out); }};
+  const std::vector<Step> steps{[](Script& s) { s.snapshot(10, 0, 1); },
+                                [](Script& s) { s.update(10, 11, 50, 1); },
+                                [](Script& s) { s.snapshot(13, 100, 2); },
+                                [](Script& s) { s.update(13, 14, 150, 2); },
+                                [](Script& s) { s.update(11, 12, 160, 1); },
+                                [](Script& s) { s.closed(1, 170); },
+                                [](Script& s) { s.update(14, 15, 180, 2); },
+                                [](Script& s) { s.update(16, 17, 190, 2); },
+                                [](Script& s) { s.update(17, 18, 200, 2); },
+                                [](Script& s) { s.snapshot(18, 210, 2); },
+                                [](Script& s) { s.closed(2, 220); },
+                                [](Script& s) { s.snapshot(30, 300, 3); },
+                                [](Script& s) { s.snapshot(30, 310, 0); },
+                                [](Script& s) { s.update(30, 31, 320, 3); },
+                                [](Script& s) { s.snapshot(32, 330, 0); },
+                                [](Script& s) { s.update(31, 32, 340, 3); },
+                                [](Script& s) { s.snapshot(40, 400, 3); },
+                                [](Script& s) { s.snapshot(40, 410, 0, {level("97", "1")}); },
+                                [](Script& s) { s.book.show_due(at(900), s.out); }};
   Script whole({}, {{5, 100ms}});
   for (const auto& step : steps) step(whole);
   for (std::size_t cut = 0; cut <= steps.size(); ++cut) {

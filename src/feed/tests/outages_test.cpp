@@ -12,8 +12,7 @@ using namespace std::chrono_literals;
 constexpr WallTime kStart = wall_from_nanos(1'790'000'000'000'000'000);
 WallTime at(Nanos t) { return kStart + t; }
 
-Connections::Heard heard(ConnectionId connection, Nanos frame,
-                         std::optional<Nanos> data = std::nullopt) {
+Connections::Heard heard(ConnectionId connection, Nanos frame, std::optional<Nanos> data = std::nullopt) {
   return {connection, at(frame), data ? std::optional{at(*data)} : std::nullopt};
 }
 
@@ -235,7 +234,8 @@ TEST(SampledSeries, MoreThanTwoOfItsUsualPausesAreAnOutage) {
 
 TEST(SampledSeries, TheFirstPausesOfAScheduleAreNotTheUsualOnes) {
   SampledSeries series;
-  for (const Nanos t : {Nanos{0s}, Nanos{5s}, Nanos{15s + 100ms}, Nanos{25s}, Nanos{35s}}) EXPECT_FALSE(series.answered(at(t)));
+  for (const Nanos t : {Nanos{0s}, Nanos{5s}, Nanos{15s + 100ms}, Nanos{25s}, Nanos{35s}})
+    EXPECT_FALSE(series.answered(at(t)));
   SampledSeries failing;
   failing.answered(at(0s));
   EXPECT_EQ(failing.answered(at(1h)), (Outage{at(0s), at(1h), GapCause::stale}));
@@ -289,8 +289,7 @@ TEST(GridSeries, AHoleInTheGridIsAnOutage) {
   const Nanos five{5min};
   EXPECT_FALSE(series.row(std::nullopt, at(0min), five));
   EXPECT_FALSE(series.row(at(0min), at(5min), five));
-  EXPECT_EQ(series.row(at(5min), at(15min), five),
-            (Outage{at(5min), at(15min), GapCause::sequence}));
+  EXPECT_EQ(series.row(at(5min), at(15min), five), (Outage{at(5min), at(15min), GapCause::sequence}));
   series.begin();
   EXPECT_FALSE(series.row(at(15min), at(20min), five)) << "the history has filled it";
   EXPECT_EQ(series.row(at(20min), at(30min), five)->cause, GapCause::sequence);
@@ -304,8 +303,7 @@ TEST(GridSeries, AHoleInTheGridIsAnOutage) {
 TEST(AppendOutage, IsARowOfItsStream) {
   std::vector<MarketEvent> out;
   const auto instrument = std::make_shared<const InstrumentId>();
-  append_outage(instrument, DataType::liquidation, DataSource::live,
-                {at(1s), at(5s), GapCause::stale}, at(5s), out);
+  append_outage(instrument, DataType::liquidation, DataSource::live, {at(1s), at(5s), GapCause::stale}, at(5s), out);
   ASSERT_EQ(out.size(), 1u);
   const auto& gap = std::get<Gap>(out[0]);
   EXPECT_EQ(gap.data_type, DataType::liquidation);

@@ -22,8 +22,11 @@ struct Polls {
     return {wall_from_nanos(1'790'000'000'000'000'000) + t, MonoTime{} + 1000h + t};
   }
   void add(const std::string& key, std::chrono::seconds period, std::chrono::seconds first_within = 0s) {
-    schedule.add({.key = key, .url = [key](Instant) { return "http://v/" + key; }, .period = period,
-                  .first_within = first_within}, at(now), out);
+    schedule.add({.key = key,
+                  .url = [key](Instant) { return "http://v/" + key; },
+                  .period = period,
+                  .first_within = first_within},
+                 at(now), out);
   }
   std::vector<std::string> tick(std::chrono::nanoseconds t) {
     out.clear();
@@ -150,13 +153,14 @@ TEST(PollSchedule, AnswersOfOthersChangeNothing) {
 
 TEST(PollSchedule, TheAddressIsMadeAnewEachTime) {
   Polls p;
-  p.schedule.add({.key = "dvol",
-                  .url = [](Instant now) { return "http://v/" + std::to_string(nanos_since_epoch(now.wall) / 1'000'000'000); },
-                  .period = 60s,
-                  .first_within = 0s,
-                  .charges = {{.budget = "v", .units = 3}},
-                  .priority = 7},
-                 p.at(0s), p.out);
+  p.schedule.add(
+      {.key = "dvol",
+       .url = [](Instant now) { return "http://v/" + std::to_string(nanos_since_epoch(now.wall) / 1'000'000'000); },
+       .period = 60s,
+       .first_within = 0s,
+       .charges = {{.budget = "v", .units = 3}},
+       .priority = 7},
+      p.at(0s), p.out);
   EXPECT_THAT(p.tick(0s), ElementsAre("http://v/1790000000"));
   EXPECT_EQ(p.out.requests.at(0).priority, 7);
   EXPECT_EQ(p.out.requests.at(0).charges.at(0).units, 3);

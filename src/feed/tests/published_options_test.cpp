@@ -11,8 +11,10 @@ SessionOptions example() {
   options.data_types = {DataType::trade, DataType::orderbook};
   options.book_series = {{20, std::chrono::milliseconds{100}}, {400, std::chrono::milliseconds{1000}}};
   options.min_interval = std::chrono::milliseconds{5000};
-  options.symbols = Selection(std::vector<SelectionRule>{
-      {.symbol = "BTC-USDT"}, {.symbol = "odd, =%name\n"}, {.kind = MarketType::perpetual, .base = "BTC", .quote = "USDT", .top = 50}});
+  options.symbols =
+      Selection(std::vector<SelectionRule>{{.symbol = "BTC-USDT"},
+                                           {.symbol = "odd, =%name\n"},
+                                           {.kind = MarketType::perpetual, .base = "BTC", .quote = "USDT", .top = 50}});
   return options;
 }
 
@@ -49,7 +51,8 @@ TEST(PublishedOptions, AnotherOrderOfTheTypesIsNoChangeAndAnotherSymbolIs) {
 }
 
 TEST(PublishedOptions, OfAnotherKindAreRefusedAndChangeNothing) {
-  for (const char* text : {"data trade,nothing\n", "books 20\n", "books x:1\n", "symbol kind=odd\n", "symbol top=many\n", "min_interval_ms \n", "\x01\x02"}) {
+  for (const char* text : {"data trade,nothing\n", "books 20\n", "books x:1\n", "symbol kind=odd\n",
+                           "symbol top=many\n", "min_interval_ms \n", "\x01\x02"}) {
     auto options = example();
     EXPECT_FALSE(take_published_options(text, options)) << text;
     EXPECT_EQ(published_options(options), published_options(example()));

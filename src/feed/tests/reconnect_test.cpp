@@ -15,12 +15,12 @@ TEST(ReconnectPolicy, TableOfReasonsAndAttempts) {
     std::chrono::milliseconds wait;  // without jitter
   };
   const Row rows[] = {
-      {CloseReason::network, 1, true, 500ms},      {CloseReason::network, 3, true, 2s},
-      {CloseReason::network, 100, true, 30s},      {CloseReason::protocol, 1, true, 500ms},
-      {CloseReason::stale, 1, true, 0ms},          {CloseReason::stale, 2, true, 500ms},
-      {CloseReason::venue_notice, 1, true, 0ms},   {CloseReason::venue_notice, 50, true, 30s},
-      {CloseReason::refused, 1, true, 5s},         {CloseReason::refused, 20, true, 120s},
-      {CloseReason::peer_slow, 1, true, 5s},       {CloseReason::replaced, 1, false, 0ms},
+      {CloseReason::network, 1, true, 500ms},    {CloseReason::network, 3, true, 2s},
+      {CloseReason::network, 100, true, 30s},    {CloseReason::protocol, 1, true, 500ms},
+      {CloseReason::stale, 1, true, 0ms},        {CloseReason::stale, 2, true, 500ms},
+      {CloseReason::venue_notice, 1, true, 0ms}, {CloseReason::venue_notice, 50, true, 30s},
+      {CloseReason::refused, 1, true, 5s},       {CloseReason::refused, 20, true, 120s},
+      {CloseReason::peer_slow, 1, true, 5s},     {CloseReason::replaced, 1, false, 0ms},
       {CloseReason::stopped, 1, false, 0ms},
   };
   for (const auto& row : rows) {

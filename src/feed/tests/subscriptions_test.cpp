@@ -59,7 +59,10 @@ struct Venue {
     return sockets->want({kUrl, name, patience, group, per_socket}, at(now), out);
   }
   Outbox& tick(std::chrono::nanoseconds t) {
-    return step(t, [&](Instant i) { wake.woken(); sockets->tick(i, out); });
+    return step(t, [&](Instant i) {
+      wake.woken();
+      sockets->tick(i, out);
+    });
   }
   Outbox& opened(ConnectionId c, std::chrono::nanoseconds t, const char* url = kUrl) {
     return step(t, [&](Instant i) { sockets->opened(c, url, i, out); });
@@ -171,9 +174,8 @@ TEST(SubscribedSockets, SpacesFramesOfOneConnectionAndOfAllTogether) {
   EXPECT_THAT(v.frames(), ElementsAre("1 subscribe a"));
   v.opened(2, 0s);
   EXPECT_THAT(v.frames(), IsEmpty()) << "not together with the other's";
-  EXPECT_THAT(v.run(400ms, 10ms),
-              ElementsAre("40: 2 subscribe e", "100: 3 subscribe b", "140: 4 subscribe f", "200: 5 subscribe c",
-                          "300: 6 subscribe d"));
+  EXPECT_THAT(v.run(400ms, 10ms), ElementsAre("40: 2 subscribe e", "100: 3 subscribe b", "140: 4 subscribe f",
+                                              "200: 5 subscribe c", "300: 6 subscribe d"));
 }
 
 TEST(SubscribedSockets, KeepsToTheFramesThatAWindowAllows) {

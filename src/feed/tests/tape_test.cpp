@@ -8,8 +8,8 @@ namespace {
 constexpr WallTime at(std::int64_t ms) { return wall_from_nanos(ms * 1'000'000); }
 
 struct Script {
-  InstrumentRef instrument = std::make_shared<const InstrumentId>(
-      InstrumentId{"okx", MarketType::perpetual, "BTC-USDT", "BTC-USDT-SWAP"});
+  InstrumentRef instrument =
+      std::make_shared<const InstrumentId>(InstrumentId{"okx", MarketType::perpetual, "BTC-USDT", "BTC-USDT-SWAP"});
   Connections connections;
   Tape tape;
   std::vector<MarketEvent> out;

@@ -78,10 +78,8 @@ TEST(CaptureLine, ErrorsNameTheLineAndTheField) {
   const auto bad_dir = error_of(R"({"t":1,"dir":"up","transport":"ws","raw":""})");
   EXPECT_EQ(bad_dir.code, Errc::bad_value);
   EXPECT_THAT(bad_dir.seen, HasSubstr("\"up\" of \"ws\""));
-  EXPECT_EQ(error_of(R"({"t":1,"dir":"recv","transport":"rest","raw":"","status":7})").where,
-            "line 7, field status");
-  EXPECT_EQ(error_of(R"({"t":1,"dir":"recv","transport":"ws","raw_base64":"a"})").where,
-            "line 7, field raw_base64");
+  EXPECT_EQ(error_of(R"({"t":1,"dir":"recv","transport":"rest","raw":"","status":7})").where, "line 7, field status");
+  EXPECT_EQ(error_of(R"({"t":1,"dir":"recv","transport":"ws","raw_base64":"a"})").where, "line 7, field raw_base64");
   EXPECT_EQ(error_of("[]").where, "line 7");
   EXPECT_EQ(error_of("").code, Errc::not_json);
 }
@@ -91,8 +89,7 @@ TEST(CaptureLine, RefusesEveryPrefixOfALine) {
       R"({"t":1626992741.081672,"dir":"recv","transport":"ws","url":"wss://a","raw":"{\"p\":\"1\u00e9\"}","conn":"1"})";
   CaptureLineReader reader;
   ASSERT_TRUE(read(reader, text).has_value());
-  for (std::size_t n = 0; n < text.size(); ++n)
-    EXPECT_FALSE(read(reader, text.substr(0, n)).has_value()) << n;
+  for (std::size_t n = 0; n < text.size(); ++n) EXPECT_FALSE(read(reader, text.substr(0, n)).has_value()) << n;
   EXPECT_FALSE(read(reader, text + "x").has_value());
   EXPECT_FALSE(read(reader, text + text).has_value());
 }
@@ -135,10 +132,11 @@ TEST(CaptureLine, EveryKindSurvivesWritingAndReading) {
 }
 
 TEST(CaptureLine, PrintsTheDocumentedForm) {
-  EXPECT_EQ(written({RecordKind::rest, wall_from_nanos(1626992741081672000), "https://a/b?c=1", "{\"x\":1}",
-                     "", 418, "binance", "spot"}),
-            R"({"t":1626992741.081672,"dir":"recv","transport":"rest","url":"https://a/b?c=1","raw":"{\"x\":1}","exchange":"binance","market":"spot","status":418})"
-            "\n");
+  EXPECT_EQ(
+      written({RecordKind::rest, wall_from_nanos(1626992741081672000), "https://a/b?c=1", "{\"x\":1}", "", 418,
+               "binance", "spot"}),
+      R"({"t":1626992741.081672,"dir":"recv","transport":"rest","url":"https://a/b?c=1","raw":"{\"x\":1}","exchange":"binance","market":"spot","status":418})"
+      "\n");
 }
 
 TEST(CaptureLine, PayloadHasReadableBytesBehindIt) {
@@ -156,7 +154,8 @@ TEST(CaptureLine, PayloadHasReadableBytesBehindIt) {
 TEST(CaptureLine, ReadsEveryLineOfTheRecordedSessions) {
   std::size_t lines = 0;
   CaptureLineReader reader;
-  for (const char* name : {"binance_usdm", "binance_spot", "okx_mixed", "deribit_derivatives", "upbit_spot", "huobi_spot"}) {
+  for (const char* name :
+       {"binance_usdm", "binance_spot", "okx_mixed", "deribit_derivatives", "upbit_spot", "huobi_spot"}) {
     std::ifstream in(std::string(MP_SHARED_DIR) + "/captures/" + name + ".jsonl");
     if (!in) GTEST_SKIP() << "no recorded sessions at " MP_SHARED_DIR "/captures";
     std::string text;

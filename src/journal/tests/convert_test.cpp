@@ -49,7 +49,8 @@ TEST_F(ConvertTest, AJournalPrintedAndReadAgainPrintsTheSameBytes) {
     const auto journal = started_journal(options);
     auto records = assorted_records();
     std::erase_if(records, [](const auto& r) { return r.time == 0 || r.time == INT64_MAX; });
-    records.insert(records.end() - 1, {RecordKind::text, 1, kSpot, kStartTime + 20, 0, "", std::string("\x80 not UTF-8 \0", 13)});
+    records.insert(records.end() - 1,
+                   {RecordKind::text, 1, kSpot, kStartTime + 20, 0, "", std::string("\x80 not UTF-8 \0", 13)});
     ASSERT_TRUE(journal->append(views({records.begin(), records.begin() + 5})).has_value());
     ASSERT_TRUE(journal->start_segment("", wall_from_nanos(kStartTime)).has_value());
     ASSERT_TRUE(journal->append(views({records.begin() + 5, records.end()})).has_value());
@@ -58,12 +59,17 @@ TEST_F(ConvertTest, AJournalPrintedAndReadAgainPrintsTheSameBytes) {
   EXPECT_EQ(std::count(capture.begin(), capture.end(), '\n'), 16);
   write_file(at("capture.jsonl"), capture);
   EXPECT_EQ(converted_and_printed(at("capture.jsonl"), "second"), capture);
-  EXPECT_THAT(capture, HasSubstr(R"({"t":1700000000.000000006,"dir":"send","transport":"ws","url":"wss://stream.example/stream?streams=a@b/c@d","raw":"{\"method\":\"SUBSCRIBE\"}","conn":"1","exchange":"binance","market":"spot"})"));
+  EXPECT_THAT(
+      capture,
+      HasSubstr(
+          R"({"t":1700000000.000000006,"dir":"send","transport":"ws","url":"wss://stream.example/stream?streams=a@b/c@d","raw":"{\"method\":\"SUBSCRIBE\"}","conn":"1","exchange":"binance","market":"spot"})"));
 }
 
 TEST_F(ConvertTest, TheSameCapturesGiveTheSameJournalBytes) {
-  write_file(at("a.jsonl"), R"({"t":5.5,"dir":"recv","transport":"ws","url":"wss://spot","raw":"x"})" "\n");
-  write_file(at("b.jsonl"), R"({"t":7,"dir":"recv","transport":"ws","url":"wss://spot","raw":"y"})" "\n");
+  write_file(at("a.jsonl"), R"({"t":5.5,"dir":"recv","transport":"ws","url":"wss://spot","raw":"x"})"
+                            "\n");
+  write_file(at("b.jsonl"), R"({"t":7,"dir":"recv","transport":"ws","url":"wss://spot","raw":"y"})"
+                            "\n");
   ASSERT_TRUE(write_captures_as_journal({at("a.jsonl"), at("b.jsonl")}, any_source, at("one")).has_value());
   ASSERT_TRUE(write_captures_as_journal({at("b.jsonl"), at("a.jsonl")}, any_source, at("two")).has_value());
   EXPECT_EQ(file_bytes(only_segment(at("one"))), file_bytes(only_segment(at("two"))));
@@ -71,7 +77,8 @@ TEST_F(ConvertTest, TheSameCapturesGiveTheSameJournalBytes) {
 }
 
 TEST_F(ConvertTest, RefusesADirectoryThatHoldsRecords) {
-  write_file(at("a.jsonl"), R"({"t":5.5,"dir":"recv","transport":"ws","url":"wss://spot","raw":"x"})" "\n");
+  write_file(at("a.jsonl"), R"({"t":5.5,"dir":"recv","transport":"ws","url":"wss://spot","raw":"x"})"
+                            "\n");
   ASSERT_TRUE(write_captures_as_journal({at("a.jsonl")}, any_source, at("one")).has_value());
   const auto again = write_captures_as_journal({at("a.jsonl")}, any_source, at("one"));
   ASSERT_FALSE(again.has_value());
@@ -88,7 +95,9 @@ TEST_F(ConvertTest, MakesNothingOutOfAFileThatIsNoCapture) {
 
 TEST_F(ConvertTest, GoesOnBehindALineThatCannotBeReadAndPrintsItAgain) {
   const auto good = [](int n) {
-    return R"({"t":)" + std::to_string(n) + R"(,"dir":"recv","transport":"ws","url":"wss://spot/a","raw":"x","conn":"1","exchange":"binance","market":"spot"})" + "\n";
+    return R"({"t":)" + std::to_string(n) +
+           R"(,"dir":"recv","transport":"ws","url":"wss://spot/a","raw":"x","conn":"1","exchange":"binance","market":"spot"})" +
+           "\n";
   };
   write_file(at("a.jsonl"), good(1) + "{\"t\":\n" + good(2));
   const auto converted = write_captures_as_journal({at("a.jsonl")}, any_source, at("one"));
@@ -106,7 +115,8 @@ TEST_F(ConvertTest, GoesOnBehindALineThatCannotBeReadAndPrintsItAgain) {
 TEST_F(ConvertTest, SplitsIntoSegmentsBySize) {
   std::string lines;
   for (int i = 0; i < 30'000; ++i)
-    lines += R"({"t":)" + std::to_string(1000 + i) + R"(,"dir":"recv","transport":"ws","url":"wss://spot","raw":")" + std::to_string(i * 7919) + "\"}\n";
+    lines += R"({"t":)" + std::to_string(1000 + i) + R"(,"dir":"recv","transport":"ws","url":"wss://spot","raw":")" +
+             std::to_string(i * 7919) + "\"}\n";
   write_file(at("a.jsonl"), lines);
   const auto converted = write_captures_as_journal({at("a.jsonl")}, any_source, at("one"), 20'000);
   ASSERT_TRUE(converted.has_value());

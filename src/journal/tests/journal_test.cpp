@@ -381,15 +381,13 @@ TEST_F(JournalTest, AReaderFollowsTheWriterToItsHead) {
           if (owned(cursor->record()) != text_record(seen)) failed = true;
           ++seen;
           break;
-        case CursorState::segment:
-          break;
+        case CursorState::segment: break;
         case CursorState::at_head:
           if (seen < known) failed = true;  // what was appended before we asked must be there
           std::this_thread::yield();
           break;
         case CursorState::loss:
-        case CursorState::failed:
-          failed = true;
+        case CursorState::failed: failed = true;
       }
     }
   });
@@ -463,7 +461,8 @@ struct RetentionTest : JournalTest {
 };
 
 TEST_F(RetentionTest, NeverDeletesWhatIsNotAcknowledged) {
-  const auto journal = with_five_segments({.max_age = std::chrono::seconds(1), .max_bytes = 1, .keep_acknowledged = std::chrono::seconds(0)});
+  const auto journal = with_five_segments(
+      {.max_age = std::chrono::seconds(1), .max_bytes = 1, .keep_acknowledged = std::chrono::seconds(0)});
   const auto later = std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now()) + std::chrono::hours(1000);
   auto report = apply(*journal, later);
   EXPECT_EQ(report.deleted_segments, 0u);

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 std::optional<Source> any_source(std::string_view url) { return url.find("okx") != url.npos ? kOkx : kSpot; }
 
 std::string frame(int n, const std::string& host = "spot") {
-  return R"({"t":)" + std::to_string(n) + R"(,"dir":"recv","transport":"ws","url":"wss://)" + host + R"(/a","raw":"a frame that is long enough to be known again )" + std::to_string(n) + "\"}\n";
+  return R"({"t":)" + std::to_string(n) + R"(,"dir":"recv","transport":"ws","url":"wss://)" + host +
+         R"(/a","raw":"a frame that is long enough to be known again )" + std::to_string(n) + "\"}\n";
 }
 std::string frames(int from, int to, const std::string& host = "spot") {
   std::string out;
@@ -24,7 +25,9 @@ std::string frames(int from, int to, const std::string& host = "spot") {
   return out;
 }
 std::string answer(int n) {
-  return R"({"t":)" + std::to_string(n) + R"(,"dir":"recv","transport":"rest","url":"https://spot/info","raw":"{}"})" "\n";
+  return R"({"t":)" + std::to_string(n) +
+         R"(,"dir":"recv","transport":"rest","url":"https://spot/info","raw":"{}"})"
+         "\n";
 }
 
 struct RecordingsTest : testing::Test {
@@ -107,7 +110,8 @@ TEST_F(RecordingsTest, AFileThatWasCutInALineGoesOnWithThatLine) {
   for (const std::size_t cut : {frames(0, 10).size() - 20, frames(0, 10).size() - 1, frames(0, 10).size() - 2}) {
     fs::remove_all(journals);
     const auto first = play(only({file("a", whole.substr(0, cut))}));
-    EXPECT_EQ(first.cut_short.has_value(), cut != frames(0, 10).size() - 1) << "a line that is whole but for its end is none";
+    EXPECT_EQ(first.cut_short.has_value(), cut != frames(0, 10).size() - 1)
+        << "a line that is whole but for its end is none";
     const auto second = only({file("b", whole)});
     EXPECT_EQ(second.id, first.id) << cut;
     EXPECT_EQ(second.goes_on_from, first.cut_short ? frames(0, 9).size() : cut);
@@ -117,7 +121,8 @@ TEST_F(RecordingsTest, AFileThatWasCutInALineGoesOnWithThatLine) {
 TEST_F(RecordingsTest, WhatGoesOnInTheSameLineIsAnotherRecording) {
   auto first = play(only({file("a", frames(0, 3).substr(0, frames(0, 3).size() - 1))}));
   // Its last line is another one here: the two overlap, and neither holds the other.
-  EXPECT_THAT(refusal({file("b", frames(0, 3).substr(0, frames(0, 3).size() - 1) + " x\n" + frame(4))}).text(), HasSubstr("stand in"));
+  EXPECT_THAT(refusal({file("b", frames(0, 3).substr(0, frames(0, 3).size() - 1) + " x\n" + frame(4))}).text(),
+              HasSubstr("stand in"));
 }
 
 TEST_F(RecordingsTest, APartThatWasNotPlayedToItsEndIsFinishedBeforeTheNextOne) {
@@ -128,7 +133,8 @@ TEST_F(RecordingsTest, APartThatWasNotPlayedToItsEndIsFinishedBeforeTheNextOne) 
   ASSERT_EQ(longer.boundaries().size(), 2u);
   EXPECT_FALSE(longer.boundaries()[0].closed.has_value());
   play(longer, 0);  // killed again
-  EXPECT_EQ((*read_recording_note(a.directory))->parts.size(), 1u) << "the longer part is noted when the first is settled";
+  EXPECT_EQ((*read_recording_note(a.directory))->parts.size(), 1u)
+      << "the longer part is noted when the first is settled";
   play(longer, 1);
   const auto note = *read_recording_note(a.directory);
   ASSERT_EQ(note->parts.size(), 2u);
@@ -145,13 +151,16 @@ TEST_F(RecordingsTest, OneThatGoesOnOtherwiseIsRefused) {
   play(only({file("b", frames(0, 20))}));
   const auto error = refusal({file("c", frames(0, 10) + frames(50, 60))});
   EXPECT_EQ(error.code, Errc::usage);
-  EXPECT_THAT(error.text(), AllOf(HasSubstr("/c"), HasSubstr("10 of its lines, from line 1 to line 10"), HasSubstr("/b"), HasSubstr("journal join")));
+  EXPECT_THAT(error.text(), AllOf(HasSubstr("/c"), HasSubstr("10 of its lines, from line 1 to line 10"),
+                                  HasSubstr("/b"), HasSubstr("journal join")));
 }
 
 TEST_F(RecordingsTest, OverlapsArePlayedByNobodyUnnoticed) {
   play(only({file("a", frames(0, 100))}));
-  EXPECT_THAT(refusal({file("b", answer(89) + frames(90, 150))}).text(), AllOf(HasSubstr("10 of its lines, from line 2 to line 11"), HasSubstr("/a, which was played before")));
-  EXPECT_THAT(refusal({file("c", frames(200, 210)), file("d", frames(205, 215))}).text(), AllOf(HasSubstr("5 of its lines"), HasSubstr("would be stored twice")));
+  EXPECT_THAT(refusal({file("b", answer(89) + frames(90, 150))}).text(),
+              AllOf(HasSubstr("10 of its lines, from line 2 to line 11"), HasSubstr("/a, which was played before")));
+  EXPECT_THAT(refusal({file("c", frames(200, 210)), file("d", frames(205, 215))}).text(),
+              AllOf(HasSubstr("5 of its lines"), HasSubstr("would be stored twice")));
 }
 
 TEST_F(RecordingsTest, ACopyOfAPieceIsLeftOut) {
@@ -167,7 +176,8 @@ TEST_F(RecordingsTest, ACopyOfAPieceIsLeftOut) {
 }
 
 TEST_F(RecordingsTest, OfCopiesNamedTogetherTheLongestIsPlayed) {
-  const auto planned = plan({file("a", frames(0, 10)), file("b", frames(0, 30)), file("c", frames(0, 20)), file("piece", frames(12, 15)), file("empty", "")});
+  const auto planned = plan({file("a", frames(0, 10)), file("b", frames(0, 30)), file("c", frames(0, 20)),
+                             file("piece", frames(12, 15)), file("empty", "")});
   ASSERT_EQ(planned.groups.size(), 1u);
   ASSERT_EQ(planned.groups[0].size(), 1u);
   EXPECT_EQ(planned.groups[0][0].path.filename(), "b");
@@ -178,7 +188,11 @@ TEST_F(RecordingsTest, OtherMarketsOtherTimesAndAnswersByRestAreNoOverlap) {
   play(only({file("a", answer(0) + frames(0, 10))}));
   EXPECT_EQ(plan({file("okx", frames(0, 10, "okx"))}).groups.size(), 1u);
   EXPECT_EQ(plan({file("later", frames(10, 20))}).groups.size(), 1u);
-  const auto pong = [](const char* url) { return std::string(R"({"t":5,"dir":"recv","transport":"ws","url":")") + url + R"(","raw":"pong"})" "\n"; };
+  const auto pong = [](const char* url) {
+    return std::string(R"({"t":5,"dir":"recv","transport":"ws","url":")") + url +
+           R"(","raw":"pong"})"
+           "\n";
+  };
   play(only({file("one", pong("wss://spot/1") + frames(100, 102))}));
   EXPECT_EQ(plan({file("two", pong("wss://spot/2") + frames(103, 105))}).groups.size(), 1u) << "a pong says nothing";
   // Each part of a recording has its instruments.
@@ -187,7 +201,8 @@ TEST_F(RecordingsTest, OtherMarketsOtherTimesAndAnswersByRestAreNoOverlap) {
 
 TEST_F(RecordingsTest, ANoteThatCannotBeReadIsNamed) {
   const auto a = play(only({file("a", frames(0, 10))}));
-  for (const std::string text : {"", "marketprism recording 1\n", "marketprism recording 1\npart 5 abc kept x\nend\n"}) {
+  for (const std::string text :
+       {"", "marketprism recording 1\n", "marketprism recording 1\npart 5 abc kept x\nend\n"}) {
     write_file(a.directory / kRecordingFile, text);
     const auto error = refusal({file("b", frames(0, 20))});
     EXPECT_EQ(error.code, Errc::corrupt);
@@ -197,7 +212,9 @@ TEST_F(RecordingsTest, ANoteThatCannotBeReadIsNamed) {
 
 TEST_F(RecordingsTest, ANoteSurvivesWritingAndReading) {
   RecordingNote note;
-  note.parts = {{10, std::string(32, '\x01'), true, "/a b\nc"}, {20, std::string(32, '\xfe'), false, "/x"}, {30, std::string(32, '\x00'), std::nullopt, ""}};
+  note.parts = {{10, std::string(32, '\x01'), true, "/a b\nc"},
+                {20, std::string(32, '\xfe'), false, "/x"},
+                {30, std::string(32, '\x00'), std::nullopt, ""}};
   note.sources = {kSpot, kOkx};
   note.first = wall_from_nanos(kStartTime);
   note.last = wall_from_nanos(kStartTime + 1);

@@ -44,7 +44,8 @@ struct WrittenSegment {
   std::vector<std::size_t> records_by_then;  // how many records it held then
 };
 
-WrittenSegment write_segment(const std::vector<std::vector<OwnedRecord>>& groups, std::string_view checkpoint = "state") {
+WrittenSegment write_segment(const std::vector<std::vector<OwnedRecord>>& groups,
+                             std::string_view checkpoint = "state") {
   TemporaryDirectory directory;
   JournalOptions options;
   options.directory = directory.path();
@@ -72,8 +73,8 @@ std::vector<std::vector<OwnedRecord>> groups_in_three_blocks() {
     record.payload = std::string(600u << 10, static_cast<char>('a' + seed % 26));
     return record;
   };
-  return {assorted_records(), {large(1), text_record(2)}, {text_record(3)}, {large(4)}, {text_record(5), text_record(6)},
-          {large(7)}};
+  return {assorted_records(), {large(1), text_record(2)},       {text_record(3)},
+          {large(4)},         {text_record(5), text_record(6)}, {large(7)}};
 }
 
 TEST(SegmentReader, GivesBackEveryKindOfRecordAsItWasWritten) {
@@ -183,8 +184,8 @@ TEST(SegmentReader, FindsEveryDamagedByteAndKeepsWhatStandsBesideIt) {
   const auto path = only_segment(directory.path());
   std::vector<OwnedRecord> records;
   struct Group {
-    std::size_t begin, end;  // in the file
-    std::size_t first, last; // records
+    std::size_t begin, end;   // in the file
+    std::size_t first, last;  // records
     int block;
   };
   std::vector<Group> groups;

@@ -8,9 +8,9 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
-#include <map>
 
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"
@@ -82,12 +82,16 @@ inline std::string trade_text(std::uint64_t n) {
 }
 
 inline OwnedRecord text_record(std::uint64_t n, ConnectionId connection = 1) {
-  return {RecordKind::text, connection, kSpot, kStartTime + static_cast<std::int64_t>(n) * 1'000'003, 0, "", trade_text(n)};
+  return {RecordKind::text, connection, kSpot, kStartTime + static_cast<std::int64_t>(n) * 1'000'003, 0, "",
+          trade_text(n)};
 }
 
 // Every kind of record, with odd values among them.
 inline std::vector<OwnedRecord> assorted_records() {
-  const std::string binary("\xff\x00\xa7""B\x00\x01", 6);
+  const std::string binary(
+      "\xff\x00\xa7"
+      "B\x00\x01",
+      6);
   return {
       {RecordKind::start, 0, std::nullopt, kStartTime, 0, "", ""},
       {RecordKind::opened, 1, kSpot, kStartTime + 5, 0, "wss://stream.example/stream?streams=a@b/c@d", ""},
@@ -156,17 +160,10 @@ inline ReadBack read_all(const std::filesystem::path& directory, RecordPosition 
         read.records.push_back(owned(cursor->record()));
         read.positions.push_back(cursor->position());
         continue;
-      case CursorState::segment:
-        read.segments.push_back(cursor->header().segment);
-        continue;
-      case CursorState::loss:
-        read.losses.push_back(cursor->loss());
-        continue;
-      case CursorState::failed:
-        ADD_FAILURE() << cursor->error().text();
-        break;
-      case CursorState::at_head:
-        break;
+      case CursorState::segment: read.segments.push_back(cursor->header().segment); continue;
+      case CursorState::loss: read.losses.push_back(cursor->loss()); continue;
+      case CursorState::failed: ADD_FAILURE() << cursor->error().text(); break;
+      case CursorState::at_head: break;
     }
     read.lost_records = cursor->lost_records();
     break;

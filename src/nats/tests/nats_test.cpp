@@ -56,7 +56,8 @@ class Nats : public testing::TestWithParam<NatsVersion> {
   }
   static void store(Connection& connection, const std::string& subject, int from, int to) {
     for (int i = from; i <= to; ++i) {
-      auto stored = JetStream(connection).publish({subject, "", std::to_string(i), {{"MP-First", "1-2-" + std::to_string(i)}}});
+      auto stored =
+          JetStream(connection).publish({subject, "", std::to_string(i), {{"MP-First", "1-2-" + std::to_string(i)}}});
       ASSERT_TRUE(stored) << stored.error().text();
     }
   }
@@ -90,7 +91,10 @@ TEST_P(Nats, DeliversPlainMessagesWithHeaders) {
   ASSERT_TRUE(subscription);
   ASSERT_TRUE(connection->flush(1s));
   ASSERT_TRUE(connection->publish({"x.y", "", "hello", {{"MP-Journal", "j1"}}}));
-  ASSERT_TRUE(eventually([&] { const std::lock_guard lock(mutex); return got.size() == 1; }));
+  ASSERT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return got.size() == 1;
+  }));
   EXPECT_EQ(got[0].subject, "x.y");
   EXPECT_EQ(got[0].payload, "hello");
   EXPECT_EQ(got[0].header("MP-Journal"), "j1");
@@ -288,7 +292,11 @@ TEST_P(Nats, ANewReaderBeginsAtTheAckFloorWithoutWaitingForRedelivery) {
 
 TEST_P(Nats, FetchGoesOnAfterTheServerWasKilled) {
   std::atomic<int> disconnected = 0, reconnected = 0;
-  auto connection = connect({.connected = {}, .disconnected = [&] { ++disconnected; }, .reconnected = [&] { ++reconnected; }, .closed = {}, .error = {}});
+  auto connection = connect({.connected = {},
+                             .disconnected = [&] { ++disconnected; },
+                             .reconnected = [&] { ++reconnected; },
+                             .closed = {},
+                             .error = {}});
   JetStream js(*connection);
   ASSERT_TRUE(js.ensure_stream(config()));
   ASSERT_TRUE(js.ensure_consumer("T", {.name = "c", .filter_subjects = {"a.>"}}));
@@ -304,21 +312,25 @@ TEST_P(Nats, FetchGoesOnAfterTheServerWasKilled) {
   std::vector<std::string> all = payloads(*got);
   int failures = 0;
   bool stored_more = false;
-  eventually([&] {
-    auto some = (*pull)->fetch({.max_messages = 1}, 200ms);
-    if (!some) {
-      ++failures;
-      EXPECT_NE(some.error().code, Errc::conflict) << some.error().text();
-      return false;
-    }
-    for (const auto& text : payloads(*some)) all.push_back(text);
-    if (!some->empty()) { EXPECT_TRUE((*pull)->ack_through(some->back(), 1s) || true); }
-    if (all.size() >= 6 && reconnected > 0 && !stored_more) {
-      stored_more = true;
-      store(*connection, "a.1", 7, 9);
-    }
-    return all.size() >= 9;
-  }, 20s);
+  eventually(
+      [&] {
+        auto some = (*pull)->fetch({.max_messages = 1}, 200ms);
+        if (!some) {
+          ++failures;
+          EXPECT_NE(some.error().code, Errc::conflict) << some.error().text();
+          return false;
+        }
+        for (const auto& text : payloads(*some)) all.push_back(text);
+        if (!some->empty()) {
+          EXPECT_TRUE((*pull)->ack_through(some->back(), 1s) || true);
+        }
+        if (all.size() >= 6 && reconnected > 0 && !stored_more) {
+          stored_more = true;
+          store(*connection, "a.1", 7, 9);
+        }
+        return all.size() >= 9;
+      },
+      20s);
   killer.join();
   EXPECT_THAT(all, ElementsAre("1", "2", "3", "4", "5", "6", "7", "8", "9"));
   EXPECT_GE(disconnected, 1);
@@ -353,8 +365,9 @@ TEST_P(Nats, ALeasePassesOnWhenItsHolderDiesOrGivesItBack) {
   auto bucket_a = KeyValue::open(*holder_connection, "MARKETPRISM");
   auto bucket_b = KeyValue::open(*other_connection, "MARKETPRISM");
   std::atomic<int> lost = 0;
-  auto a = std::make_unique<Lease>(*bucket_a, Lease::Options{"lease.trade", "a", 600ms},
-                                   Lease::Callbacks{.acquired = {}, .lost = [&](std::string) { ++lost; }, .waiting = {}});
+  auto a =
+      std::make_unique<Lease>(*bucket_a, Lease::Options{"lease.trade", "a", 600ms},
+                              Lease::Callbacks{.acquired = {}, .lost = [&](std::string) { ++lost; }, .waiting = {}});
   ASSERT_TRUE(a->wait_held(5s));
   const auto first = a->held();
   ASSERT_TRUE(first);
@@ -377,11 +390,13 @@ TEST_P(Nats, ALeaseOfAHolderThatIsKnownToBeDeadIsTakenAtOnce) {
   std::mutex mutex;
   std::vector<std::string> asked;
   std::atomic<bool> is_dead = false;
-  Lease lease(*bucket, Lease::Options{"lease.trade", "b", 1'200ms, [&](std::string_view owner) {
-                const std::lock_guard lock(mutex);
-                asked.emplace_back(owner);
-                return is_dead.load();
-              }},
+  Lease lease(*bucket,
+              Lease::Options{"lease.trade", "b", 1'200ms,
+                             [&](std::string_view owner) {
+                               const std::lock_guard lock(mutex);
+                               asked.emplace_back(owner);
+                               return is_dead.load();
+                             }},
               {});
   EXPECT_FALSE(lease.wait_held(500ms)) << "in doubt it waits";
   is_dead = true;
@@ -428,7 +443,8 @@ TEST_P(Nats, ConnectsWhenTheServerComesUpLater) {
   options.urls = {server().url()};
   options.reconnect = {10ms, 50ms};
   std::atomic<int> connected = 0;
-  auto connection = Connection::open(options, {.connected = [&] { ++connected; }, .disconnected = {}, .reconnected = {}, .closed = {}, .error = {}});
+  auto connection = Connection::open(
+      options, {.connected = [&] { ++connected; }, .disconnected = {}, .reconnected = {}, .closed = {}, .error = {}});
   ASSERT_TRUE(connection) << connection.error().text();
   EXPECT_FALSE((*connection)->connected());
   EXPECT_EQ((*connection)->publish("x", "y").error().code, Errc::unavailable);

@@ -139,10 +139,11 @@ TEST(HttpClient, HandsABodyOnInPiecesWithoutKeepingIt) {
   TinyServer server([&](const auto&) { return reply(large); });
   HttpClient client;
   std::string taken;
-  const auto response = client.request({.url = server.url("/"), .max_response_bytes = 10, .take = [&](std::string_view piece) {
-                                          taken += piece;
-                                          return true;
-                                        }});
+  const auto response =
+      client.request({.url = server.url("/"), .max_response_bytes = 10, .take = [&](std::string_view piece) {
+                        taken += piece;
+                        return true;
+                      }});
   ASSERT_TRUE(response) << response.error().text();
   EXPECT_EQ(large, taken);
   EXPECT_EQ("", response->body);
@@ -181,7 +182,9 @@ TEST(HttpClient, RefusesAnAnswerThatIsTooLong) {
 
 TEST(HttpClient, SaysThatNobodyListens) {
   std::string url;
-  { url = TinyServer([](const auto&) { return std::string(); }).url("/ping"); }
+  {
+    url = TinyServer([](const auto&) { return std::string(); }).url("/ping");
+  }
   HttpClient client;
   const auto response = client.request({.url = url + "?password=secret"});
   ASSERT_FALSE(response);
@@ -201,7 +204,8 @@ TEST(HttpClient, SaysThatTheConnectionBroke) {
 TEST(HttpClient, SendsAPostAtMostOnceWhenAKeptConnectionBreaks) {
   // libcurl on its own would send it again: an insert would be carried out twice.
   std::atomic<int> posts = 0;
-  TinyServer server([&](const auto& request) { return request.starts_with("POST") ? (++posts, std::string()) : reply("ok"); });
+  TinyServer server(
+      [&](const auto& request) { return request.starts_with("POST") ? (++posts, std::string()) : reply("ok"); });
   for (const std::string body : {"x", ""}) {
     HttpClient client;
     ASSERT_TRUE(client.request({.url = server.url("/")}));

@@ -35,8 +35,7 @@ void echo(HttpServerRequest& request, HttpServerResponse& response) {
     response.send(400, "text/plain", body.error().text());
     return;
   }
-  response.send(200, "text/plain",
-                request.method + " " + request.path + " " + request.query + " " + *body);
+  response.send(200, "text/plain", request.method + " " + request.path + " " + request.query + " " + *body);
 }
 
 // A client that sends exactly the bytes it is told to. Reads give up after 10 s, so a failing test
@@ -58,8 +57,7 @@ class RawClient {
     fd_ = -1;
   }
   void send(std::string_view bytes) {
-    EXPECT_EQ(static_cast<ssize_t>(bytes.size()),
-              ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    EXPECT_EQ(static_cast<ssize_t>(bytes.size()), ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
   }
   // Reads until `mark` was seen (what lies behind stays for the next call); all there was when the
   // peer closed before.
@@ -106,8 +104,7 @@ TEST(HttpServer, AnswersSeveralRequestsOnOneConnection) {
 TEST(HttpServer, AnswersPipelinedRequestsInOrder) {
   const auto server = serve(echo);
   RawClient client(*server);
-  client.send(
-      "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  client.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const auto all = client.read_to_end();
   EXPECT_LT(all.find("GET /1"), all.find("GET /2"));
   EXPECT_NE(all.find("GET /2"), std::string::npos);
@@ -185,8 +182,7 @@ TEST(HttpServer, AStreamForHttp10IsNotChunkedAndEndsWithTheConnection) {
 }
 
 TEST(HttpServer, HeadHasTheHeadersOfGetAndNoBody) {
-  const auto server =
-      serve([](HttpServerRequest&, HttpServerResponse& r) { r.send(200, "text/plain", "12345"); });
+  const auto server = serve([](HttpServerRequest&, HttpServerResponse& r) { r.send(200, "text/plain", "12345"); });
   RawClient client(*server);
   client.send("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const auto answer = client.read_to_end();
@@ -242,8 +238,7 @@ TEST(HttpServer, AHandlerSeesThatItsClientHasGone) {
     EXPECT_FALSE(response.client_gone());
     entered.set_value();
     const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (!response.client_gone() && std::chrono::steady_clock::now() < deadline)
-      std::this_thread::sleep_for(1ms);
+    while (!response.client_gone() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(1ms);
     gone.set_value(response.client_gone());
   });
   RawClient client(*server);
@@ -254,8 +249,7 @@ TEST(HttpServer, AHandlerSeesThatItsClientHasGone) {
 }
 
 TEST(HttpServer, AnExceptionOfTheHandlerIsA500) {
-  const auto server = serve(
-      [](HttpServerRequest&, HttpServerResponse&) { throw std::runtime_error("no such luck"); });
+  const auto server = serve([](HttpServerRequest&, HttpServerResponse&) { throw std::runtime_error("no such luck"); });
   RawClient client(*server);
   client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(client.read_until("no such luck\n"), StartsWith("HTTP/1.1 500"));
@@ -298,8 +292,7 @@ TEST(HttpServer, StopCutsWhatOutlivesTheGraceAndSaysSo) {
 
 TEST(HttpServer, ATakenPortIsToldWithWhatToDo) {
   const auto first = serve(echo);
-  const auto second =
-      HttpServer::start({.listen = first->address(), .listen_option = "--http"}, echo);
+  const auto second = HttpServer::start({.listen = first->address(), .listen_option = "--http"}, echo);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::conflict);
   EXPECT_THAT(second.error().text(), HasSubstr(first->address()));
@@ -307,8 +300,7 @@ TEST(HttpServer, ATakenPortIsToldWithWhatToDo) {
 }
 
 TEST(HttpServer, AnAddressThatIsNoneIsRefused) {
-  for (const char* listen :
-       {"8123", ":8123", "localhost:", "localhost:http", "127.0.0.1:70000", "300.1.2.3:0"}) {
+  for (const char* listen : {"8123", ":8123", "localhost:", "localhost:http", "127.0.0.1:70000", "300.1.2.3:0"}) {
     const auto server = HttpServer::start({.listen = listen}, echo);
     ASSERT_FALSE(server) << listen;
     EXPECT_EQ(server.error().code, Errc::usage) << listen;
@@ -325,8 +317,7 @@ TEST(HttpServer, ManyClientsAtOnceAllGetTheirOwnAnswer) {
       RawClient client(*server);
       for (int i = 0; i < 20; ++i) {
         const auto body = fmt::format("client {} request {}.", c, i);
-        client.send(fmt::format("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}",
-                                body.size(), body));
+        client.send(fmt::format("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", body.size(), body));
         if (client.read_until(body).find("200 OK") != std::string::npos) ++right;
       }
     });
@@ -337,8 +328,7 @@ TEST(HttpServer, ManyClientsAtOnceAllGetTheirOwnAnswer) {
 
 TEST(HttpQuery, IsDecodedInOrder) {
   EXPECT_THAT(parse_query("a=1&b=x%20y+z&&flag&c=%zz=&%41="),
-              ElementsAre(Pair("a", "1"), Pair("b", "x y z"), Pair("flag", ""), Pair("c", "%zz="),
-                          Pair("A", "")));
+              ElementsAre(Pair("a", "1"), Pair("b", "x y z"), Pair("flag", ""), Pair("c", "%zz="), Pair("A", "")));
   EXPECT_EQ(percent_decode("a+b%2", false), "a+b%2");
 }
 

@@ -77,8 +77,8 @@ TEST(Proxy, WhatIsNoneIsRefusedWithoutRepeatingItsPassword) {
 }
 
 TEST(Proxy, TheEnvironmentDecidesAsItDoesForCurl) {
-  const std::map<std::string, std::string> all{{"HTTPS_PROXY", "http://s:1"}, {"http_proxy", "http://p:2"},
-                                               {"ALL_PROXY", "socks5://a:3"}};
+  const std::map<std::string, std::string> all{
+      {"HTTPS_PROXY", "http://s:1"}, {"http_proxy", "http://p:2"}, {"ALL_PROXY", "socks5://a:3"}};
   EXPECT_EQ(chosen("wss://x.test/ws", "", all), "http://s:1");
   EXPECT_EQ(chosen("https://x.test/", "", all), "http://s:1");
   EXPECT_EQ(chosen("ws://x.test/", "", all), "http://p:2");
@@ -88,9 +88,9 @@ TEST(Proxy, TheEnvironmentDecidesAsItDoesForCurl) {
   EXPECT_EQ(chosen("https://x.test/", "", {{"https_proxy", "http://low:1"}, {"HTTPS_PROXY", "http://up:1"}}),
             "http://low:1");
   EXPECT_EQ(chosen("https://x.test/", "", {}), "direct");
-  EXPECT_THAT(chosen("https://x.test/", "", {{"HTTPS_PROXY", "ftp://u:geheim@x"}}),
-              testing::AllOf(HasSubstr("environment variable HTTPS_PROXY"), HasSubstr("'ftp'"),
-                             Not(HasSubstr("geheim"))));
+  EXPECT_THAT(
+      chosen("https://x.test/", "", {{"HTTPS_PROXY", "ftp://u:geheim@x"}}),
+      testing::AllOf(HasSubstr("environment variable HTTPS_PROXY"), HasSubstr("'ftp'"), Not(HasSubstr("geheim"))));
 }
 
 TEST(Proxy, ExceptionsAndLoopbackAreReachedDirectly) {
@@ -127,8 +127,8 @@ TEST(Proxy, ConnectIsSaidAndItsAnswerRead) {
   EXPECT_EQ(connect_refusal("HTTP/1.0 200\r\n\r\n"), std::nullopt);
   EXPECT_THAT(*connect_refusal("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), HasSubstr("HTTP 407"));
   EXPECT_THAT(*connect_refusal("HTTP/1.1 403 Forbidden\r\n\r\n"), HasSubstr("HTTP 403 Forbidden"));
-  for (const auto* odd : {"SSH-2.0-x\r\n\r\n", "", "\r\n\r\n", "HTTP/1.1", "HTTP/1.1 2\r\n\r\n",
-                          "HTTP/1.1 abc\r\n\r\n"})
+  for (const auto* odd :
+       {"SSH-2.0-x\r\n\r\n", "", "\r\n\r\n", "HTTP/1.1", "HTTP/1.1 2\r\n\r\n", "HTTP/1.1 abc\r\n\r\n"})
     EXPECT_TRUE(connect_refusal(odd)) << odd;
 }
 
@@ -138,7 +138,9 @@ TEST(Proxy, Socks5IsSaidAndItsAnswersRead) {
   EXPECT_EQ(socks5_greeting(plain), "\x05\x01\x00"s);
   EXPECT_EQ(socks5_greeting(known), "\x05\x02\x00\x02"s);
   EXPECT_EQ(socks5_password(known), "\x01\x02me\x02pw"s);
-  EXPECT_EQ(socks5_connect(*parse_url("wss://a.test:9443/")), "\x05\x01\x00\x03\x06" "a.test\x24\xe3"s);
+  EXPECT_EQ(socks5_connect(*parse_url("wss://a.test:9443/")),
+            "\x05\x01\x00\x03\x06"
+            "a.test\x24\xe3"s);
   EXPECT_EQ(socks5_connect(*parse_url("ws://1.2.3.4:80/")), "\x05\x01\x00\x01\x01\x02\x03\x04\x00\x50"s);
   EXPECT_EQ(socks5_connect(*parse_url("ws://[::1]:80/")).size(), 22u);
   EXPECT_EQ(*socks5_wants_password("\x05\x00"s), false);
@@ -247,8 +249,9 @@ class TinyProxy {
     note(head.substr(0, head.find(" HTTP/")).substr(8));
     const bool right = head.find("Proxy-Authorization: Basic bWU6cHc=\r\n") != std::string::npos;  // "me:pw"
     if (!user_.empty() && !right) {
-      say(peer, "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"p\"\r\n"
-                "Content-Length: 0\r\nConnection: close\r\n\r\n");
+      say(peer,
+          "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"p\"\r\n"
+          "Content-Length: 0\r\nConnection: close\r\n\r\n");
       return false;
     }
     if (does_ == Does::refuse) {
@@ -318,7 +321,7 @@ class TinyProxy {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   mutable std::mutex mutex_;
-  std::vector<std::string> asked_;  // guarded by mutex_
+  std::vector<std::string> asked_;   // guarded by mutex_
   std::vector<std::jthread> peers_;  // guarded by mutex_
   std::jthread acceptor_;
 };
@@ -342,8 +345,10 @@ class ThroughProxy : public testing::Test {
     folder_ = mkdtemp(name.data());
     const auto key = (folder_ / "key.pem").string();
     certificate_ = (folder_ / "certificate.pem").string();
-    const auto command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=stream.test -addext "
-                         "subjectAltName=DNS:stream.test -keyout " + key + " -out " + certificate_ + " 2>/dev/null";
+    const auto command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=stream.test -addext "
+        "subjectAltName=DNS:stream.test -keyout " +
+        key + " -out " + certificate_ + " 2>/dev/null";
     if (std::system(command.c_str()) != 0) GTEST_SKIP() << "the openssl command is missing";
     context_.use_certificate_chain_file(certificate_);
     context_.use_private_key_file(key, asio::ssl::context::pem);

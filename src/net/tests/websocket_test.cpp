@@ -31,8 +31,10 @@ using namespace std::chrono_literals;
 // A certificate for "localhost", made anew for each run.
 struct Certificate {
   Certificate() {
-    const auto command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext "
-                         "subjectAltName=DNS:localhost -keyout " + key() + " -out " + file() + " 2>/dev/null";
+    const auto command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext "
+        "subjectAltName=DNS:localhost -keyout " +
+        key() + " -out " + file() + " 2>/dev/null";
     made = std::system(command.c_str()) == 0;
   }
   ~Certificate() { std::filesystem::remove_all(folder); }

@@ -302,8 +302,8 @@ void Exchange::finish(WallTime now) {
     const WallTime time = std::max(now, market_.last_change(i));
     for (const auto& feed : listed.feeds) publish_due(*feed, time, true);
     if (ledger_ == nullptr || !listed.ledger_book) continue;
-    ledger_->line(book_line(kExchange, market_.symbol(i), market_.book(i), market_.last_update_id(i),
-                            market_.last_change(i)));
+    ledger_->line(
+        book_line(kExchange, market_.symbol(i), market_.book(i), market_.last_update_id(i), market_.last_change(i)));
   }
   if (ledger_ != nullptr) ledger_->flush();
 }

@@ -20,7 +20,7 @@ namespace mp::sim::binance {
 struct ExchangeOptions {
   MarketOptions market;
   Limits limits;
-  std::size_t history = 50'000;  // trades kept for REST, per symbol and series
+  std::size_t history = 50'000;     // trades kept for REST, per symbol and series
   std::vector<std::string> refuse;  // subscriptions to streams whose name contains one of these are refused
 };
 
@@ -45,7 +45,7 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   const Market& market() const { return market_; }
 
  private:
-  struct Feed;  // one active stream
+  struct Feed;    // one active stream
   struct Listed;  // one symbol: its feeds, history, and what of it the ledger has
 
   void changed(std::size_t symbol, Side side, const Level& level, std::uint64_t update_id) override;
@@ -71,15 +71,16 @@ class Exchange final : public Venue, private MarketSink, private Switchboard::Li
   HttpAnswer rest_depth(Section section, std::size_t symbol, std::string_view limit);
   HttpAnswer rest_aggregated(std::size_t symbol, const std::vector<std::pair<std::string, std::string>>& query,
                              TimeUnit unit);
-  HttpAnswer rest_fills(std::size_t symbol, bool from_id,
-                        const std::vector<std::pair<std::string, std::string>>& query, TimeUnit unit);
+  HttpAnswer rest_fills(std::size_t symbol, bool from_id, const std::vector<std::pair<std::string, std::string>>& query,
+                        TimeUnit unit);
   HttpAnswer rest_book_ticker(Section section, std::string_view symbol);
   HttpAnswer rest_day_ticker(Section section, std::string_view symbol, WallTime now);
   HttpAnswer rest_premium_index(std::string_view symbol);
   HttpAnswer rest_funding_info();
   HttpAnswer rest_funding_rate(const std::vector<std::pair<std::string, std::string>>& query);
   HttpAnswer rest_open_interest(std::size_t symbol);
-  HttpAnswer rest_ratio(std::string_view name, const std::vector<std::pair<std::string, std::string>>& query, WallTime now);
+  HttpAnswer rest_ratio(std::string_view name, const std::vector<std::pair<std::string, std::string>>& query,
+                        WallTime now);
   HttpAnswer rest_exchange_info(Section section, WallTime now);
   HttpAnswer rest_route(const HttpRequest& request, Section section, std::string_view endpoint,
                         const std::vector<std::pair<std::string, std::string>>& query, WallTime now);

@@ -84,7 +84,8 @@ std::vector<Symbol> usual_symbols(WallTime now) {
 
 std::vector<Symbol> all_symbols(WallTime now) {
   auto spots = usual_symbols(now);
-  std::vector<Symbol> derivatives(std::make_move_iterator(spots.begin() + kUsualSpot), std::make_move_iterator(spots.end()));
+  std::vector<Symbol> derivatives(std::make_move_iterator(spots.begin() + kUsualSpot),
+                                  std::make_move_iterator(spots.end()));
   spots.resize(kUsualSpot);
   const auto is_there = [](const std::vector<Symbol>& list, const std::string& instrument) {
     return std::any_of(list.begin(), list.end(), [&](const Symbol& s) { return s.instrument == instrument; });

@@ -154,7 +154,10 @@ void append_force_order(std::string& out, const Symbol& s, const LiquidationNote
   Object i(out, s, {});
   i.text("s", s.instrument).text("ps", s.base + s.quote).text("S", order.sells ? "SELL" : "BUY");
   i.text("o", "LIMIT").text("f", "IOC").quantity("q", order.quantity).price("p", order.price);
-  i.price("ap", *order.average_price).text("X", order.status).quantity("l", order.quantity).quantity("z", order.quantity);
+  i.price("ap", *order.average_price)
+      .text("X", order.status)
+      .quantity("l", order.quantity)
+      .quantity("z", order.quantity);
   i.time("T", order.time).end();
   o.number("st", std::int64_t{1}).end();
 }

@@ -28,7 +28,8 @@ void append_mark_price(std::string& out, const Symbol& s, const Derivative& deri
 void append_force_order(std::string& out, const Symbol& s, const LiquidationNote& order, WallTime time);
 // The day's figures; `names` are those of the stream or those of REST.
 enum class TickerForm : std::uint8_t { stream, rest };
-void append_ticker(std::string& out, const Market& market, std::size_t index, WallTime time, TimeUnit unit, TickerForm form);
+void append_ticker(std::string& out, const Market& market, std::size_t index, WallTime time, TimeUnit unit,
+                   TickerForm form);
 
 // "64251.12000000" of 10^-10; "0.00010000" of a funding rate.
 std::string mark_text(std::int64_t price);

@@ -46,8 +46,7 @@ std::optional<Payload> unwrap(std::string_view raw, std::string_view target) {
     const auto data = raw.find(kData, kOpen.size());
     if (data == raw.npos) return std::nullopt;
     const auto from = data + kData.size();
-    return Payload{std::string(raw.substr(kOpen.size(), data - kOpen.size())),
-                   raw.substr(from, raw.size() - from - 1)};
+    return Payload{std::string(raw.substr(kOpen.size(), data - kOpen.size())), raw.substr(from, raw.size() - from - 1)};
   }
   const auto path = split_target(target).first;
   const auto ws = path.find("/ws/");
@@ -80,7 +79,8 @@ Result<bool> RecordingReader::line(std::string_view text) {
   std::string_view direction, transport, url, raw;
   for (auto field : object) {
     std::string_view key;
-    if (field.unescaped_key().get(key) != simdjson::SUCCESS) return Error{Errc::not_json, "capture line", shortened(text)};
+    if (field.unescaped_key().get(key) != simdjson::SUCCESS)
+      return Error{Errc::not_json, "capture line", shortened(text)};
     auto value = field.value();
     if (key == "t") {
       t = std::string_view(value.raw_json_token());
@@ -223,7 +223,8 @@ HttpAnswer Playback::rest(const HttpRequest& request, WallTime now) {
   const Stored* best = &found->second.front();
   for (const auto& stored : found->second) {
     const auto& begun = tapes_[stored.tape].begun_at;
-    if (begun && *begun + Nanos{static_cast<std::int64_t>(static_cast<double>(stored.at.count()) / options_.speed)} <= now)
+    if (begun &&
+        *begun + Nanos{static_cast<std::int64_t>(static_cast<double>(stored.at.count()) / options_.speed)} <= now)
       best = &stored;
   }
   answer.body = best->body;

@@ -28,12 +28,13 @@ struct Recording {
   std::string name;
   std::vector<Message> messages;
   std::vector<Answer> answers;
-  std::uint64_t skipped = 0;  // received lines that cannot be served: other venues, no stream name
-  std::uint64_t broken = 0;   // lines that are no capture lines
+  std::uint64_t skipped = 0;        // received lines that cannot be served: other venues, no stream name
+  std::uint64_t broken = 0;         // lines that are no capture lines
   std::vector<Error> first_broken;  // of them the first few, by file and line
 };
 
-// Appends what one line of a capture holds. Errc::not_json, missing_field or bad_time for a line that is no capture line.
+// Appends what one line of a capture holds. Errc::not_json, missing_field or bad_time for a line that is no capture
+// line.
 class RecordingReader {
  public:
   explicit RecordingReader(std::string name) { recording_.name = std::move(name); }
@@ -69,8 +70,8 @@ class Playback final : public Venue, private Switchboard::Listener {
   std::string farewell(ClientId client, WallTime now) override { return switchboard_.farewell(client, now); }
   std::uint64_t trades() const override { return played_; }
 
-  std::uint64_t played() const { return played_; }      // messages whose time came
-  std::uint64_t unheard() const { return unheard_; }    // of them, those that nobody was subscribed to
+  std::uint64_t played() const { return played_; }    // messages whose time came
+  std::uint64_t unheard() const { return unheard_; }  // of them, those that nobody was subscribed to
 
  private:
   using StreamKey = std::pair<Section, std::string>;

@@ -94,7 +94,8 @@ bool parse_request(Section section, std::string_view frame, Request& request, Re
   dom::element root;
   const simdjson::padded_string text(frame);
   const auto status = parser.parse(text).get(root);
-  if (status != simdjson::SUCCESS) return fail(error, 3, std::string("Invalid JSON: ") + simdjson::error_message(status));
+  if (status != simdjson::SUCCESS)
+    return fail(error, 3, std::string("Invalid JSON: ") + simdjson::error_message(status));
   if (!root.is_object()) return fail(error, 3, "Invalid JSON: expected an object");
   if (!read_id(section, root, request.id)) return fail(error, 2, "Invalid request: request ID is not valid");
   error.id = request.id;

@@ -14,9 +14,9 @@ enum class Method : std::uint8_t { subscribe, unsubscribe, list, set_property, g
 
 struct Request {
   Method method{};
-  std::string id = "null";            // as JSON, to be given back
-  std::vector<std::string> streams;   // of subscribe and unsubscribe
-  bool combined = false;              // of set_property
+  std::string id = "null";           // as JSON, to be given back
+  std::vector<std::string> streams;  // of subscribe and unsubscribe
+  bool combined = false;             // of set_property
 };
 
 // The venue's words for what is wrong: code and message, and the id if one could be read.

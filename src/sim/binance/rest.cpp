@@ -74,21 +74,25 @@ void append_rate_limits(std::string& out, Section section, std::int64_t weight) 
 void append_spot_symbol(std::string& out, const Symbol& s) {
   const std::string tick = step_text(s.price_scale, 8);
   const std::string lot = step_text(s.quantity_scale, 8);
-  out += "{\"symbol\":\"" + s.instrument + "\",\"status\":\"TRADING\",\"baseAsset\":\"" + s.base +
-         "\",\"baseAssetPrecision\":8,\"quoteAsset\":\"" + s.quote +
-         "\",\"quotePrecision\":8,\"quoteAssetPrecision\":8,\"baseCommissionPrecision\":8,"
-         "\"quoteCommissionPrecision\":8,\"orderTypes\":[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\"],\"icebergAllowed\":true,"
-         "\"ocoAllowed\":true,\"otoAllowed\":true,\"opoAllowed\":true,\"quoteOrderQtyMarketAllowed\":true,"
-         "\"allowTrailingStop\":true,\"cancelReplaceAllowed\":true,\"amendAllowed\":true,\"pegInstructionsAllowed\":true,"
-         "\"isSpotTradingAllowed\":true,\"isMarginTradingAllowed\":false,\"filters\":["
-         "{\"filterType\":\"PRICE_FILTER\",\"minPrice\":\"" + tick + "\",\"maxPrice\":\"" +
-         decimal_text(s.start_price * 100, s.price_scale, 8) + "\",\"tickSize\":\"" + tick + "\"},"
-         "{\"filterType\":\"LOT_SIZE\",\"minQty\":\"" + lot + "\",\"maxQty\":\"" +
-         decimal_text(s.typical_quantity * 10'000, s.quantity_scale, 8) + "\",\"stepSize\":\"" + lot + "\"},"
-         "{\"filterType\":\"NOTIONAL\",\"minNotional\":\"5.00000000\",\"applyMinToMarket\":true,"
-         "\"maxNotional\":\"9000000.00000000\",\"applyMaxToMarket\":false,\"avgPriceMins\":5}],"
-         "\"permissions\":[],\"permissionSets\":[[\"SPOT\"]],\"defaultSelfTradePreventionMode\":\"EXPIRE_MAKER\","
-         "\"allowedSelfTradePreventionModes\":[\"EXPIRE_TAKER\",\"EXPIRE_MAKER\",\"EXPIRE_BOTH\"]}";
+  out +=
+      "{\"symbol\":\"" + s.instrument + "\",\"status\":\"TRADING\",\"baseAsset\":\"" + s.base +
+      "\",\"baseAssetPrecision\":8,\"quoteAsset\":\"" + s.quote +
+      "\",\"quotePrecision\":8,\"quoteAssetPrecision\":8,\"baseCommissionPrecision\":8,"
+      "\"quoteCommissionPrecision\":8,\"orderTypes\":[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\"],\"icebergAllowed\":true,"
+      "\"ocoAllowed\":true,\"otoAllowed\":true,\"opoAllowed\":true,\"quoteOrderQtyMarketAllowed\":true,"
+      "\"allowTrailingStop\":true,\"cancelReplaceAllowed\":true,\"amendAllowed\":true,\"pegInstructionsAllowed\":true,"
+      "\"isSpotTradingAllowed\":true,\"isMarginTradingAllowed\":false,\"filters\":["
+      "{\"filterType\":\"PRICE_FILTER\",\"minPrice\":\"" +
+      tick + "\",\"maxPrice\":\"" + decimal_text(s.start_price * 100, s.price_scale, 8) + "\",\"tickSize\":\"" + tick +
+      "\"},"
+      "{\"filterType\":\"LOT_SIZE\",\"minQty\":\"" +
+      lot + "\",\"maxQty\":\"" + decimal_text(s.typical_quantity * 10'000, s.quantity_scale, 8) + "\",\"stepSize\":\"" +
+      lot +
+      "\"},"
+      "{\"filterType\":\"NOTIONAL\",\"minNotional\":\"5.00000000\",\"applyMinToMarket\":true,"
+      "\"maxNotional\":\"9000000.00000000\",\"applyMaxToMarket\":false,\"avgPriceMins\":5}],"
+      "\"permissions\":[],\"permissionSets\":[[\"SPOT\"]],\"defaultSelfTradePreventionMode\":\"EXPIRE_MAKER\","
+      "\"allowedSelfTradePreventionModes\":[\"EXPIRE_TAKER\",\"EXPIRE_MAKER\",\"EXPIRE_BOTH\"]}";
 }
 
 void append_usdm_symbol(std::string& out, const Symbol& s) {
@@ -97,22 +101,26 @@ void append_usdm_symbol(std::string& out, const Symbol& s) {
   const bool perpetual = s.kind == Kind::perpetual;
   const std::string tick = step_text(s.price_scale, s.price_digits);
   const std::string lot = step_text(s.quantity_scale, s.quantity_digits);
-  out += "{\"symbol\":\"" + s.instrument + "\",\"pair\":\"" + s.base + s.quote + "\",\"contractType\":\"" +
-         (perpetual ? "PERPETUAL" : "CURRENT_QUARTER") +
-         "\",\"deliveryDate\":" + std::to_string(perpetual ? kPerpetualDelivery : milliseconds(s.expiry)) +
-         ",\"onboardDate\":" + std::to_string(kOnboard) +
-         ",\"status\":\"TRADING\",\"maintMarginPercent\":\"2.5000\",\"requiredMarginPercent\":\"5.0000\",\"baseAsset\":\"" +
-         s.base + "\",\"quoteAsset\":\"" + s.quote + "\",\"marginAsset\":\"" + s.quote +
-         "\",\"pricePrecision\":" + std::to_string(s.price_digits) +
-         ",\"quantityPrecision\":" + std::to_string(s.quantity_digits) +
-         ",\"baseAssetPrecision\":8,\"quotePrecision\":8,\"underlyingType\":\"COIN\",\"underlyingSubType\":[\"PoW\"],"
-         "\"triggerProtect\":\"0.0500\",\"liquidationFee\":\"0.012500\",\"marketTakeBound\":\"0.05\",\"filters\":["
-         "{\"filterType\":\"PRICE_FILTER\",\"minPrice\":\"" + tick + "\",\"maxPrice\":\"" +
-         decimal_text(s.start_price * 100, s.price_scale, s.price_digits) + "\",\"tickSize\":\"" + tick + "\"},"
-         "{\"filterType\":\"LOT_SIZE\",\"stepSize\":\"" + lot + "\",\"maxQty\":\"" +
-         decimal_text(s.typical_quantity * 10'000, s.quantity_scale, s.quantity_digits) + "\",\"minQty\":\"" + lot +
-         "\"},{\"filterType\":\"MIN_NOTIONAL\",\"notional\":\"5\"}],"
-         "\"orderTypes\":[\"LIMIT\",\"MARKET\"],\"timeInForce\":[\"GTC\",\"IOC\",\"FOK\",\"GTX\"]}";
+  out +=
+      "{\"symbol\":\"" + s.instrument + "\",\"pair\":\"" + s.base + s.quote + "\",\"contractType\":\"" +
+      (perpetual ? "PERPETUAL" : "CURRENT_QUARTER") +
+      "\",\"deliveryDate\":" + std::to_string(perpetual ? kPerpetualDelivery : milliseconds(s.expiry)) +
+      ",\"onboardDate\":" + std::to_string(kOnboard) +
+      ",\"status\":\"TRADING\",\"maintMarginPercent\":\"2.5000\",\"requiredMarginPercent\":\"5.0000\",\"baseAsset\":\"" +
+      s.base + "\",\"quoteAsset\":\"" + s.quote + "\",\"marginAsset\":\"" + s.quote +
+      "\",\"pricePrecision\":" + std::to_string(s.price_digits) +
+      ",\"quantityPrecision\":" + std::to_string(s.quantity_digits) +
+      ",\"baseAssetPrecision\":8,\"quotePrecision\":8,\"underlyingType\":\"COIN\",\"underlyingSubType\":[\"PoW\"],"
+      "\"triggerProtect\":\"0.0500\",\"liquidationFee\":\"0.012500\",\"marketTakeBound\":\"0.05\",\"filters\":["
+      "{\"filterType\":\"PRICE_FILTER\",\"minPrice\":\"" +
+      tick + "\",\"maxPrice\":\"" + decimal_text(s.start_price * 100, s.price_scale, s.price_digits) +
+      "\",\"tickSize\":\"" + tick +
+      "\"},"
+      "{\"filterType\":\"LOT_SIZE\",\"stepSize\":\"" +
+      lot + "\",\"maxQty\":\"" + decimal_text(s.typical_quantity * 10'000, s.quantity_scale, s.quantity_digits) +
+      "\",\"minQty\":\"" + lot +
+      "\"},{\"filterType\":\"MIN_NOTIONAL\",\"notional\":\"5\"}],"
+      "\"orderTypes\":[\"LIMIT\",\"MARKET\"],\"timeInForce\":[\"GTC\",\"IOC\",\"FOK\",\"GTX\"]}";
 }
 
 HttpAnswer too_many(WallTime now) {
@@ -186,8 +194,8 @@ HttpAnswer Exchange::rest_route(const HttpRequest& request, Section section, std
     if (!windows_.take("funding " + std::string(request.address), 500, 5min, now)) return too_many(now);
     return endpoint == "fundingInfo" ? rest_funding_info() : rest_funding_rate(query);
   }
-  const bool about_a_symbol = (usdm && endpoint == "openInterest") ||
-      endpoint == "depth" || endpoint == "aggTrades" || endpoint == "trades" || endpoint == "historicalTrades";
+  const bool about_a_symbol = (usdm && endpoint == "openInterest") || endpoint == "depth" || endpoint == "aggTrades" ||
+                              endpoint == "trades" || endpoint == "historicalTrades";
   if (!about_a_symbol) return error(404, -1000, "no such endpoint: " + shortened(endpoint));
 
   const auto name = query_value(query, "symbol");
@@ -199,8 +207,7 @@ HttpAnswer Exchange::rest_route(const HttpRequest& request, Section section, std
   if (endpoint == "openInterest") return rest_open_interest(*symbol);
   if (endpoint == "aggTrades") return rest_aggregated(*symbol, query, unit);
   const bool historical = endpoint == "historicalTrades";
-  if (historical && section == Section::usdm && !request.has_key)
-    return error(401, -2014, "API-key format invalid.");
+  if (historical && section == Section::usdm && !request.has_key) return error(401, -2014, "API-key format invalid.");
   return rest_fills(*symbol, historical, query, unit);
 }
 
@@ -350,9 +357,11 @@ HttpAnswer Exchange::rest_premium_index(std::string_view name) {
     const bool funded = s.funding_hours > 0;
     if (!body.empty()) body.push_back(',');
     body += "{\"symbol\":\"" + s.instrument + "\",\"markPrice\":\"" + mark_text(d.mark()) + "\",\"indexPrice\":\"" +
-            mark_text(d.index()) + "\",\"estimatedSettlePrice\":\"" + mark_text(d.index()) + "\",\"lastFundingRate\":\"" +
-            (funded ? rate_text(d.funding_rate()) : "") + "\",\"interestRate\":\"0.00010000\",\"nextFundingTime\":" +
-            std::to_string(funded ? milliseconds(d.funding_time()) : 0) + ",\"time\":" + std::to_string(milliseconds(d.time())) + "}";
+            mark_text(d.index()) + "\",\"estimatedSettlePrice\":\"" + mark_text(d.index()) +
+            "\",\"lastFundingRate\":\"" + (funded ? rate_text(d.funding_rate()) : "") +
+            "\",\"interestRate\":\"0.00010000\",\"nextFundingTime\":" +
+            std::to_string(funded ? milliseconds(d.funding_time()) : 0) +
+            ",\"time\":" + std::to_string(milliseconds(d.time())) + "}";
     note_funding(i);
   }
   if (body.empty()) return error(400, -1121, "Invalid symbol.");
@@ -388,9 +397,11 @@ HttpAnswer Exchange::rest_funding_rate(const Query& query) {
     const Symbol& s = market_.symbol(i);
     if (s.funding_hours == 0 || (!name.empty() && s.instrument != name)) continue;
     for (const auto& row : market_.derivative(i).settlements())
-      if ((!start || milliseconds(row.time) >= *start) && (!end || milliseconds(row.time) <= *end)) found.emplace_back(i, &row);
+      if ((!start || milliseconds(row.time) >= *start) && (!end || milliseconds(row.time) <= *end))
+        found.emplace_back(i, &row);
   }
-  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.second->time < b.second->time; });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.second->time < b.second->time; });
   const auto count = static_cast<std::ptrdiff_t>(std::min(found.size(), static_cast<std::size_t>(limit)));
   if (start)
     found.erase(found.begin() + count, found.end());
@@ -421,7 +432,8 @@ HttpAnswer Exchange::rest_open_interest(std::size_t index) {
   const Derivative& d = market_.derivative(index);
   std::string body = "{\"openInterest\":\"";
   append_quantity(body, s, d.open_interest());
-  body += "\",\"symbol\":\"" + s.instrument + "\",\"time\":" + std::to_string(milliseconds(d.open_interest_time())) + "}";
+  body +=
+      "\",\"symbol\":\"" + s.instrument + "\",\"time\":" + std::to_string(milliseconds(d.open_interest_time())) + "}";
   note_open_interest(index);
   return json(std::move(body));
 }
@@ -450,7 +462,8 @@ HttpAnswer Exchange::rest_ratio(std::string_view name, const Query& query, WallT
 
   const auto ns = nanos_since_epoch(now);
   std::vector<WallTime> times;  // newest first
-  for (WallTime at = wall_from_nanos(ns - ns % length->count()); now - at < 720h && std::ssize(times) < limit; at -= *length) {
+  for (WallTime at = wall_from_nanos(ns - ns % length->count()); now - at < 720h && std::ssize(times) < limit;
+       at -= *length) {
     if (end && milliseconds(at) > *end) continue;
     if (start && milliseconds(at) < *start) break;
     times.push_back(at);

@@ -23,9 +23,21 @@ struct Candle {
   std::string_view name;
   Nanos length;
 };
-constexpr std::array<Candle, 15> kCandles{{{"1s", 1s},   {"1m", 1min}, {"3m", 3min},   {"5m", 5min},   {"15m", 15min},
-                                           {"30m", 30min}, {"1h", 1h},   {"2h", 2h},     {"4h", 4h},     {"6h", 6h},
-                                           {"8h", 8h},   {"12h", 12h}, {"1d", 24h},    {"3d", 72h},    {"1w", 168h}}};
+constexpr std::array<Candle, 15> kCandles{{{"1s", 1s},
+                                           {"1m", 1min},
+                                           {"3m", 3min},
+                                           {"5m", 5min},
+                                           {"15m", 15min},
+                                           {"30m", 30min},
+                                           {"1h", 1h},
+                                           {"2h", 2h},
+                                           {"4h", 4h},
+                                           {"6h", 6h},
+                                           {"8h", 8h},
+                                           {"12h", 12h},
+                                           {"1d", 24h},
+                                           {"3d", 72h},
+                                           {"1w", 168h}}};
 
 bool parse_kind(Section section, std::string_view kind, Stream& stream) {
   if (kind == "trade") {
@@ -41,8 +53,8 @@ bool parse_kind(Section section, std::string_view kind, Stream& stream) {
     return true;
   }
   if (kind.starts_with("kline_")) {
-    const auto candle = std::find_if(kCandles.begin(), kCandles.end(),
-                                     [&](const Candle& c) { return c.name == kind.substr(6); });
+    const auto candle =
+        std::find_if(kCandles.begin(), kCandles.end(), [&](const Candle& c) { return c.name == kind.substr(6); });
     if (candle == kCandles.end() || (section == Section::usdm && candle->name == "1s")) return false;
     stream.type = StreamType::kline;
     stream.interval = candle->length;

@@ -11,16 +11,24 @@
 namespace mp::sim::binance {
 
 enum class StreamType : std::uint8_t {
-  trade, agg_trade, depth, partial_depth, book_ticker, kline, ticker, mark_price, force_order
+  trade,
+  agg_trade,
+  depth,
+  partial_depth,
+  book_ticker,
+  kline,
+  ticker,
+  mark_price,
+  force_order
 };
 
 // What a name means. Names are lower case, as on the venue: "btcusdt@depth@100ms".
 struct Stream {
   StreamType type{};
-  std::string symbol;     // upper case, as in messages; "" for all (!forceOrder@arr)
-  Nanos interval{};       // of depth, partial depth, kline, ticker and mark price
-  int levels = 0;         // of partial depth
-  std::string candle;     // "1m", of kline
+  std::string symbol;  // upper case, as in messages; "" for all (!forceOrder@arr)
+  Nanos interval{};    // of depth, partial depth, kline, ticker and mark price
+  int levels = 0;      // of partial depth
+  std::string candle;  // "1m", of kline
 };
 
 // Nothing for names that this simulation does not know: the venue acknowledges such a subscription and then

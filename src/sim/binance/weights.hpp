@@ -18,9 +18,9 @@ class Weights {
   explicit Weights(const Limits& limits) : limits_(limits) {}
 
   struct Verdict {
-    int status = 200;               // 429: budget spent; 418: banned for not heeding that
-    std::int64_t used = 0;          // of this minute, this request included
-    std::int64_t retry_after = 0;   // seconds
+    int status = 200;              // 429: budget spent; 418: banned for not heeding that
+    std::int64_t used = 0;         // of this minute, this request included
+    std::int64_t retry_after = 0;  // seconds
     std::int64_t limit = 0;
   };
   Verdict charge(Section section, std::string_view address, std::int64_t weight, WallTime now);

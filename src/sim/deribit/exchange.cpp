@@ -69,8 +69,12 @@ Exchange::Exchange(std::vector<Symbol> symbols, const ExchangeOptions& options, 
     for (auto& c : name) c = static_cast<char>(c - 'A' + 'a');
     name += "_usd";
     const auto seed = options.market.seed * 31 + static_cast<std::uint64_t>(currency[0]);
-    volatilities_.push_back({name, currency, VolatilityIndex(seed, market_.start(), kDvolMean + (currency[0] - 'B') * 500),
-                             channel("deribit_volatility_index." + name), false, {}});
+    volatilities_.push_back({name,
+                             currency,
+                             VolatilityIndex(seed, market_.start(), kDvolMean + (currency[0] - 'B') * 500),
+                             channel("deribit_volatility_index." + name),
+                             false,
+                             {}});
   }
   channel("platform_state");
 }

@@ -23,7 +23,7 @@ namespace mp::sim::deribit {
 
 // The venue's limits; tests and impatient users change them.
 struct Limits {
-  bool credits = true;              // 500 for a request of 50 000 (10 000 a second back), 3000 for a subscription of 30 000
+  bool credits = true;  // 500 for a request of 50 000 (10 000 a second back), 3000 for a subscription of 30 000
   int least_heartbeat_seconds = 10;
   std::size_t volatility_rows = 1000;  // of one answer
 };
@@ -76,7 +76,9 @@ class Exchange final : public Venue, private MarketSink {
     std::string message;
     int status = 400;  // over HTTP, of an error
   };
-  static Outcome error(int code, std::string message, int status = 400) { return {"", code, std::move(message), status}; }
+  static Outcome error(int code, std::string message, int status = 400) {
+    return {"", code, std::move(message), status};
+  }
 
   void changed(std::size_t, Side, const Level&, std::uint64_t) override {}
   void traded(std::size_t index, const Trade& trade, std::span<const Fill> fills) override;

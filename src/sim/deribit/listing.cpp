@@ -10,7 +10,8 @@ namespace {
 
 // 25DEC26, 9MAR26: no leading zero
 std::string day_name(WallTime t) {
-  constexpr const char* kMonths[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
+  constexpr const char* kMonths[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
+                                     "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
   const std::chrono::year_month_day day{std::chrono::floor<std::chrono::days>(t)};
   return std::to_string(static_cast<unsigned>(day.day())) + kMonths[static_cast<unsigned>(day.month()) - 1] +
          std::to_string(static_cast<int>(day.year()) % 100);

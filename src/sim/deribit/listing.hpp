@@ -9,8 +9,8 @@
 
 namespace mp::sim::deribit {
 
-// Inverse and linear (USDC) perpetuals, dated futures, options of both kinds, two spot pairs; one of each kind among the
-// first eight. `now` decides the expiries.
+// Inverse and linear (USDC) perpetuals, dated futures, options of both kinds, two spot pairs; one of each kind among
+// the first eight. `now` decides the expiries.
 std::vector<Symbol> all_symbols(WallTime now);
 
 // "future" (perpetuals, too), "option", "spot".

@@ -146,8 +146,9 @@ void append_ticker(std::string& out, const Market& market, std::size_t i, WallTi
     append_text(out, "underlying_index", "index_price");
     append_raw(out, "underlying_price", index_number(market.index(i)));
     append_raw(out, "interest_rate", "0.0");
-    append_raw(out, "greeks", s.right == 'C' ? R"({"delta":0.42,"gamma":0.00003,"vega":61.2,"theta":-48.5,"rho":19.7})"
-                                             : R"({"delta":-0.31,"gamma":0.00002,"vega":53.8,"theta":-44.1,"rho":-16.2})");
+    append_raw(out, "greeks",
+               s.right == 'C' ? R"({"delta":0.42,"gamma":0.00003,"vega":61.2,"theta":-48.5,"rho":19.7})"
+                              : R"({"delta":-0.31,"gamma":0.00002,"vega":53.8,"theta":-44.1,"rho":-16.2})");
   }
   out.push_back('}');
 }
@@ -213,8 +214,9 @@ void append_instrument(std::string& out, const Symbol& s, std::size_t number_of_
   append_raw(out, "is_active", "true");
   append_text(out, "state", "open");
   append_raw(out, "tick_size", number(coin_priced ? 1 : s.tick_units, s.price_scale));
-  append_raw(out, "tick_size_steps",
-             coin_priced ? "[{\"above_price\":0.005,\"tick_size\":" + number(s.tick_units, s.price_scale) + "}]" : "[]");
+  append_raw(
+      out, "tick_size_steps",
+      coin_priced ? "[{\"above_price\":0.005,\"tick_size\":" + number(s.tick_units, s.price_scale) + "}]" : "[]");
   append_raw(out, "contract_size", spot ? smallest : number(s.contract_units, s.contract_scale));
   append_raw(out, "min_trade_amount", smallest);
   append_text(out, "base_currency", s.base);

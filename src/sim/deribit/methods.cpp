@@ -112,7 +112,8 @@ Exchange::Outcome Exchange::order_book(const Request& request) const {
   if (!index) return error(13020, "instrument_not_found");
   const auto depth = whole_number(request.param("depth")).value_or(5);
   constexpr std::int64_t kDepths[] = {1, 5, 10, 20, 50, 100, 1000, 10'000};
-  if (std::find(std::begin(kDepths), std::end(kDepths), depth) == std::end(kDepths)) return error(-32602, "Invalid params");
+  if (std::find(std::begin(kDepths), std::end(kDepths), depth) == std::end(kDepths))
+    return error(-32602, "Invalid params");
   const Symbol& symbol = market_.symbol(*index);
   std::string out = "{";
   append_raw(out, "timestamp", std::to_string(milliseconds(market_.last_change(*index))));
@@ -211,7 +212,8 @@ Exchange::Outcome Exchange::volatility_data(const Request& request, WallTime now
   const auto range = read_range(request, true);
   const auto resolution = request.param("resolution");
   const std::int64_t seconds = resolution == "1D" ? 86'400 : whole_number(resolution).value_or(-1);
-  const bool known = resolution == "1" || resolution == "60" || resolution == "3600" || resolution == "43200" || resolution == "1D";
+  const bool known =
+      resolution == "1" || resolution == "60" || resolution == "3600" || resolution == "43200" || resolution == "1D";
   if (found == volatilities_.end() || !range || !known) return error(-32602, "Invalid params");
   const auto from = wall_from_millis(range->from);
   const auto to = wall_from_millis(std::min<std::int64_t>(range->to, milliseconds(kMaxWallTime)));

@@ -9,8 +9,8 @@
 namespace mp::sim::deribit {
 
 struct Request {
-  std::string id;      // as JSON; "" when there was none
-  std::string method;  // "public/subscribe"
+  std::string id;                                          // as JSON; "" when there was none
+  std::string method;                                      // "public/subscribe"
   std::map<std::string, std::string, std::less<>> params;  // texts and numbers as text, others left out
   std::vector<std::string> channels;
 

@@ -31,7 +31,9 @@ class History {
   }
   const Record& operator[](std::size_t i) const { return records_[i]; }
 
-  Range latest(std::size_t count) const { return {records_.size() - std::min(count, records_.size()), records_.size()}; }
+  Range latest(std::size_t count) const {
+    return {records_.size() - std::min(count, records_.size()), records_.size()};
+  }
   // From `id` on (from the oldest kept one if that has fallen out).
   Range from_id(std::uint64_t id, std::size_t count) const {
     if (records_.empty() || id > records_.back().id) return {0, 0};
@@ -42,8 +44,8 @@ class History {
   Range between(WallTime from, WallTime to, std::size_t count) const {
     const auto first = std::lower_bound(records_.begin(), records_.end(), from,
                                         [](const Record& r, WallTime t) { return r.time < t; });
-    const auto last = std::upper_bound(first, records_.end(), to,
-                                       [](WallTime t, const Record& r) { return t < r.time; });
+    const auto last =
+        std::upper_bound(first, records_.end(), to, [](WallTime t, const Record& r) { return t < r.time; });
     const auto begin = static_cast<std::size_t>(first - records_.begin());
     return {begin, std::min(begin + count, static_cast<std::size_t>(last - records_.begin()))};
   }

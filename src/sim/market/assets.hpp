@@ -11,8 +11,8 @@ namespace mp::sim {
 
 struct Asset {
   const char* base;
-  int price_scale;      // of its price in dollars
-  std::int64_t price;   // in units of that scale
+  int price_scale;     // of its price in dollars
+  std::int64_t price;  // in units of that scale
 };
 
 // Larger ones first; more than fifty.

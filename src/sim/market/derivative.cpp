@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kMaxPremium = 20'000'000;        // ±2 %
+constexpr std::int64_t kMaxPremium = 20'000'000;         // ±2 %
 constexpr std::int64_t kInterest8h = 1'000'000'000'000;  // 0.01 % in funding units
 constexpr std::int64_t kBand8h = 5'000'000'000'000;      // 0.05 %
 constexpr std::int64_t kFundingPerPremium = 10'000'000;  // 10^-9 in 10^-16
@@ -23,8 +23,12 @@ WallTime next_multiple(WallTime t, Nanos interval) {
 }  // namespace
 
 Derivative::Derivative(const Symbol& symbol, std::uint64_t seed, WallTime start, std::int64_t index)
-    : random_(seed), kind_(symbol.kind), interval_(std::chrono::hours{symbol.funding_hours}), time_(start),
-      index_(index), mark_(index) {
+    : random_(seed),
+      kind_(symbol.kind),
+      interval_(std::chrono::hours{symbol.funding_hours}),
+      time_(start),
+      index_(index),
+      mark_(index) {
   if (kind_ == Kind::future) {
     // Five per cent a year.
     const auto days = std::chrono::duration_cast<std::chrono::hours>(symbol.expiry - start).count() / 24;

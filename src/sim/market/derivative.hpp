@@ -11,9 +11,9 @@
 
 namespace mp::sim {
 
-constexpr int kIndexScale = 10;     // index and mark prices: 10^-10 of the quote
-constexpr int kFundingScale = 16;   // funding rates: 10^-16
-constexpr int kPremiumScale = 9;    // premiums: 10^-9 of the index
+constexpr int kIndexScale = 10;    // index and mark prices: 10^-10 of the quote
+constexpr int kFundingScale = 16;  // funding rates: 10^-16
+constexpr int kPremiumScale = 9;   // premiums: 10^-9 of the index
 
 // A funding that was charged.
 struct Settlement {
@@ -51,9 +51,9 @@ class Derivative {
   WallTime funding_time() const { return funding_time_; }
   Nanos funding_interval() const { return interval_; }
   const std::deque<Settlement>& settlements() const { return settlements_; }  // oldest first
-  static constexpr std::int64_t kMaxRate = 75'000'000'000'000;  // ±0.75 %
+  static constexpr std::int64_t kMaxRate = 75'000'000'000'000;                // ±0.75 %
 
-  std::int64_t open_interest() const { return open_interest_; }  // lots
+  std::int64_t open_interest() const { return open_interest_; }        // lots
   WallTime open_interest_time() const { return open_interest_time_; }  // of its last change
 
  private:
@@ -63,7 +63,7 @@ class Derivative {
   Random random_{0};
   Kind kind_{};
   Nanos interval_{};
-  std::int64_t carry_ = 0;   // of a future: its usual premium
+  std::int64_t carry_ = 0;  // of a future: its usual premium
   std::int64_t wanted_ = 0;
   WallTime time_;
   std::int64_t index_ = 0, mark_ = 0, premium_ = 0;

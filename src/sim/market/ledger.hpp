@@ -1,7 +1,7 @@
 #pragma once
 // The simulation's own account of what its market did, as JSON lines in the form of the product's events.
-// It shares no code with the product's encoders, so that the two can be compared. A line has the fields that the venue's
-// message carries, and no others.
+// It shares no code with the product's encoders, so that the two can be compared. A line has the fields that the
+// venue's message carries, and no others.
 
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +54,7 @@ std::string open_interest_line(std::string_view exchange, const Symbol& symbol, 
 
 struct LiquidationNote {
   WallTime time;
-  bool sells = false;  // the liquidation order: it closes a long
+  bool sells = false;      // the liquidation order: it closes a long
   std::int64_t price = 0;  // ticks
   std::optional<std::int64_t> average_price;
   std::int64_t quantity = 0;  // lots
@@ -77,7 +77,7 @@ struct VolatilityNote {
   WallTime time;
   std::string_view market_type, symbol, instrument, underlying;
   std::string value;
-  std::string open, high, low;     // of a candle, else ""
+  std::string open, high, low;  // of a candle, else ""
   std::string_view resolution;
 };
 std::string volatility_line(std::string_view exchange, const VolatilityNote& note);

@@ -42,7 +42,7 @@ std::int64_t worse(Side side, std::int64_t price, std::int64_t distance) {
 }
 
 // One tick in 10^-10.
-std::int64_t tick_value(const Symbol& symbol) { 
+std::int64_t tick_value(const Symbol& symbol) {
   std::int64_t value = symbol.tick_units;
   for (int i = symbol.price_scale; i < kIndexScale; ++i) value *= 10;
   return value;
@@ -265,7 +265,8 @@ void Market::walk_fair(std::size_t i) {
     const auto wanted = at + static_cast<std::int64_t>(static_cast<int128>(at) * premium / 1'000'000'000);
     state.fair += (wanted / tick_value(symbol) - state.fair) / 2;
   }
-  state.fair = std::clamp(state.fair, symbol.start_price * 7 / 10, std::max<std::int64_t>(symbol.start_price * 13 / 10, 4));
+  state.fair =
+      std::clamp(state.fair, symbol.start_price * 7 / 10, std::max<std::int64_t>(symbol.start_price * 13 / 10, 4));
 }
 
 void Market::beat(std::size_t i, MarketSink& sink) {

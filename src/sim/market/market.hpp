@@ -9,10 +9,10 @@
 // at most every 100 ms per symbol while the rate is low; when half of the rate is more than ten a second for every
 // symbol, the rest goes to the symbols by weight, as the trades do.
 //
-// Instruments of one coin move together: the first spot book of a base (else the first perpetual, else the first future)
-// leads, its middle is the coin's index, and the fair prices of the others are drawn to the index and their premium. Every
-// second a derivative has a beat of its own (derivative.hpp), which does not count as a message. After a move of the price some
-// of the taker orders in its direction are liquidations.
+// Instruments of one coin move together: the first spot book of a base (else the first perpetual, else the first
+// future) leads, its middle is the coin's index, and the fair prices of the others are drawn to the index and their
+// premium. Every second a derivative has a beat of its own (derivative.hpp), which does not count as a message. After a
+// move of the price some of the taker orders in its direction are liquidations.
 
 #include <cstdint>
 #include <span>
@@ -40,8 +40,8 @@ struct Trade {
   std::uint64_t id = 0;
   std::uint64_t first_fill = 0;
   std::uint64_t last_fill = 0;
-  std::int64_t price = 0;     // ticks
-  std::int64_t quantity = 0;  // lots
+  std::int64_t price = 0;       // ticks
+  std::int64_t quantity = 0;    // lots
   bool buyer_is_maker = false;  // the taker sold
   WallTime time;                // whole milliseconds
   Liquidated liquidated{};
@@ -50,9 +50,9 @@ struct Trade {
 // Since the simulation began.
 struct Session {
   std::int64_t open = 0, high = 0, low = 0, last = 0;  // ticks
-  std::int64_t last_quantity = 0;  // lots
-  int128 volume = 0;               // lots
-  int128 turnover = 0;             // ticks × lots
+  std::int64_t last_quantity = 0;                      // lots
+  int128 volume = 0;                                   // lots
+  int128 turnover = 0;                                 // ticks × lots
   std::uint64_t trades = 0;
   std::uint64_t first_fill = 0, last_fill = 0;
 };

@@ -34,7 +34,7 @@ struct Symbol {
   char right = 0;          // of options: 'C' or 'P'
   bool inverse = false;    // contracts are worth a fixed amount of the quote
 
-  int price_scale = 0;     // one tick is tick_units × 10^-price_scale
+  int price_scale = 0;  // one tick is tick_units × 10^-price_scale
   std::int64_t tick_units = 1;
   int quantity_scale = 0;  // one lot is 10^-quantity_scale (of a contract, where there are contracts)
   int price_digits = 0;    // decimals that the venue writes, at least the scale

@@ -5,7 +5,9 @@
 namespace mp::sim {
 
 VolatilityIndex::VolatilityIndex(std::uint64_t seed, WallTime start, std::int64_t mean)
-    : random_(seed), mean_(mean), fine_(mean * 1000),
+    : random_(seed),
+      mean_(mean),
+      fine_(mean * 1000),
       first_(std::chrono::floor<std::chrono::seconds>(start) - std::chrono::seconds{kBefore}) {
   values_.push_back(mean);
   while (values_.size() <= kBefore) beat();

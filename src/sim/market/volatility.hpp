@@ -12,8 +12,8 @@ namespace mp::sim {
 
 class VolatilityIndex {
  public:
-  static constexpr int kScale = 2;             // values are 10^-2 per cent
-  static constexpr std::size_t kKept = 86'400;  // seconds of the past
+  static constexpr int kScale = 2;                // values are 10^-2 per cent
+  static constexpr std::size_t kKept = 86'400;    // seconds of the past
   static constexpr std::size_t kBefore = 14'400;  // of them before the start
 
   VolatilityIndex(std::uint64_t seed, WallTime start, std::int64_t mean);
@@ -27,7 +27,8 @@ class VolatilityIndex {
     WallTime time;  // its beginning, a multiple of its length
     std::int64_t open = 0, high = 0, low = 0, close = 0;
   };
-  // Those that begin between both times, both included, as far as they are kept; oldest first. Precondition: length > 0.
+  // Those that begin between both times, both included, as far as they are kept; oldest first. Precondition: length >
+  // 0.
   std::vector<Candle> candles(WallTime from, WallTime to, std::chrono::seconds length) const;
 
  private:

@@ -17,9 +17,9 @@ using namespace std::chrono_literals;
 constexpr std::string_view kExchange = "okx";
 constexpr std::size_t kSlotsPerStep = 512;  // then the server may look after its clients
 constexpr std::size_t kRecentLiquidations = 5;
-constexpr std::uint64_t kFundingBeats = 60;   // the venue pushes every 30 to 90 s …
-constexpr std::uint64_t kInterestBeats = 3;   // … and every 3 s
-constexpr Nanos kLiquidationSpacing = 1s;     // at most one for an instrument in this time
+constexpr std::uint64_t kFundingBeats = 60;  // the venue pushes every 30 to 90 s …
+constexpr std::uint64_t kInterestBeats = 3;  // … and every 3 s
+constexpr Nanos kLiquidationSpacing = 1s;    // at most one for an instrument in this time
 
 // {"arg":{"channel":"books","instId":"BTC-USDT"}
 std::string push_head(std::string_view channel, std::string_view key, std::string_view value) {
@@ -165,7 +165,8 @@ void Exchange::text(ClientId id, std::string_view frame) {
   if (request.op != "subscribe" && request.op != "unsubscribe")
     return refuse(id, request, "60012", "Illegal request: op " + shortened(request.op));
   if (frame.size() > limits_.request_bytes)
-    return refuse(id, request, "60012", "Illegal request: args exceed " + std::to_string(limits_.request_bytes) + " bytes");
+    return refuse(id, request, "60012",
+                  "Illegal request: args exceed " + std::to_string(limits_.request_bytes) + " bytes");
   if (!may_ask(id, client, request)) return;
   for (const auto& argument : request.arguments) {
     if (request.op == "subscribe")
@@ -232,8 +233,9 @@ void Exchange::subscribe(ClientId id, const Client& client, const Request& reque
   if (name.empty() || refused) {
     const auto& about = argument.inst_id.empty() ? argument.inst_type : argument.inst_id;
     return refuse(id, request, "60018",
-                  "Wrong URL or channel:" + shortened(argument.channel) + (argument.inst_id.empty() ? ",instType:" : ",instId:") +
-                      shortened(about) + " doesn't exist. Please use the correct URL, channel and parameters.");
+                  "Wrong URL or channel:" + shortened(argument.channel) +
+                      (argument.inst_id.empty() ? ",instType:" : ",instId:") + shortened(about) +
+                      " doesn't exist. Please use the correct URL, channel and parameters.");
   }
   answer(id, request, "subscribe", argument);
   if (argument.channel == "books") {
@@ -404,7 +406,8 @@ void Exchange::beat(std::size_t index, WallTime time) {
 // --- what the channels tell
 
 // "ts", "checksum", "seqId", "prevSeqId" and the end of a row. The checksum says nothing since June 2026.
-void Exchange::append_book(std::string& out, std::size_t, WallTime time, std::uint64_t seq, std::int64_t previous) const {
+void Exchange::append_book(std::string& out, std::size_t, WallTime time, std::uint64_t seq,
+                           std::int64_t previous) const {
   append_text(out, "ts", std::to_string(milliseconds(time)));
   append_raw(out, "checksum", "0");
   append_raw(out, "seqId", std::to_string(seq));
@@ -521,8 +524,8 @@ void Exchange::finish(WallTime now) {
       listed.seq = market_.last_update_id(i) - listed.shift;
       listed.told_at = market_.last_change(i);
     }
-    write(book_line(kExchange, market_.symbol(i), listed.told.levels(Side::bid), listed.told.levels(Side::ask), listed.seq,
-                    listed.told_at));
+    write(book_line(kExchange, market_.symbol(i), listed.told.levels(Side::bid), listed.told.levels(Side::ask),
+                    listed.seq, listed.told_at));
   }
   if (ledger_ != nullptr) ledger_->flush();
 }

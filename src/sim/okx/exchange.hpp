@@ -22,10 +22,10 @@ namespace mp::sim::okx {
 
 // The venue's limits; tests and impatient users shorten them.
 struct Limits {
-  Nanos idle{std::chrono::seconds{30}};       // a connection that was sent nothing for so long is closed
-  int requests_per_hour = 480;                // per connection: subscribe and unsubscribe
+  Nanos idle{std::chrono::seconds{30}};  // a connection that was sent nothing for so long is closed
+  int requests_per_hour = 480;           // per connection: subscribe and unsubscribe
   std::size_t request_bytes = 64 * 1024;
-  Nanos keep_alive{std::chrono::seconds{60}};  // an unchanged book is told to be so
+  Nanos keep_alive{std::chrono::seconds{60}};   // an unchanged book is told to be so
   Nanos reset_every{std::chrono::minutes{10}};  // a book's sequence begins anew that often; 0: never
   bool rest_limits = true;
 };
@@ -33,8 +33,8 @@ struct Limits {
 struct ExchangeOptions {
   MarketOptions market;
   Limits limits;
-  std::size_t history = 50'000;      // fills kept for REST, per instrument
-  std::vector<std::string> refuse;   // subscriptions whose "channel:instId" contains one of these are refused
+  std::size_t history = 50'000;     // fills kept for REST, per instrument
+  std::vector<std::string> refuse;  // subscriptions whose "channel:instId" contains one of these are refused
 };
 
 class Exchange final : public Venue, private MarketSink {
@@ -103,7 +103,8 @@ class Exchange final : public Venue, private MarketSink {
   void publish_ticker(std::size_t index, WallTime time);
   void note_funding(std::size_t index);
   void note_open_interest(std::size_t index);
-  void note_ratios(std::size_t index, WallTime period, Holders holders, std::string_view ratio, std::string_view length);
+  void note_ratios(std::size_t index, WallTime period, Holders holders, std::string_view ratio,
+                   std::string_view length);
   void write(std::string line);
 
   // --- REST

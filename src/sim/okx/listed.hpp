@@ -28,8 +28,8 @@ struct Exchange::Listed {
   Topic* mark = nullptr;
 
   ToldBook told{400};
-  std::uint64_t shift = 0;   // what the sequence has fallen behind the market's own ids by resets
-  std::uint64_t seq = 0;     // told last
+  std::uint64_t shift = 0;  // what the sequence has fallen behind the market's own ids by resets
+  std::uint64_t seq = 0;    // told last
   WallTime told_at;
   bool reset_due = false;
   std::uint64_t beats = 0;

@@ -150,7 +150,8 @@ void append_ticker(std::string& out, const Market& market, std::size_t index, Wa
   const Level& ask = market.book(index).best(Side::ask);
   // As if the day before the start had been like the usual one.
   const int128 volume = session.volume + static_cast<int128>(s.typical_quantity) * s.weight * 20'000;
-  const int128 turnover = session.turnover + static_cast<int128>(s.typical_quantity) * s.weight * 20'000 * s.start_price;
+  const int128 turnover =
+      session.turnover + static_cast<int128>(s.typical_quantity) * s.weight * 20'000 * s.start_price;
   out.push_back('{');
   append_text(out, "instType", inst_type(s));
   append_text(out, "instId", s.instrument);
@@ -168,7 +169,8 @@ void append_ticker(std::string& out, const Market& market, std::size_t index, Wa
   if (s.kind == Kind::spot)
     in_currency = plain_decimal(turnover * s.tick_units, s.price_scale + s.quantity_scale);
   else if (s.inverse)
-    in_currency = cut_decimal(volume * s.contract_units * power_of_ten(kIndexScale + 4 - s.quantity_scale) / market.index(index), 4, 4);
+    in_currency = cut_decimal(
+        volume * s.contract_units * power_of_ten(kIndexScale + 4 - s.quantity_scale) / market.index(index), 4, 4);
   else
     in_currency = quantity_text(s, volume);
   append_text(out, "volCcy24h", in_currency);

@@ -17,7 +17,7 @@ constexpr std::string_view kRoot = "/api/v5/";
 
 struct Budget {
   std::string_view path;
-  int per_window;      // of two seconds
+  int per_window;       // of two seconds
   bool per_instrument;  // and instrument, not only address
 };
 constexpr Budget kBudgets[] = {
@@ -76,7 +76,7 @@ std::optional<std::size_t> read_limit(const Query& query, std::string_view name,
 // 5m, 1H, …: how long; nothing for names that there are not.
 std::optional<Nanos> period_length(std::string_view name) {
   constexpr std::pair<std::string_view, Nanos> kPeriods[] = {
-      {"5m", 5min}, {"15m", 15min}, {"30m", 30min}, {"1H", 1h},      {"2H", 2h},     {"4H", 4h},
+      {"5m", 5min}, {"15m", 15min}, {"30m", 30min}, {"1H", 1h},    {"2H", 2h},      {"4H", 4h},
       {"6H", 6h},   {"12H", 12h},   {"1D", 24h},    {"6Hutc", 6h}, {"12Hutc", 12h}, {"1Dutc", 24h}};
   for (const auto& [text, length] : kPeriods)
     if (text == name) return length;
@@ -97,8 +97,8 @@ HttpAnswer Exchange::rest(const HttpRequest& request, WallTime now) {
   if (!path.starts_with(kRoot)) return error(404, "404", "no such path: " + shortened(path));
   const auto endpoint = path.substr(kRoot.size());
   const auto query = parse_query(query_text);
-  const auto budget = std::find_if(std::begin(kBudgets), std::end(kBudgets),
-                                   [&](const Budget& b) { return b.path == endpoint; });
+  const auto budget =
+      std::find_if(std::begin(kBudgets), std::end(kBudgets), [&](const Budget& b) { return b.path == endpoint; });
   if (budget == std::end(kBudgets)) return error(404, "404", "no such endpoint: " + shortened(endpoint));
   if (limits_.rest_limits) {
     std::string key = std::string(endpoint) + " " + std::string(request.address);
@@ -144,8 +144,8 @@ HttpAnswer Exchange::rest_instruments(const Query& query) {
   return rows(std::move(list));
 }
 
-// Who subscribes to the channel is told the same states: while somebody does, this is the one that was told last (the venue
-// caches it for 50 ms, too).
+// Who subscribes to the channel is told the same states: while somebody does, this is the one that was told last (the
+// venue caches it for 50 ms, too).
 HttpAnswer Exchange::rest_book(const Query& query) {
   const auto index = find(query_value(query, "instId"));
   if (!index) return unknown_instrument();
@@ -298,9 +298,9 @@ HttpAnswer Exchange::rest_ratio(std::string_view path, const Query& query, WallT
   const auto begin = whole_number(query_value(query, "begin"));
   const auto end = whole_number(query_value(query, "end"));
   if (!limit || begin == -1 || end == -1) return bad_parameter(!limit ? "limit" : begin == -1 ? "begin" : "end");
-  const Holders holders = path.find("position-ratio") != path.npos  ? Holders::top_positions
-                          : path.find("top-trader") != path.npos ? Holders::top_accounts
-                                                                 : Holders::all_accounts;
+  const Holders holders = path.find("position-ratio") != path.npos ? Holders::top_positions
+                          : path.find("top-trader") != path.npos   ? Holders::top_accounts
+                                                                   : Holders::all_accounts;
 
   constexpr int kKept = 1440;  // rows of each series
   auto& told = listed_[*index]->ledger_told[std::string(path) + " " + std::string(period)];

@@ -60,9 +60,11 @@ TEST_F(Loopback, Okx) {
   ASSERT_EQ(client.upgrade("/ws/v5/public").status, 101);
   client.text("ping");
   EXPECT_EQ(client.message().value_or(""), "pong");
-  client.text(R"({"id":"1","op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"},{"channel":"trades","instId":"BTC-USDT-SWAP"}]})");
+  client.text(
+      R"({"id":"1","op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"},{"channel":"trades","instId":"BTC-USDT-SWAP"}]})");
   EXPECT_THAT(client.message().value_or(""), StartsWith(R"({"id":"1","event":"subscribe","arg":{"channel":"books")"));
-  EXPECT_THAT(client.message().value_or(""), AllOf(HasSubstr(R"("action":"snapshot")"), HasSubstr(R"("prevSeqId":-1)")));
+  EXPECT_THAT(client.message().value_or(""),
+              AllOf(HasSubstr(R"("action":"snapshot")"), HasSubstr(R"("prevSeqId":-1)")));
   EXPECT_NE(find(client, R"("action":"update")"), "");
   EXPECT_NE(find(client, R"("channel":"trades")"), "");
   RawClient rest(server_->port());
@@ -74,14 +76,17 @@ TEST_F(Loopback, Deribit) {
   start();
   RawClient client(server_->port());
   ASSERT_EQ(client.upgrade("/ws/api/v2").status, 101);
-  client.text(R"({"jsonrpc":"2.0","id":5,"method":"public/subscribe","params":{"channels":["book.BTC-PERPETUAL.100ms","trades.future.any.100ms","none"]}})");
-  EXPECT_THAT(client.message().value_or(""),
-              StartsWith(R"({"jsonrpc":"2.0","id":5,"result":["book.BTC-PERPETUAL.100ms","trades.future.any.100ms"],)"));
+  client.text(
+      R"({"jsonrpc":"2.0","id":5,"method":"public/subscribe","params":{"channels":["book.BTC-PERPETUAL.100ms","trades.future.any.100ms","none"]}})");
+  EXPECT_THAT(
+      client.message().value_or(""),
+      StartsWith(R"({"jsonrpc":"2.0","id":5,"result":["book.BTC-PERPETUAL.100ms","trades.future.any.100ms"],)"));
   EXPECT_THAT(client.message().value_or(""), HasSubstr(R"("type":"snapshot")"));
   EXPECT_NE(find(client, R"("type":"change")"), "");
   EXPECT_NE(find(client, R"("trade_seq":)"), "");
   RawClient rest(server_->port());
-  EXPECT_THAT(rest.get("/api/v2/public/get_instruments?currency=BTC").body, HasSubstr(R"("instrument_name":"BTC-PERPETUAL")"));
+  EXPECT_THAT(rest.get("/api/v2/public/get_instruments?currency=BTC").body,
+              HasSubstr(R"("instrument_name":"BTC-PERPETUAL")"));
   EXPECT_EQ(rest.get("/api/v2/public/nothing").status, 400);
   client.goodbye();
 }

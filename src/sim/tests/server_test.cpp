@@ -61,8 +61,8 @@ class Running {
     auto listening = Server::listen(s.server);
     if (!listening) throw std::runtime_error(listening.error().text());
     server_ = std::move(*listening);
-    exchange_ = std::make_unique<binance::Exchange>(binance::usual_symbols(s.exchange.market.start), s.exchange, *server_,
-                                                    s.ledger);
+    exchange_ = std::make_unique<binance::Exchange>(binance::usual_symbols(s.exchange.market.start), s.exchange,
+                                                    *server_, s.ledger);
     thread_ = std::thread([this] { server_->run(*exchange_, clock_, std::nullopt); });
   }
   ~Running() { stop(); }
@@ -273,9 +273,9 @@ TEST(SimServer, CompressesForTheClientThatAsksForIt) {
   RawClient compressed(sim.port());
   const std::string target = "/ws/btcusdt@aggTrade";
   EXPECT_EQ(plain.upgrade(target).header("Sec-WebSocket-Extensions"), "");
-  EXPECT_THAT(compressed.upgrade(target, "Sec-WebSocket-Extensions: permessage-deflate\r\n")
-                  .header("Sec-WebSocket-Extensions"),
-              HasSubstr("permessage-deflate"));
+  EXPECT_THAT(
+      compressed.upgrade(target, "Sec-WebSocket-Extensions: permessage-deflate\r\n").header("Sec-WebSocket-Extensions"),
+      HasSubstr("permessage-deflate"));
   const auto first = compressed.message();
   ASSERT_TRUE(first);
   std::optional<std::string> same;
@@ -290,9 +290,10 @@ TEST(SimServer, SpeaksTlsWithTheCertificateItWasGiven) {
   TemporaryDirectory directory;
   const std::string certificate = directory.file("cert.pem");
   const std::string key = directory.file("key.pem");
-  const std::string command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
-                              "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
-                              key + " -out " + certificate + " 2>/dev/null";
+  const std::string command =
+      "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
+      "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
+      key + " -out " + certificate + " 2>/dev/null";
   ASSERT_EQ(std::system(command.c_str()), 0) << "the openssl command is needed";
   auto setup = Running::setup();
   setup.server.tls = true;
@@ -354,7 +355,9 @@ TEST(SimServer, PlaysACaptureAndEndsWithIt) {
 TEST(SimServer, GoesOnBehindABadLineOfACaptureAndNamesIt) {
   TemporaryDirectory directory;
   std::ofstream(directory.file("bad.jsonl"))
-      << "\xEF\xBB\xBF" << R"({"t":1,"dir":"send","transport":"ws"})" << "\r\nnonsense\n"
+      << "\xEF\xBB\xBF"
+      << R"({"t":1,"dir":"send","transport":"ws"})"
+      << "\r\nnonsense\n"
       << R"({"t":2,"dir":"recv","transport":"ws","url":"wss://stream.binance.com/stream","raw":"{\"stream\":\"xusdt@trade\",\"data\":{\"t\":1}}"})"
       << "\n{\"t\":3,\"dir\":";
   const auto recording = read_capture(directory.file("bad.jsonl"));

@@ -16,7 +16,8 @@ const WallTime kStart = *parse_iso("2026-11-23T04:00:00Z");
 std::vector<std::string> names_of(const std::vector<Source>& sources) {
   std::vector<std::string> names;
   for (const auto& source : sources)
-    for (const auto& symbol : source.symbols) names.push_back(source.exchange + " " + source.market + " " + symbol.instrument);
+    for (const auto& symbol : source.symbols)
+      names.push_back(source.exchange + " " + source.market + " " + symbol.instrument);
   return names;
 }
 
@@ -106,7 +107,9 @@ TEST_F(World, FaultsSkipUpdatesDropConnectionsAndGiveNotice) {
   for (const auto& message : inbox.messages[1]) {
     const auto number = [&](const std::string& key) {
       const auto at = message.find("\"" + key + "\":");
-      return at == message.npos ? std::string() : message.substr(at + key.size() + 3, message.find_first_of(",}", at) - at - key.size() - 3);
+      return at == message.npos
+                 ? std::string()
+                 : message.substr(at + key.size() + 3, message.find_first_of(",}", at) - at - key.size() - 3);
     };
     if (number("prevSeqId").empty()) continue;
     if (!last.empty() && number("prevSeqId") != last) ++holes;

@@ -13,10 +13,8 @@ constexpr BackoffPolicy kAcknowledgeAgain{std::chrono::milliseconds{100}, std::c
 
 Step Batcher::next(MonoTime now) {
   switch (state_) {
-    case State::collecting:
-      return next_collecting(now);
-    case State::storing:
-      return next_storing(now);
+    case State::collecting: return next_collecting(now);
+    case State::storing: return next_storing(now);
     case State::acknowledging:
       if (now < not_before_) return Wait{not_before_};
       return Acknowledge{highest_taken_};

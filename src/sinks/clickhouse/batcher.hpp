@@ -1,11 +1,11 @@
 #pragma once
 // When to insert what, and when to acknowledge: the storage of one consumer as a pure state machine.
 //
-// Exactly once comes from the table itself. A row is inserted only when it is known not to be there: because its message was
-// never delivered to anybody before, or because the table was read after the last insert that could have brought it
-// had ended (all statements of a consumer share one ClickHouse session). A message that was published again, because a stream or
-// its end was lost, is looked for first: its rows may be there under the other stream. A message is acknowledged only after all its
-// rows are known to be there.
+// Exactly once comes from the table itself. A row is inserted only when it is known not to be there: because its
+// message was never delivered to anybody before, or because the table was read after the last insert that could have
+// brought it had ended (all statements of a consumer share one ClickHouse session). A message that was published again,
+// because a stream or its end was lost, is looked for first: its rows may be there under the other stream. A message is
+// acknowledged only after all its rows are known to be there.
 
 #include <chrono>
 #include <cstdint>
@@ -60,8 +60,8 @@ struct BatcherCounters {
   std::uint64_t inserts = 0;        // that succeeded
   std::uint64_t rows_inserted = 0;  // by them
   std::uint64_t read_backs = 0;
-  std::uint64_t rows_found = 0;     // by them: not inserted again
-  std::uint64_t redelivered = 0;    // messages that came again
+  std::uint64_t rows_found = 0;   // by them: not inserted again
+  std::uint64_t redelivered = 0;  // messages that came again
 };
 
 // Runs on: the consumer's thread. Never reads a clock.

@@ -18,7 +18,8 @@ Result<void> unpack_zstd(std::string_view packed, std::string& out) {
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
     return Error{Errc::corrupt, "MP-Encoding zstd", "the payload is not a zstd frame that tells its size"};
   if (size > kMaxUnpacked)
-    return Error{Errc::out_of_range, "MP-Encoding zstd", fmt::format("{} bytes unpacked, at most {} are taken", size, kMaxUnpacked)};
+    return Error{Errc::out_of_range, "MP-Encoding zstd",
+                 fmt::format("{} bytes unpacked, at most {} are taken", size, kMaxUnpacked)};
   out.resize(size);
   const auto got = ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
   if (ZSTD_isError(got) != 0U) return Error{Errc::corrupt, "MP-Encoding zstd", ZSTD_getErrorName(got)};
@@ -51,7 +52,8 @@ std::vector<DataSource> sources_beside(DataSource main) {
   return {main};
 }
 
-MessageEncoder::MessageEncoder(EncodingOptions options) : options_(std::move(options)), table_(table_of(options_.type)) {}
+MessageEncoder::MessageEncoder(EncodingOptions options)
+    : options_(std::move(options)), table_(table_of(options_.type)) {}
 
 void MessageEncoder::encode(const BusMessage& message, WallTime now, RowBatch& batch) {
   std::string_view lines = message.payload;
@@ -92,7 +94,8 @@ Result<void> MessageEncoder::append(const MarketEvent& event, RowKey key, WallTi
     ++counters_.foreign;
     foreign_source_ = source;
     return Error{Errc::conflict, "data_source",
-                 fmt::format("{} does not belong into a database of {} data", to_string(source), to_string(options_.sources.front()))};
+                 fmt::format("{} does not belong into a database of {} data", to_string(source),
+                             to_string(options_.sources.front()))};
   }
   const auto time = partition_time(event);
   const bool is_old = table_.expires && options_.hot_for && now - time > *options_.hot_for;

@@ -24,8 +24,8 @@ struct BusMessage {
 
 struct EncodingOptions {
   DataType type{};
-  WallTime stream;                     // its creation time
-  std::vector<DataSource> sources;     // those that may enter this database
+  WallTime stream;                  // its creation time
+  std::vector<DataSource> sources;  // those that may enter this database
   // Rows that happened longer ago go to the cold table; nothing: all go to the hot one.
   std::optional<Nanos> hot_for;
 };
@@ -48,7 +48,8 @@ class MessageEncoder {
   DataSource foreign_source() const { return foreign_source_; }
 
  private:
-  void encode_line(const BusMessage& message, std::string_view line, std::uint32_t index, WallTime now, RowBatch& batch);
+  void encode_line(const BusMessage& message, std::string_view line, std::uint32_t index, WallTime now,
+                   RowBatch& batch);
   Result<void> append(const MarketEvent& event, RowKey key, WallTime now, RowBatch& batch);
   void reject(const BusMessage& message, std::string_view raw, RowKey key, const std::string& reason, RowBatch& batch);
 

@@ -24,14 +24,17 @@ Result<MigrationPlan> plan_migrations(std::span<const Migration> known, bool has
   for (const auto& each : recorded) {
     const auto ours = std::ranges::find(known, each.number, &Migration::number);
     if (ours == known.end())
-      return Error{Errc::conflict, "schema_migrations",
-                   fmt::format("the database has been changed by a newer version (migration {} {}; this one knows {}): run that version or a "
-                               "later one, there is no way back",
-                               each.number, each.name, known.empty() ? 0 : known.back().number)};
+      return Error{
+          Errc::conflict, "schema_migrations",
+          fmt::format(
+              "the database has been changed by a newer version (migration {} {}; this one knows {}): run that version or a "
+              "later one, there is no way back",
+              each.number, each.name, known.empty() ? 0 : known.back().number)};
     if (ours->name != each.name)
-      return Error{Errc::conflict, "schema_migrations",
-                   fmt::format("migration {} is recorded as {}, must be {}: the database is not of this program's making", each.number,
-                               each.name, ours->name)};
+      return Error{
+          Errc::conflict, "schema_migrations",
+          fmt::format("migration {} is recorded as {}, must be {}: the database is not of this program's making",
+                      each.number, each.name, ours->name)};
   }
   MigrationPlan plan;
   for (const auto& migration : known) {

@@ -1,10 +1,10 @@
 #pragma once
-// From the tables as an older version made them to those of the schema file: numbered changes, forward only, each carried
-// out once and recorded in schema_migrations. The schema file stays the one source: a database that is made anew begins
-// at the newest number, and a test compares one that was migrated from every older version with it.
+// From the tables as an older version made them to those of the schema file: numbered changes, forward only, each
+// carried out once and recorded in schema_migrations. The schema file stays the one source: a database that is made
+// anew begins at the newest number, and a test compares one that was migrated from every older version with it.
 //
-// To change the schema: change the file, append a Migration with the next number, and put the file as it was before into
-// services/data-storage-service/tests/schemas/<number before>.sql.
+// To change the schema: change the file, append a Migration with the next number, and put the file as it was before
+// into services/data-storage-service/tests/schemas/<number before>.sql.
 
 #include <span>
 #include <string>

@@ -34,7 +34,8 @@ void RowBatch::move_to_stream(std::uint32_t number, std::int64_t stream) {
   const auto& row = rows_[number];
   auto& bytes = buffer(row.target);
   const auto at = row.offset + row.size - 20;
-  for (std::size_t i = 0; i < 8; ++i) bytes[at + i] = static_cast<char>((static_cast<std::uint64_t>(stream) >> (8 * i)) & 0xff);
+  for (std::size_t i = 0; i < 8; ++i)
+    bytes[at + i] = static_cast<char>((static_cast<std::uint64_t>(stream) >> (8 * i)) & 0xff);
 }
 
 std::size_t RowBatch::byte_size() const {

@@ -46,9 +46,10 @@ std::optional<std::size_t> counted_size(std::string_view bytes, std::size_t each
 }
 
 // What tells one event of a table from another.
-constexpr std::string_view kIdentity[] = {"timestamp", "received_at", "detected_at", "valid_from", "exchange", "market_type", "symbol", "data_type",
-                                          "trade_id", "is_aggregated", "last_update_id", "is_snapshot", "depth", "period", "resolution",
-                                          "side", "price", "quantity", "gap_id", "version", "raw"};
+constexpr std::string_view kIdentity[] = {
+    "timestamp",  "received_at", "detected_at",   "valid_from",     "exchange",    "market_type", "symbol",
+    "data_type",  "trade_id",    "is_aggregated", "last_update_id", "is_snapshot", "depth",       "period",
+    "resolution", "side",        "price",         "quantity",       "gap_id",      "version",     "raw"};
 
 bool is_text(std::string_view type) { return type == "String" || type == kWord; }
 
@@ -77,7 +78,8 @@ Content::Content(const Table& table, bool rejected_by_storage) {
     const std::string_view name = column.name;
     if (name.starts_with("bus_")) continue;
     const bool is_bus_time = rejected_by_storage && name == "received_at";
-    const bool chosen = std::find(std::begin(kIdentity), std::end(kIdentity), name) != std::end(kIdentity) && !is_bus_time;
+    const bool chosen =
+        std::find(std::begin(kIdentity), std::end(kIdentity), name) != std::end(kIdentity) && !is_bus_time;
     const bool is_range = chosen && (name == "timestamp" || name == "received_at" || name == "detected_at");
     steps_.push_back({column.type, chosen, is_range});
     if (chosen) names.emplace_back(name);
@@ -118,12 +120,13 @@ std::optional<Content::Found> Content::take(std::string_view& answer) const {
 
 std::string where_stream(WallTime stream) {
   const auto first = nanos_since_epoch(stream);
-  return fmt::format("bus_stream BETWEEN fromUnixTimestamp64Nano(toInt64({}), 'UTC') AND fromUnixTimestamp64Nano(toInt64({}), 'UTC')", first,
-                     first + kLivesOfAStream - 1);
+  return fmt::format(
+      "bus_stream BETWEEN fromUnixTimestamp64Nano(toInt64({}), 'UTC') AND fromUnixTimestamp64Nano(toInt64({}), 'UTC')",
+      first, first + kLivesOfAStream - 1);
 }
 
-Occupation occupation_of(const RowBatch& batch, const Content& data, const Content& rejected, std::vector<Content::Found> data_rows,
-                         std::vector<Content::Found> rejected_rows) {
+Occupation occupation_of(const RowBatch& batch, const Content& data, const Content& rejected,
+                         std::vector<Content::Found> data_rows, std::vector<Content::Found> rejected_rows) {
   const auto by_key = [](const Content::Found& a, const Content::Found& b) { return a.key < b.key; };
   std::sort(data_rows.begin(), data_rows.end(), by_key);
   std::sort(rejected_rows.begin(), rejected_rows.end(), by_key);
@@ -133,17 +136,20 @@ Occupation occupation_of(const RowBatch& batch, const Content& data, const Conte
     const bool goes_to_rejected = row.target == Target::rejected;
     const Content::Found place{0, row.key, {}};
     const auto [first, last] = std::equal_range(data_rows.begin(), data_rows.end(), place, by_key);
-    const auto [first_rejected, last_rejected] = std::equal_range(rejected_rows.begin(), rejected_rows.end(), place, by_key);
+    const auto [first_rejected, last_rejected] =
+        std::equal_range(rejected_rows.begin(), rejected_rows.end(), place, by_key);
     if (first == last && first_rejected == last_rejected) continue;
     const auto own = (goes_to_rejected ? rejected : data).of_row(batch.bytes_of(row));
     const auto same = [&](const Content::Found& there) { return own && there.content == own->content; };
     const bool in_the_other = goes_to_rejected ? first != last : first_rejected != last_rejected;
-    if (in_the_other || (goes_to_rejected ? std::any_of(first_rejected, last_rejected, same) : std::any_of(first, last, same))) {
+    if (in_the_other ||
+        (goes_to_rejected ? std::any_of(first_rejected, last_rejected, same) : std::any_of(first, last, same))) {
       out.present.push_back(row.key);
       continue;
     }
     std::int64_t latest = 0;
-    for (auto there = goes_to_rejected ? first_rejected : first; there != (goes_to_rejected ? last_rejected : last); ++there)
+    for (auto there = goes_to_rejected ? first_rejected : first; there != (goes_to_rejected ? last_rejected : last);
+         ++there)
       latest = std::max(latest, there->stream);
     out.displaced.emplace_back(number, latest + 1);
   }
@@ -151,7 +157,8 @@ Occupation occupation_of(const RowBatch& batch, const Content& data, const Conte
 }
 
 Recognition::Recognition(const RowBatch& batch, Target target, const Content& content)
-    : ranges_(content.ranges.size(), {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
+    : ranges_(content.ranges.size(),
+              {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
   if (!batch.rows().empty()) {
     first_ = batch.rows().front().key.sequence;
     last_ = batch.rows().back().key.sequence;
@@ -174,8 +181,9 @@ Recognition::Recognition(const RowBatch& batch, Target target, const Content& co
 std::string Recognition::where(const Content& content) const {
   std::string out;
   for (std::size_t i = 0; i < ranges_.size(); ++i) {
-    out += fmt::format("{}{} BETWEEN fromUnixTimestamp64Nano(toInt64({}), 'UTC') AND fromUnixTimestamp64Nano(toInt64({}), 'UTC')",
-                       out.empty() ? "" : " AND ", content.ranges[i], ranges_[i].first, ranges_[i].second);
+    out += fmt::format(
+        "{}{} BETWEEN fromUnixTimestamp64Nano(toInt64({}), 'UTC') AND fromUnixTimestamp64Nano(toInt64({}), 'UTC')",
+        out.empty() ? "" : " AND ", content.ranges[i], ranges_[i].first, ranges_[i].second);
   }
   return out;
 }
@@ -188,7 +196,8 @@ bool Recognition::is_stale(const Content::Found& row, const IsCurrent& is_curren
 }
 
 void Recognition::found(const Content::Found& row, const IsCurrent& is_current) {
-  auto at = std::lower_bound(wanted_.begin(), wanted_.end(), row.content, [](const Wanted& wanted, const std::string& text) { return wanted.content < text; });
+  auto at = std::lower_bound(wanted_.begin(), wanted_.end(), row.content,
+                             [](const Wanted& wanted, const std::string& text) { return wanted.content < text; });
   for (; at != wanted_.end() && at->content == row.content; ++at) {
     if (at->recognised) continue;
     if (is_same_stream(at->stream, row.stream) && !is_stale(row, is_current)) return;

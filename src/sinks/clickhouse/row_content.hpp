@@ -20,9 +20,9 @@ namespace mp::sinks::clickhouse {
 // the type is not one of ours.
 std::optional<std::size_t> value_size(std::string_view type, std::string_view bytes);
 
-// A row's content: the columns that tell one event from another, in their order. Not all of them: a version that decodes a
-// column anew, or adds one, must know its rows again; a book's ids tell its levels, which would be most of what is read
-// back; and the time of a line that storage itself rejected is the bus's.
+// A row's content: the columns that tell one event from another, in their order. Not all of them: a version that
+// decodes a column anew, or adds one, must know its rows again; a book's ids tell its levels, which would be most of
+// what is read back; and the time of a line that storage itself rejected is the bus's.
 struct Content {
   Content(const Table& table, bool rejected_by_storage);
 
@@ -37,7 +37,8 @@ struct Content {
   };
   std::optional<Row> of_row(std::string_view row) const;
 
-  // The next row of an answer to "SELECT bus_stream, bus_sequence, bus_index, <names> … FORMAT RowBinary", taken off `answer`.
+  // The next row of an answer to "SELECT bus_stream, bus_sequence, bus_index, <names> … FORMAT RowBinary", taken off
+  // `answer`.
   struct Found {
     std::int64_t stream = 0;
     RowKey key;
@@ -62,19 +63,21 @@ inline bool is_same_stream(std::int64_t a, std::int64_t b) { return (a < b ? b -
 // "bus_stream BETWEEN …", all lives of the stream.
 std::string where_stream(WallTime stream);
 
-// A message's place in the batch is taken in the table: by its own row, or by one of a message that the server has lost.
+// A message's place in the batch is taken in the table: by its own row, or by one of a message that the server has
+// lost.
 struct Occupation {
   std::vector<RowKey> present;  // rows of the batch that are there
   // Rows of the batch (by number) whose place is taken by another event's, and the bus_stream they get instead.
   std::vector<std::pair<std::uint32_t, std::int64_t>> displaced;
 };
-// What stands in the tables at the batch's places. `data`: rows of the data type's table and its cold twin; `rejected`: of
-// rejected_messages (a line that an earlier version rejected is there, whatever this one makes of it).
-Occupation occupation_of(const RowBatch& batch, const Content& data, const Content& rejected, std::vector<Content::Found> data_rows,
-                         std::vector<Content::Found> rejected_rows);
+// What stands in the tables at the batch's places. `data`: rows of the data type's table and its cold twin; `rejected`:
+// of rejected_messages (a line that an earlier version rejected is there, whatever this one makes of it).
+Occupation occupation_of(const RowBatch& batch, const Content& data, const Content& rejected,
+                         std::vector<Content::Found> data_rows, std::vector<Content::Found> rejected_rows);
 
-// Rows of a batch that were stored before, from a message that is not in the stream (any more): of another stream, or lost
-// by the server. Each row found stands for one of the batch: an event that was published twice in its time is there twice.
+// Rows of a batch that were stored before, from a message that is not in the stream (any more): of another stream, or
+// lost by the server. Each row found stands for one of the batch: an event that was published twice in its time is
+// there twice.
 class Recognition {
  public:
   // Whether the stream's message with this sequence, which is not in the batch, is the one that the row came from.

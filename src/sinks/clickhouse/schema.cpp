@@ -71,7 +71,8 @@ class Scanner {
     if (c == ';') return take(1, TokenKind::end_of_statement);
     if (c == '\'' || c == '"' || c == '`') return quoted(c);
     if (is_word_start(c)) return take(length_while(is_word), TokenKind::word);
-    if (std::isdigit(static_cast<unsigned char>(c))) return take(length_while([](char x) { return is_word(x) || x == '.'; }), TokenKind::number);
+    if (std::isdigit(static_cast<unsigned char>(c)))
+      return take(length_while([](char x) { return is_word(x) || x == '.'; }), TokenKind::number);
     return take(1, TokenKind::sign);
   }
 
@@ -189,7 +190,8 @@ void replace_word(Tokens& statement, std::string_view word, const std::string& b
 
 // name type [DEFAULT|ALIAS|MATERIALIZED expression] [CODEC(…)] [COMMENT …]
 SchemaColumn column_of(Tokens::const_iterator from, Tokens::const_iterator to) {
-  static constexpr std::array<std::string_view, 6> kAfterType{"DEFAULT", "ALIAS", "MATERIALIZED", "CODEC", "COMMENT", "TTL"};
+  static constexpr std::array<std::string_view, 6> kAfterType{"DEFAULT", "ALIAS",   "MATERIALIZED",
+                                                              "CODEC",   "COMMENT", "TTL"};
   const auto type_end = find_outside(from + 1, to, [](const Token& t) {
     return std::any_of(kAfterType.begin(), kAfterType.end(), [&](std::string_view word) { return is(t, word); });
   });
@@ -214,15 +216,18 @@ std::vector<SchemaColumn> columns_between(Tokens::const_iterator from, Tokens::c
   std::vector<SchemaColumn> columns;
   while (from < to) {
     const auto comma = find_outside(from, to, [](const Token& t) { return is_sign(t, ','); });
-    if (!is(*from, "INDEX") && !is(*from, "CONSTRAINT") && !is(*from, "PROJECTION")) columns.push_back(column_of(from, comma));
+    if (!is(*from, "INDEX") && !is(*from, "CONSTRAINT") && !is(*from, "PROJECTION"))
+      columns.push_back(column_of(from, comma));
     from = comma == to ? to : comma + 1;
   }
   return columns;
 }
 
 // What follows the clause's keywords, up to the next clause.
-std::string clause(const Tokens& statement, Tokens::const_iterator from, std::string_view first, std::string_view second) {
-  static constexpr std::array<std::string_view, 7> kClauses{"PARTITION", "ORDER", "PRIMARY", "SAMPLE", "TTL", "SETTINGS", "COMMENT"};
+std::string clause(const Tokens& statement, Tokens::const_iterator from, std::string_view first,
+                   std::string_view second) {
+  static constexpr std::array<std::string_view, 7> kClauses{"PARTITION", "ORDER",    "PRIMARY", "SAMPLE",
+                                                            "TTL",       "SETTINGS", "COMMENT"};
   const auto at = find_outside(from, statement.end(), [&](const Token& t) { return is(t, first); });
   if (at == statement.end()) return "";
   auto begin = at + 1;
@@ -233,7 +238,8 @@ std::string clause(const Tokens& statement, Tokens::const_iterator from, std::st
   return join_without_blanks(begin, end);
 }
 
-const SchemaTable* find_table(const std::vector<SchemaTable>& tables, const std::string& database, const std::string& name) {
+const SchemaTable* find_table(const std::vector<SchemaTable>& tables, const std::string& database,
+                              const std::string& name) {
   const auto found = std::find_if(tables.begin(), tables.end(),
                                   [&](const SchemaTable& t) { return t.database == database && t.name == name; });
   return found == tables.end() ? nullptr : &*found;
@@ -255,7 +261,8 @@ Result<SchemaTable> table_of_statement(const Tokens& statement, const std::vecto
     table.columns = other->columns;
   } else if (after != statement.end() && is_sign(*after, '(')) {
     const auto close = closing(after, statement.end());
-    if (close == statement.end()) return Error{Errc::bad_value, "CREATE TABLE with columns that do not end: " + shown, ""};
+    if (close == statement.end())
+      return Error{Errc::bad_value, "CREATE TABLE with columns that do not end: " + shown, ""};
     table.columns = columns_between(after + 1, close);
     after = close + 1;
   } else {
@@ -291,8 +298,8 @@ void compare_columns(const SchemaTable& wanted, const SchemaTable& have, std::ve
 void compare_property(const SchemaTable& have, const char* what, const std::string& is_now, const std::string& must_be,
                       std::vector<std::string>& out) {
   if (is_now == must_be) return;
-  out.push_back(fmt::format("{}.{}: {} is {}, must be {}", have.database, have.name, what, is_now.empty() ? "(none)" : is_now,
-                            must_be.empty() ? "(none)" : must_be));
+  out.push_back(fmt::format("{}.{}: {} is {}, must be {}", have.database, have.name, what,
+                            is_now.empty() ? "(none)" : is_now, must_be.empty() ? "(none)" : must_be));
 }
 
 }  // namespace
@@ -359,15 +366,18 @@ std::vector<std::string> schema_mends(const std::vector<SchemaTable>& wanted, co
     const auto* found = find_table(have, table.database, table.name);
     if (found == nullptr) continue;
     for (const auto& column : table.columns) {
-      const auto same = std::find_if(found->columns.begin(), found->columns.end(), [&](const SchemaColumn& c) { return c.name == column.name; });
+      const auto same = std::find_if(found->columns.begin(), found->columns.end(),
+                                     [&](const SchemaColumn& c) { return c.name == column.name; });
       if (same != found->columns.end() && same->type == column.type) continue;
-      out.push_back(fmt::format("ALTER TABLE {}.{} {} COLUMN {}", table.database, table.name, same == found->columns.end() ? "ADD" : "MODIFY", column.definition));
+      out.push_back(fmt::format("ALTER TABLE {}.{} {} COLUMN {}", table.database, table.name,
+                                same == found->columns.end() ? "ADD" : "MODIFY", column.definition));
     }
   }
   return out;
 }
 
-std::vector<std::string> schema_differences(const std::vector<SchemaTable>& wanted, const std::vector<SchemaTable>& have) {
+std::vector<std::string> schema_differences(const std::vector<SchemaTable>& wanted,
+                                            const std::vector<SchemaTable>& have) {
   std::vector<std::string> out;
   for (const auto& table : wanted) {
     const auto* found = find_table(have, table.database, table.name);

@@ -29,8 +29,8 @@ Result<std::vector<std::string>> schema_statements(std::string_view sql, const S
 
 struct SchemaColumn {
   std::string name;
-  std::string type;  // without blanks: "Decimal(38,12)"
-  std::string kind;  // "", "DEFAULT", "ALIAS", "MATERIALIZED"
+  std::string type;          // without blanks: "Decimal(38,12)"
+  std::string kind;          // "", "DEFAULT", "ALIAS", "MATERIALIZED"
   std::string definition{};  // as the schema file has it; "" when it was read from a server
 };
 
@@ -48,7 +48,8 @@ Result<std::vector<SchemaTable>> schema_tables(const std::vector<std::string>& s
 
 // What makes `have` unfit for us, one line each, naming table, what is there and what must be; empty when it fits.
 // Columns that we do not know are allowed. A replicated form of the engine counts as the engine.
-std::vector<std::string> schema_differences(const std::vector<SchemaTable>& wanted, const std::vector<SchemaTable>& have);
+std::vector<std::string> schema_differences(const std::vector<SchemaTable>& wanted,
+                                            const std::vector<SchemaTable>& have);
 
 // Statements that mend the differences that a statement can mend: columns that are missing or of another type. What is
 // left (missing tables, engines, keys) needs new tables.

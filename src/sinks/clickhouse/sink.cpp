@@ -15,7 +15,8 @@ namespace {
 using mp::clickhouse::Answer;
 using mp::clickhouse::Client;
 
-// Seconds; no longer than ClickHouse's max_session_timeout (an hour), and than anybody wants to wait for a forgotten session.
+// Seconds; no longer than ClickHouse's max_session_timeout (an hour), and than anybody wants to wait for a forgotten
+// session.
 constexpr const char* kSessionTimeout = "600";
 constexpr int kReadOnly = 164;
 
@@ -44,22 +45,31 @@ std::string column_list(const Table& table) {
 }  // namespace
 
 // The tables of the wanted databases as they are.
-Result<std::vector<SchemaTable>> read_schema(Client& client, const std::vector<SchemaTable>& wanted, std::stop_token stop) {
+Result<std::vector<SchemaTable>> read_schema(Client& client, const std::vector<SchemaTable>& wanted,
+                                             std::stop_token stop) {
   std::set<std::string> databases;
   for (const auto& table : wanted) databases.insert(mp::clickhouse::sql_text(table.database));
   const auto in = fmt::format("database IN ({})", fmt::join(databases, ", "));
-  const auto tables = client.rows({"SELECT database, name, engine, partition_key, sorting_key FROM system.tables WHERE " + in + " FORMAT TabSeparated"}, stop);
+  const auto tables =
+      client.rows({"SELECT database, name, engine, partition_key, sorting_key FROM system.tables WHERE " + in +
+                   " FORMAT TabSeparated"},
+                  stop);
   if (!tables) return tables.error();
-  const auto columns = client.rows({"SELECT database, table, name, type, default_kind FROM system.columns WHERE " + in + " FORMAT TabSeparated"}, stop);
+  const auto columns = client.rows(
+      {"SELECT database, table, name, type, default_kind FROM system.columns WHERE " + in + " FORMAT TabSeparated"},
+      stop);
   if (!columns) return columns.error();
   std::vector<SchemaTable> have;
   for (const auto& row : *tables) {
-    if (row.size() != 5) return Error{Errc::corrupt, "system.tables", "an answer with " + std::to_string(row.size()) + " columns"};
+    if (row.size() != 5)
+      return Error{Errc::corrupt, "system.tables", "an answer with " + std::to_string(row.size()) + " columns"};
     have.push_back({row[0], row[1], row[2], normal_key(row[3]), normal_key(row[4]), {}});
   }
   for (const auto& row : *columns) {
-    if (row.size() != 5) return Error{Errc::corrupt, "system.columns", "an answer with " + std::to_string(row.size()) + " columns"};
-    const auto table = std::find_if(have.begin(), have.end(), [&](const auto& t) { return t.database == row[0] && t.name == row[1]; });
+    if (row.size() != 5)
+      return Error{Errc::corrupt, "system.columns", "an answer with " + std::to_string(row.size()) + " columns"};
+    const auto table =
+        std::find_if(have.begin(), have.end(), [&](const auto& t) { return t.database == row[0] && t.name == row[1]; });
     if (table != have.end()) table->columns.push_back({row[2], without_blanks(row[3]), row[4]});
   }
   return have;
@@ -115,7 +125,8 @@ Outcome ClickHouseSink::begin(std::string session, std::stop_token stop) {
 
 Outcome ClickHouseSink::touch(std::stop_token stop) {
   for (auto* server : servers())
-    if (auto outcome = outcome_of(server->query(statement("SELECT 1"), stop)); outcome.verdict != Verdict::ok) return outcome;
+    if (auto outcome = outcome_of(server->query(statement("SELECT 1"), stop)); outcome.verdict != Verdict::ok)
+      return outcome;
   return {};
 }
 
@@ -144,11 +155,12 @@ ClickHouseSink::Place ClickHouseSink::rejected_table() {
   return {&client_, options_.database + "." + table_of(DataType::rejected).name};
 }
 
-Outcome ClickHouseSink::select(const Place& place, const Content& content, const std::string& where, std::vector<Content::Found>& found,
-                               std::stop_token stop) {
-  const auto answer = place.client->query(statement(fmt::format("SELECT bus_stream, bus_sequence, bus_index, {} FROM {} WHERE {} FORMAT RowBinary",
-                                                                fmt::join(content.names, ", "), place.table, where)),
-                                          stop);
+Outcome ClickHouseSink::select(const Place& place, const Content& content, const std::string& where,
+                               std::vector<Content::Found>& found, std::stop_token stop) {
+  const auto answer = place.client->query(
+      statement(fmt::format("SELECT bus_stream, bus_sequence, bus_index, {} FROM {} WHERE {} FORMAT RowBinary",
+                            fmt::join(content.names, ", "), place.table, where)),
+      stop);
   auto outcome = outcome_of(answer);
   if (outcome.verdict != Verdict::ok) return outcome;
   std::string_view rest = answer->body;
@@ -158,13 +170,15 @@ Outcome ClickHouseSink::select(const Place& place, const Content& content, const
 }
 
 ClickHouseSink::Present ClickHouseSink::read_back(RowBatch& batch, WallTime stream, std::stop_token stop) {
-  const auto where = fmt::format("{} AND bus_sequence BETWEEN {} AND {}", where_stream(stream), batch.rows().front().key.sequence, batch.rows().back().key.sequence);
+  const auto where = fmt::format("{} AND bus_sequence BETWEEN {} AND {}", where_stream(stream),
+                                 batch.rows().front().key.sequence, batch.rows().back().key.sequence);
   const Content data{table_of(options_.type), false};
   const Content rejected{table_of(DataType::rejected), true};
   std::vector<Content::Found> data_rows, rejected_rows;
   Present present;
   for (const auto& place : data_tables())
-    if (present.outcome = select(place, data, where, data_rows, stop); present.outcome.verdict != Verdict::ok) return present;
+    if (present.outcome = select(place, data, where, data_rows, stop); present.outcome.verdict != Verdict::ok)
+      return present;
   if (options_.type != DataType::rejected) {
     present.outcome = select(rejected_table(), rejected, where, rejected_rows, stop);
     if (present.outcome.verdict != Verdict::ok) return present;
@@ -176,7 +190,8 @@ ClickHouseSink::Present ClickHouseSink::read_back(RowBatch& batch, WallTime stre
   return present;
 }
 
-ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, const Recognition::IsCurrent& is_current, std::stop_token stop) {
+ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, const Recognition::IsCurrent& is_current,
+                                                  std::stop_token stop) {
   Present present;
   if (!batch.has_again()) return present;
   for (const auto target : {Target::hot, Target::cold, Target::rejected}) {
@@ -185,11 +200,13 @@ ClickHouseSink::Present ClickHouseSink::recognise(const RowBatch& batch, const R
     const Content content{table, by_storage};
     Recognition rows{batch, target, content};
     if (rows.empty()) continue;
-    const auto where = by_storage ? fmt::format("origin = 'storage' AND data_type = '{}'", to_string(options_.type)) : rows.where(content);
+    const auto where = by_storage ? fmt::format("origin = 'storage' AND data_type = '{}'", to_string(options_.type))
+                                  : rows.where(content);
     std::vector<Content::Found> found;
     // What has grown old since goes to the other table now.
     for (const auto& place : by_storage ? std::vector{rejected_table()} : data_tables())
-      if (present.outcome = select(place, content, where, found, stop); present.outcome.verdict != Verdict::ok) return present;
+      if (present.outcome = select(place, content, where, found, stop); present.outcome.verdict != Verdict::ok)
+        return present;
     for (const auto& row : found) rows.found(row, is_current);
     present.keys.insert(present.keys.end(), rows.keys().begin(), rows.keys().end());
   }
@@ -201,7 +218,8 @@ Outcome ClickHouseSink::count_at(WallTime stream, std::uint64_t sequence, std::s
   std::vector<Content::Found> found;
   Outcome outcome;
   for (const auto& place : data_tables()) {
-    outcome = select(place, content, fmt::format("{} AND bus_sequence = {}", where_stream(stream), sequence), found, stop);
+    outcome =
+        select(place, content, fmt::format("{} AND bus_sequence = {}", where_stream(stream), sequence), found, stop);
     if (outcome.verdict != Verdict::ok) return outcome;
   }
   rows = found.size();
@@ -214,7 +232,9 @@ ClickHouseSink::Highest ClickHouseSink::highest_stored(WallTime stream, std::uin
   Highest highest{{}, floor};
   for (const auto& [client, table] : places) {
     const auto answer = client->query(
-        statement(fmt::format("SELECT max(bus_sequence) FROM {} WHERE {} AND bus_sequence > {} FORMAT TabSeparated", table, where_stream(stream), floor)), stop);
+        statement(fmt::format("SELECT max(bus_sequence) FROM {} WHERE {} AND bus_sequence > {} FORMAT TabSeparated",
+                              table, where_stream(stream), floor)),
+        stop);
     highest.outcome = outcome_of(answer);
     if (highest.outcome.verdict != Verdict::ok) return highest;
     const auto rows = mp::clickhouse::parse_tab_separated(answer->body);
@@ -226,8 +246,10 @@ ClickHouseSink::Highest ClickHouseSink::highest_stored(WallTime stream, std::uin
 std::optional<WallTime> ClickHouseSink::last_received(std::stop_token stop) {
   const auto& table = table_of(options_.type);
   const auto* column = options_.type == DataType::gap ? "detected_at" : "received_at";
-  const auto rows = client_.rows(
-      statement(fmt::format("SELECT toUnixTimestamp64Nano(max({})) FROM {}.{} FORMAT TabSeparated", column, options_.database, table.name)), stop);
+  const auto rows =
+      client_.rows(statement(fmt::format("SELECT toUnixTimestamp64Nano(max({})) FROM {}.{} FORMAT TabSeparated", column,
+                                         options_.database, table.name)),
+                   stop);
   if (!rows || rows->empty()) return std::nullopt;
   const auto nanos = number(rows->front().front());
   if (nanos == 0) return std::nullopt;
@@ -237,8 +259,10 @@ std::optional<WallTime> ClickHouseSink::last_received(std::stop_token stop) {
 namespace {
 
 // The migrations that the hot database has a record of; none when it has no such table.
-Result<std::vector<RecordedMigration>> recorded_migrations(Client& client, const std::string& table, std::stop_token stop) {
-  const auto rows = client.rows({"SELECT version, name FROM " + table + " FINAL ORDER BY version FORMAT TabSeparated"}, stop);
+Result<std::vector<RecordedMigration>> recorded_migrations(Client& client, const std::string& table,
+                                                           std::stop_token stop) {
+  const auto rows =
+      client.rows({"SELECT version, name FROM " + table + " FINAL ORDER BY version FORMAT TabSeparated"}, stop);
   if (!rows) return rows.error();
   std::vector<RecordedMigration> recorded;
   for (const auto& row : *rows)
@@ -247,11 +271,13 @@ Result<std::vector<RecordedMigration>> recorded_migrations(Client& client, const
 }
 
 bool is_there(const std::vector<SchemaTable>& have, const std::string& database, const std::string& name) {
-  return std::ranges::any_of(have, [&](const SchemaTable& table) { return table.database == database && table.name == name; });
+  return std::ranges::any_of(
+      have, [&](const SchemaTable& table) { return table.database == database && table.name == name; });
 }
 
 // One migration: of tables that are not there yet nothing has to be changed.
-Result<void> run_migration(Client& client, const Migration& migration, const std::vector<SchemaTable>& have, std::stop_token stop) {
+Result<void> run_migration(Client& client, const Migration& migration, const std::vector<SchemaTable>& have,
+                           std::stop_token stop) {
   for (const auto& sql : migration.statements) {
     const auto [database, table] = altered_table(sql);
     if (!is_there(have, database, table)) continue;
@@ -260,15 +286,18 @@ Result<void> run_migration(Client& client, const Migration& migration, const std
     const auto verdict = verdict_of(answer->status, answer->code, answer->text);
     if (verdict == Verdict::retry) return Error{Errc::unavailable, "ClickHouse at " + client.address(), answer->text};
     if (verdict != Verdict::ok)
-      return Error{Errc::conflict, fmt::format("migration {} ({}) of {}.{}", migration.number, migration.name, database, table),
-                   answer->error("ClickHouse at " + client.address()).text() + "; nothing is written until it can be done: mend the table, or give the user the right to ALTER"};
+      return Error{
+          Errc::conflict, fmt::format("migration {} ({}) of {}.{}", migration.number, migration.name, database, table),
+          answer->error("ClickHouse at " + client.address()).text() +
+              "; nothing is written until it can be done: mend the table, or give the user the right to ALTER"};
   }
   return {};
 }
 
 std::string record_of(const std::string& table, const Migration& migration) {
   return fmt::format("INSERT INTO {} (version, name, software) VALUES ({}, {}, {})", table, migration.number,
-                     mp::clickhouse::sql_text(migration.name), mp::clickhouse::sql_text(std::string("marketprism ") + kVersion));
+                     mp::clickhouse::sql_text(migration.name),
+                     mp::clickhouse::sql_text(std::string("marketprism ") + kVersion));
 }
 
 // `*first`: the first refusal that is not passing.
@@ -277,7 +306,8 @@ Result<void> carry_out(Client& client, const std::string& sql, std::optional<Err
   if (!answer) return answer.error();
   const auto verdict = verdict_of(answer->status, answer->code, answer->text);
   if (verdict == Verdict::retry) return Error{Errc::unavailable, "ClickHouse at " + client.address(), answer->text};
-  if (verdict != Verdict::ok && !first) first = answer->error("applying the schema to ClickHouse at " + client.address());
+  if (verdict != Verdict::ok && !first)
+    first = answer->error("applying the schema to ClickHouse at " + client.address());
   return {};
 }
 
@@ -321,7 +351,9 @@ Result<void> apply_schema(Client& client, const Schema& schema, std::stop_token 
       return have.name != kMigrationsTable && is_there(*wanted, have.database, have.name);
     });
     auto planned = plan_migrations(schema.migrations, has_tables, recorded);
-    if (!planned) return Error{planned.error().code, planned.error().where + " of ClickHouse at " + client.address(), planned.error().seen};
+    if (!planned)
+      return Error{planned.error().code, planned.error().where + " of ClickHouse at " + client.address(),
+                   planned.error().seen};
     plan = std::move(*planned);
     for (const auto* migration : plan.run)
       if (auto done = run_migration(client, *migration, *before, stop); !done) return done;
@@ -336,7 +368,8 @@ Result<void> apply_schema(Client& client, const Schema& schema, std::stop_token 
   if (differences.empty()) return {};
   auto text = fmt::format("{}", fmt::join(differences, "; "));
   if (refused) text += "; " + refused->text();
-  return Error{Errc::conflict, "the tables of ClickHouse at " + client.address() + " are not those of the schema file", text};
+  return Error{Errc::conflict, "the tables of ClickHouse at " + client.address() + " are not those of the schema file",
+               text};
 }
 
 }  // namespace mp::sinks::clickhouse

@@ -1,11 +1,12 @@
 #pragma once
-// Carries out what the batcher asks of ClickHouse, for one consumer: inserts and read-backs, all in one HTTP session, so
-// that a read-back never overtakes an insert that is still running, and so that a successor can shut it:
+// Carries out what the batcher asks of ClickHouse, for one consumer: inserts and read-backs, all in one HTTP session,
+// so that a read-back never overtakes an insert that is still running, and so that a successor can shut it:
 //
 // Each process that serves the consumer begins a session of its own, and every statement asks for it to exist
-// (session_check). Its successor first makes the predecessor's session read-only, which waits until a running statement of it has
-// ended. What the predecessor sends later, after a sleep of any length, is refused: by the read-only session, or because the session has
-// ended meanwhile. Where the cold database is on a server of its own, all of this holds for both.
+// (session_check). Its successor first makes the predecessor's session read-only, which waits until a running statement
+// of it has ended. What the predecessor sends later, after a sleep of any length, is refused: by the read-only session,
+// or because the session has ended meanwhile. Where the cold database is on a server of its own, all of this holds for
+// both.
 
 #include <cstdint>
 #include <optional>
@@ -27,7 +28,7 @@ struct SinkOptions {
   mp::clickhouse::ClientOptions client;
   DataType type{};
   std::string database;
-  std::string cold_database;  // "": none
+  std::string cold_database;                                   // "": none
   std::optional<mp::clickhouse::ClientOptions> cold_client{};  // of the cold database; nothing: on the same server
 };
 
@@ -59,8 +60,8 @@ class ClickHouseSink {
   // Rows whose place is taken by an event that the server has lost since get a place of their own (row_content.hpp).
   Present read_back(RowBatch& batch, WallTime stream, std::stop_token stop = {});
 
-  // Those rows of the batch that were published again and stand in their tables under another stream, or from a message of
-  // this stream that the server has lost. `is_current`: see Recognition.
+  // Those rows of the batch that were published again and stand in their tables under another stream, or from a message
+  // of this stream that the server has lost. `is_current`: see Recognition.
   Present recognise(const RowBatch& batch, const Recognition::IsCurrent& is_current, std::stop_token stop = {});
 
   // How many rows of the data type's tables came from the message with this sequence.
@@ -89,7 +90,8 @@ class ClickHouseSink {
   // Each server that rows go to, once.
   std::vector<mp::clickhouse::Client*> servers();
   // Rows of a table with their contents; `ok` with the rows in `found`.
-  Outcome select(const Place& place, const Content& content, const std::string& where, std::vector<Content::Found>& found, std::stop_token stop);
+  Outcome select(const Place& place, const Content& content, const std::string& where,
+                 std::vector<Content::Found>& found, std::stop_token stop);
   mp::clickhouse::Statement statement(std::string sql) const;
 
   const SinkOptions options_;
@@ -106,13 +108,14 @@ struct Schema {
 // Of the schema file's text and migrations().
 Result<Schema> schema_for(std::string_view sql, const SchemaOptions& options);
 
-// Migrates what is there, creates what is missing, records it, then compares. Errc::conflict lists the differences, or says
-// that a newer version has been here; Errc::unavailable: not now. A user who may not create but finds everything in place
-// is fine.
+// Migrates what is there, creates what is missing, records it, then compares. Errc::conflict lists the differences, or
+// says that a newer version has been here; Errc::unavailable: not now. A user who may not create but finds everything
+// in place is fine.
 Result<void> apply_schema(mp::clickhouse::Client& client, const Schema& schema, std::stop_token stop = {});
 
 // The tables that are there, of the databases of `wanted`: for schema_differences().
-Result<std::vector<SchemaTable>> read_schema(mp::clickhouse::Client& client, const std::vector<SchemaTable>& wanted, std::stop_token stop = {});
+Result<std::vector<SchemaTable>> read_schema(mp::clickhouse::Client& client, const std::vector<SchemaTable>& wanted,
+                                             std::stop_token stop = {});
 
 // The settings of every insert: those whose defaults differ between versions, named.
 const std::vector<mp::clickhouse::Setting>& insert_settings();

@@ -24,7 +24,8 @@ WallTime end_of(std::chrono::sys_days day) { return begin_of(day + std::chrono::
 
 std::string text_of(std::chrono::sys_days day) {
   const std::chrono::year_month_day date{day};
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()));
 }
 
 }  // namespace
@@ -54,7 +55,9 @@ bool TierPlanner::is_verified(const Known& known) {
   return known.verified && *known.verified == std::pair{known.day.rows, known.day.highest_block};
 }
 
-bool TierPlanner::is_due(const Known& known, WallTime now) const { return end_of(known.day.day) + rules_.settle <= now; }
+bool TierPlanner::is_due(const Known& known, WallTime now) const {
+  return end_of(known.day.day) + rules_.settle <= now;
+}
 
 bool TierPlanner::drop_is_due(const Known& known, WallTime now) const {
   return rules_.drop_after > 0ns && end_of(known.day.day) + rules_.drop_after <= now;
@@ -77,7 +80,8 @@ void TierPlanner::listed(std::vector<HotDay> days, Instant now) {
     if (!is_verified(entry) || drop_is_due(entry, now.wall)) to_do_.push_back(key);
   }
   // The oldest day first, whatever its table: it expires first.
-  std::ranges::sort(to_do_, [](const Key& a, const Key& b) { return std::tie(b.second, b.first) < std::tie(a.second, a.first); });
+  std::ranges::sort(
+      to_do_, [](const Key& a, const Key& b) { return std::tie(b.second, b.first) < std::tie(a.second, a.first); });
   choose(now);
 }
 
@@ -219,7 +223,8 @@ void TierPlanner::dropped(Instant now) {
 void TierPlanner::failed(const std::string& why, Instant now) {
   status_.trouble = why;
   resting_ = true;
-  rest_until_ = now.mono + std::chrono::duration_cast<MonoTime::duration>(Nanos{backoff(kAfterFailure, ++failures_, 0)});
+  rest_until_ =
+      now.mono + std::chrono::duration_cast<MonoTime::duration>(Nanos{backoff(kAfterFailure, ++failures_, 0)});
 }
 
 TierStatus TierPlanner::status(WallTime now) const {
@@ -233,7 +238,8 @@ TierStatus TierPlanner::status(WallTime now) const {
     if (begin_of(key.second) + rules_.expires_after - rules_.warn_before <= now) status.expiring.push_back(name);
     if (!is_due(known, now)) continue;
     ++table.days_waiting;
-    status.lag = std::max(status.lag, std::chrono::duration_cast<std::chrono::seconds>(now - end_of(key.second) - rules_.settle));
+    status.lag = std::max(status.lag,
+                          std::chrono::duration_cast<std::chrono::seconds>(now - end_of(key.second) - rules_.settle));
   }
   return status;
 }

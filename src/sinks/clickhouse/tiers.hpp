@@ -2,11 +2,11 @@
 // How whole days move from the hot to the cold tables before they expire, as a pure state machine.
 //
 // A day of a table is looked at once it is over for a while: both sides are summed up by ranges of the bus's sequence
-// (rows and the sum of their hashes). Where they differ the rows' keys are read from both, and what the cold table has not
-// is copied; then it is summed up again. A day is verified when every row of the parts that were listed is in the cold
-// table with the same content. Nothing is remembered but in memory: whoever begins anew looks again, and copies only what
-// is missing, so it may be killed anywhere. Only parts that have been verified are dropped, by name: a row that came
-// since is in another part.
+// (rows and the sum of their hashes). Where they differ the rows' keys are read from both, and what the cold table has
+// not is copied; then it is summed up again. A day is verified when every row of the parts that were listed is in the
+// cold table with the same content. Nothing is remembered but in memory: whoever begins anew looks again, and copies
+// only what is missing, so it may be killed anywhere. Only parts that have been verified are dropped, by name: a row
+// that came since is in another part.
 //
 // All statements about one table share one ClickHouse session, so that keys are never read while a copy still runs.
 
@@ -26,8 +26,8 @@ namespace mp::sinks::clickhouse {
 struct TierRules {
   std::chrono::nanoseconds settle = std::chrono::hours{2};
   std::chrono::nanoseconds interval = std::chrono::seconds{60};
-  std::chrono::nanoseconds drop_after = std::chrono::hours{42};   // after the day's end; 0: never
-  std::chrono::nanoseconds warn_before = std::chrono::hours{12};  // of the expiry of the day's first rows
+  std::chrono::nanoseconds drop_after = std::chrono::hours{42};     // after the day's end; 0: never
+  std::chrono::nanoseconds warn_before = std::chrono::hours{12};    // of the expiry of the day's first rows
   std::chrono::nanoseconds expires_after = std::chrono::hours{72};  // a row, after its time
   std::uint64_t chunk_bytes = 16u << 20;
 };

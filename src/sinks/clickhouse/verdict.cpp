@@ -43,42 +43,30 @@ enum Code {
 
 const char* to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::ok:
-      return "ok";
-    case Verdict::unreachable:
-      return "unreachable";
-    case Verdict::retry:
-      return "retry";
-    case Verdict::back_pressure:
-      return "back_pressure";
-    case Verdict::session_locked:
-      return "session_locked";
-    case Verdict::session_gone:
-      return "session_gone";
-    case Verdict::too_many_partitions:
-      return "too_many_partitions";
-    case Verdict::schema_mismatch:
-      return "schema_mismatch";
-    case Verdict::access_denied:
-      return "access_denied";
-    case Verdict::bad_data:
-      return "bad_data";
+    case Verdict::ok: return "ok";
+    case Verdict::unreachable: return "unreachable";
+    case Verdict::retry: return "retry";
+    case Verdict::back_pressure: return "back_pressure";
+    case Verdict::session_locked: return "session_locked";
+    case Verdict::session_gone: return "session_gone";
+    case Verdict::too_many_partitions: return "too_many_partitions";
+    case Verdict::schema_mismatch: return "schema_mismatch";
+    case Verdict::access_denied: return "access_denied";
+    case Verdict::bad_data: return "bad_data";
   }
   return "?";
 }
 
 Verdict verdict_of(int http_status, int code, std::string_view text) {
   switch (code) {
-    case 0:
-      break;
+    case 0: break;
     case kTooManyParts:
       // One code, two meanings: "Too many parts (N) … Merges are processing significantly slower than inserts" and
       // "Too many partitions for single INSERT block (more than 100)".
-      return text.find("Too many partitions") != std::string_view::npos ? Verdict::too_many_partitions : Verdict::back_pressure;
-    case kSessionIsLocked:
-      return Verdict::session_locked;
-    case kSessionNotFound:
-      return Verdict::session_gone;
+      return text.find("Too many partitions") != std::string_view::npos ? Verdict::too_many_partitions
+                                                                        : Verdict::back_pressure;
+    case kSessionIsLocked: return Verdict::session_locked;
+    case kSessionNotFound: return Verdict::session_gone;
     case kThereIsNoColumn:
     case kIllegalColumn:
     case kNoSuchColumnInTable:
@@ -86,15 +74,13 @@ Verdict verdict_of(int http_status, int code, std::string_view text) {
     case kUnknownTable:
     case kUnknownIdentifier:
     case kUnknownType:
-    case kUnknownDatabase:
-      return Verdict::schema_mismatch;
+    case kUnknownDatabase: return Verdict::schema_mismatch;
     case kUnknownUser:
     case kWrongPassword:
     case kRequiredPassword:
     case kIpNotAllowed:
     case kAccessDenied:
-    case kAuthenticationFailed:
-      return Verdict::access_denied;
+    case kAuthenticationFailed: return Verdict::access_denied;
     case kCannotParseText:
     case kCannotReadAllData:
     case kSyntaxError:
@@ -107,10 +93,8 @@ Verdict verdict_of(int http_status, int code, std::string_view text) {
     case kNumberOfArguments:
     case kIllegalTypeOfArgument:
     case kTooLargeArraySize:
-    case kTooLargeStringSize:
-      return Verdict::bad_data;
-    default:
-      return Verdict::retry;
+    case kTooLargeStringSize: return Verdict::bad_data;
+    default: return Verdict::retry;
   }
   if (http_status == 200) return Verdict::ok;
   if (http_status == 401 || http_status == 403) return Verdict::access_denied;
@@ -124,22 +108,16 @@ bool needs_a_person(Verdict verdict) {
 
 BackoffPolicy backoff_after(Verdict verdict) {
   switch (verdict) {
-    case Verdict::ok:
-      return {0ms, 0ms};
+    case Verdict::ok: return {0ms, 0ms};
     case Verdict::session_locked:
-    case Verdict::session_gone:
-      return {50ms, 1'000ms};
-    case Verdict::too_many_partitions:
-      return {0ms, 1'000ms};
+    case Verdict::session_gone: return {50ms, 1'000ms};
+    case Verdict::too_many_partitions: return {0ms, 1'000ms};
     case Verdict::unreachable:
-    case Verdict::retry:
-      return {200ms, 5'000ms};
-    case Verdict::back_pressure:
-      return {1'000ms, 30'000ms};
+    case Verdict::retry: return {200ms, 5'000ms};
+    case Verdict::back_pressure: return {1'000ms, 30'000ms};
     case Verdict::schema_mismatch:
     case Verdict::access_denied:
-    case Verdict::bad_data:
-      return {5'000ms, 60'000ms};
+    case Verdict::bad_data: return {5'000ms, 60'000ms};
   }
   return {};
 }

@@ -17,12 +17,12 @@ inline constexpr int kNobodyThere = 503;  // no stream listens on the subject, o
 
 struct Answer {
   enum class Kind {
-    stored,      // {"stream":"T","seq":9,"duplicate":true}: a message of its own is in the stream
-    batch_ack,   // {"type":"ack","seq":7,"msgs":8}: of the batch, all up to 7 are stored
-    batch_gap,   // {"type":"gap",…}: the batch misses a message; batch_end follows
-    batch_error, // {"type":"err","seq":10,"error":{…}}: message 10 was refused; batch_end follows
-    batch_end,   // {"stream":"T","seq":5,"batch":"b","count":5}: over, the first 5 are stored
-    error,       // {"error":{"err_code":10208,…}}, or an empty answer with status 503
+    stored,       // {"stream":"T","seq":9,"duplicate":true}: a message of its own is in the stream
+    batch_ack,    // {"type":"ack","seq":7,"msgs":8}: of the batch, all up to 7 are stored
+    batch_gap,    // {"type":"gap",…}: the batch misses a message; batch_end follows
+    batch_error,  // {"type":"err","seq":10,"error":{…}}: message 10 was refused; batch_end follows
+    batch_end,    // {"stream":"T","seq":5,"batch":"b","count":5}: over, the first 5 are stored
+    error,        // {"error":{"err_code":10208,…}}, or an empty answer with status 503
     unreadable,
   };
   Kind kind = Kind::unreadable;
@@ -30,8 +30,8 @@ struct Answer {
   std::uint64_t per_ack = 0;   // batch_ack: how many messages until the next one
   std::uint64_t count = 0;     // batch_end
   bool duplicate = false;
-  int code = 0;                // batch_error, error
-  std::string text;            // …in words
+  int code = 0;      // batch_error, error
+  std::string text;  // …in words
 };
 
 Answer read_answer(std::string_view json);

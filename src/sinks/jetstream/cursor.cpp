@@ -46,7 +46,8 @@ bool read_entry(const std::vector<std::string_view>& words, HistoryEntry& entry)
 
 bool take_line(const std::vector<std::string_view>& words, Cursor& cursor) {
   if (words.empty()) return false;
-  if (words[0] == "journal" && words.size() == 2) cursor.journal = words[1];
+  if (words[0] == "journal" && words.size() == 2)
+    cursor.journal = words[1];
   else if (words[0] == "stream" && words.size() == 3) {
     cursor.stream = words[1];
     return read_time(words[2], cursor.stream_created);
@@ -64,7 +65,8 @@ bool take_line(const std::vector<std::string_view>& words, Cursor& cursor) {
   } else if (words[0] == "point") {
     cursor.history.emplace_back();
     return read_entry(words, cursor.history.back());
-  } else return false;
+  } else
+    return false;
   return true;
 }
 

@@ -42,8 +42,8 @@ struct Cursor {
   // What is of records up to it may have been stored from a stream, or a part of one, that is gone: such messages say
   // so (kAgainHeader), and storage looks whether it has their rows.
   RecordPosition again_through;
-  // The server lost the stream's end once: its sequences have been used twice, so that what storage notes of them does not
-  // tell which messages it means. `settled` stands still until the stream is made anew.
+  // The server lost the stream's end once: its sequences have been used twice, so that what storage notes of them does
+  // not tell which messages it means. `settled` stands still until the stream is made anew.
   bool lost_its_end = false;
 
   std::string text() const;

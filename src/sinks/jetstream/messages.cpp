@@ -23,7 +23,8 @@ std::size_t room(const MessageLimits& limits) {
 
 }  // namespace
 
-std::optional<MessageBody> message_of(const EventPosition& position, std::string_view json, const MessageLimits& limits) {
+std::optional<MessageBody> message_of(const EventPosition& position, std::string_view json,
+                                      const MessageLimits& limits) {
   MessageBody body;
   body.text.reserve(json.size() + 1);
   body.text = json;

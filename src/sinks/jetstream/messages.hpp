@@ -22,9 +22,9 @@ inline constexpr const char* kIdHeader = "Nats-Msg-Id";
 inline constexpr const char* kZstd = "zstd";
 
 struct MessageLimits {
-  std::size_t cut_at = 256 * 1024;        // a message is not made longer than this by coalescing
-  std::size_t compress_above = 900'000;   // an event longer than this travels compressed
-  std::size_t max_payload = 1'048'576;    // the server's, headers included
+  std::size_t cut_at = 256 * 1024;       // a message is not made longer than this by coalescing
+  std::size_t compress_above = 900'000;  // an event longer than this travels compressed
+  std::size_t max_payload = 1'048'576;   // the server's, headers included
   std::size_t reserved_for_headers = 1'024;
   int compression_level = 3;
 };
@@ -46,7 +46,8 @@ struct MessageBody {
 // Whether an event fits a message at all.
 bool fits_alone(std::string_view json, const MessageLimits& limits);
 // An event alone in a message; nullopt when it is too large even compressed.
-std::optional<MessageBody> message_of(const EventPosition& position, std::string_view json, const MessageLimits& limits);
+std::optional<MessageBody> message_of(const EventPosition& position, std::string_view json,
+                                      const MessageLimits& limits);
 // Whether the event can still be put into that message.
 bool fits(const MessageBody& body, std::string_view json, const MessageLimits& limits);
 void append_event(MessageBody& body, const EventPosition& position, std::string_view json);

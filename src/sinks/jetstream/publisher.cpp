@@ -71,7 +71,8 @@ Publisher::Pending* Publisher::at(std::uint64_t index) {
   return index >= base_ && index - base_ < queue_.size() ? &queue_[index - base_] : nullptr;
 }
 
-Offer Publisher::offer(std::string_view subject_name, const EventPosition& position, std::string_view json, Instant now) {
+Offer Publisher::offer(std::string_view subject_name, const EventPosition& position, std::string_view json,
+                       Instant now) {
   if (pending_ > 0 && (bytes_ + json.size() > options_.max_bytes || pending_ >= options_.max_messages)) {
     told_full_ = true;
     ++counters_.times_full;
@@ -105,7 +106,8 @@ void Publisher::queue_event(Subject& subject, const EventPosition& position, std
   if (!body) {
     ++counters_.events_rejected;
     commands_.push_back(Rejected{subject.name, position, json.size(),
-                                 "an event of " + std::to_string(json.size()) + " bytes does not fit the server's max_payload of " +
+                                 "an event of " + std::to_string(json.size()) +
+                                     " bytes does not fit the server's max_payload of " +
                                      std::to_string(limits_.max_payload) + " bytes, even compressed"});
     return;
   }
@@ -126,17 +128,14 @@ RecordPosition Publisher::acked_through() const {
 PublisherState Publisher::state() const {
   switch (step_) {
     case Step::offline:
-    case Step::retrying:
-      return PublisherState::connecting;
-    case Step::publishing:
-      return PublisherState::publishing;
+    case Step::retrying: return PublisherState::connecting;
+    case Step::publishing: return PublisherState::publishing;
     case Step::waiting_fence:
     case Step::fencing:
     case Step::describing:
     case Step::looking:
     case Step::reading:
-    case Step::saving:
-      return PublisherState::reading_back;
+    case Step::saving: return PublisherState::reading_back;
   }
   return PublisherState::connecting;
 }
@@ -218,7 +217,8 @@ void Publisher::drop_what_is_stored() {
     std::size_t kept = 0;
     for (MessageBody& piece : pieces) {
       kept += piece.events.size();
-      left.push_back(Pending{message.subject, std::move(piece), MessageState::queued, message.was_sent, message.opened_at, {}});
+      left.push_back(
+          Pending{message.subject, std::move(piece), MessageState::queued, message.was_sent, message.opened_at, {}});
     }
     counters_.read_back_hits += events - kept;
   }
@@ -278,7 +278,8 @@ void Publisher::begin(Instant now) {
 }
 
 void Publisher::answered_fence(const Answer& answer, Instant now) {
-  if (step_ != Step::fencing || answer.kind == Answer::Kind::batch_gap || answer.kind == Answer::Kind::batch_ack) return;
+  if (step_ != Step::fencing || answer.kind == Answer::Kind::batch_gap || answer.kind == Answer::Kind::batch_ack)
+    return;
   // Ended now, or not known (any more), or the stream is gone: nothing of that batch can come in late, except
   // its very first message, which opens a batch.
   if (start_in_doubt_ && answer.kind == Answer::Kind::error) {
@@ -305,8 +306,9 @@ void Publisher::described(std::uint64_t generation, const StreamView& stream, In
     subject->stored.clear();
     subject->trimmed.reset();
   }
-  // Also when nothing looks lost: what was sent and not acknowledged may have been stored, taken by storage, and then lost by a
-  // server that lost power. And without its cursor the publisher does not know whether there was another stream before.
+  // Also when nothing looks lost: what was sent and not acknowledged may have been stored, taken by storage, and then
+  // lost by a server that lost power. And without its cursor the publisher does not know whether there was another
+  // stream before.
   if (!cursor_.stream.empty() || !options_.journal_is_new) expect_again();
   if (cursor_.stream.empty()) {
     cursor_.stream = stream.name;
@@ -317,8 +319,9 @@ void Publisher::described(std::uint64_t generation, const StreamView& stream, In
     return accept(first.read_from);
   }
   if (cursor_.stream != stream.name || cursor_.stream_created != stream.created) {
-    note(Level::error, "stream " + stream.name + " is a new one, made at " + iso(stream.created) + " (before: " + cursor_.stream +
-                           ", made at " + iso(cursor_.stream_created) + "); publishing again what is not known to be stored, from record " +
+    note(Level::error, "stream " + stream.name + " is a new one, made at " + iso(stream.created) +
+                           " (before: " + cursor_.stream + ", made at " + iso(cursor_.stream_created) +
+                           "); publishing again what is not known to be stored, from record " +
                            to_text(cursor_.settled) + " on");
     cursor_.stream = stream.name;
     cursor_.stream_created = stream.created;
@@ -367,7 +370,8 @@ void Publisher::looked(std::uint64_t generation, std::optional<WallTime> stored_
 
 // What may stand in ClickHouse without standing in the stream any more: everything that was ever sent.
 void Publisher::expect_again() {
-  for (const RecordPosition& sent : {options_.journal_end, highest_offered_}) cursor_.again_through = std::max(cursor_.again_through, sent);
+  for (const RecordPosition& sent : {options_.journal_end, highest_offered_})
+    cursor_.again_through = std::max(cursor_.again_through, sent);
   if (highest_seen_) cursor_.again_through = std::max(cursor_.again_through, highest_seen_->record);
 }
 
@@ -411,7 +415,8 @@ void Publisher::accept(std::uint64_t read_from) {
   commands_.push_back(ReadBack{generation_, read_from, stream_.last_sequence, stream_.first_sequence > read_from + 1});
 }
 
-void Publisher::found(std::uint64_t generation, std::string_view subject, const EventPosition& first, const EventPosition& last) {
+void Publisher::found(std::uint64_t generation, std::string_view subject, const EventPosition& first,
+                      const EventPosition& last) {
   if (generation != generation_ || step_ != Step::reading) return;
   subject_of(subject).stored.add(first, last);
   ++found_;
@@ -431,7 +436,8 @@ bool Publisher::acked_are_found() const {
   if (acked_overflowed_) return false;
   const RecordPosition& through = cursor_.history.back().through;
   return std::all_of(acked_.begin(), acked_.end(), [&](const Acked& acked) {
-    return acked.last.record <= through || (is_stored(*acked.subject, acked.first) && is_stored(*acked.subject, acked.last));
+    return acked.last.record <= through ||
+           (is_stored(*acked.subject, acked.first) && is_stored(*acked.subject, acked.last));
   });
 }
 
@@ -441,7 +447,8 @@ void Publisher::read_back_done(std::uint64_t generation, Instant) {
     // Also when too many were acknowledged since the last point to remember them all: then this is not known, and
     // offering again what is there costs time only.
     if (!acked_overflowed_) {
-      note(Level::error, "stream " + stream_.name + " lost messages that the server had acknowledged; they are published again");
+      note(Level::error,
+           "stream " + stream_.name + " lost messages that the server had acknowledged; they are published again");
     }
     cursor_.lost_its_end = true;
     rewind(cursor_.history.back().through);
@@ -471,8 +478,11 @@ void Publisher::enter_publishing(Instant now) {
   refusals_in_a_row_ = 0;
   next_poll_ = now.mono;
   std::string text = "publishing to stream " + stream_.name +
-                     (fast_ ? " by fast ingest" : " with an asynchronous window of " + std::to_string(options_.async_window) + " messages");
-  if (found_ > 0) text += "; " + std::to_string(found_) + " messages of this journal were found after sequence " + std::to_string(read_from_);
+                     (fast_ ? " by fast ingest"
+                            : " with an asynchronous window of " + std::to_string(options_.async_window) + " messages");
+  if (found_ > 0)
+    text += "; " + std::to_string(found_) + " messages of this journal were found after sequence " +
+            std::to_string(read_from_);
   note(Level::info, std::move(text));
 }
 
@@ -547,7 +557,8 @@ void Publisher::note_point(const StreamView& stream, Instant now) {
     marks_.pop_front();
   }
   if (confirmed) {
-    cursor_.history.push_back({confirmed->through, confirmed->read_from, stream.last_sequence, stream.last_time, now.wall});
+    cursor_.history.push_back(
+        {confirmed->through, confirmed->read_from, stream.last_sequence, stream.last_time, now.wall});
     while (cursor_.history.size() > options_.history_kept) cursor_.history.pop_front();
     while (!acked_.empty() && acked_.front().last.record <= confirmed->through) acked_.pop_front();
     if (acked_.empty()) acked_overflowed_ = false;
@@ -604,8 +615,8 @@ const Outgoing* Publisher::next_send(Instant now) {
 }
 
 std::string Publisher::batch_reply(std::uint64_t n, int operation) const {
-  return "b." + std::to_string(batch_.number) + "." + cursor_.batch_id + "." + std::to_string(options_.batch_flow) + ".fail." +
-         std::to_string(n) + "." + std::to_string(operation) + ".$FI";
+  return "b." + std::to_string(batch_.number) + "." + cursor_.batch_id + "." + std::to_string(options_.batch_flow) +
+         ".fail." + std::to_string(n) + "." + std::to_string(operation) + ".$FI";
 }
 
 const Outgoing* Publisher::next_of_batch(Instant now) {
@@ -718,13 +729,10 @@ void Publisher::answered_batch(std::uint64_t batch_number, const Answer& answer,
         refused(answer.code, answer.text, now);
       }
       return;
-    case Answer::Kind::batch_end:
-      return batch_ended(answer.count, now);
-    case Answer::Kind::error:
-      return batch_error(answer, now);
+    case Answer::Kind::batch_end: return batch_ended(answer.count, now);
+    case Answer::Kind::error: return batch_error(answer, now);
     case Answer::Kind::stored:
-    case Answer::Kind::unreadable:
-      return retry("unexpected answer in a fast-ingest batch: " + answer.text, now);
+    case Answer::Kind::unreadable: return retry("unexpected answer in a fast-ingest batch: " + answer.text, now);
   }
 }
 
@@ -734,8 +742,10 @@ void Publisher::batch_ended(std::uint64_t count, Instant now) {
   batch_.phase = Batch::Phase::none;
   // What the server did not count is not stored and will be refused (the batch is over).
   requeue_unanswered();
-  if (was_refused) back_off(now);
-  else refusals_in_a_row_ = 0;
+  if (was_refused)
+    back_off(now);
+  else
+    refusals_in_a_row_ = 0;
 }
 
 void Publisher::batch_error(const Answer& answer, Instant now) {
@@ -762,8 +772,9 @@ void Publisher::batch_error(const Answer& answer, Instant now) {
 void Publisher::refused(int code, std::string_view text, Instant) {
   ++counters_.refusals;
   if (refusals_in_a_row_ > 0) return;  // told once
-  note(code == kStreamIsFull ? Level::warning : Level::error,
-       "stream " + stream_.name + " refuses messages (" + std::to_string(code) + ": " + std::string(text) + "); trying on");
+  note(code == kStreamIsFull ? Level::warning : Level::error, "stream " + stream_.name + " refuses messages (" +
+                                                                  std::to_string(code) + ": " + std::string(text) +
+                                                                  "); trying on");
 }
 
 void Publisher::back_off(Instant now) {
@@ -811,7 +822,8 @@ void Publisher::tick_batch(Instant now) {
   }
   const Pending* oldest = in_flight_.empty() ? nullptr : at(in_flight_.front());
   const bool is_late = oldest != nullptr && now.mono - oldest->sent_at >= options_.acknowledge_within;
-  const bool is_idle = oldest == nullptr && (finishing_ || now.mono - batch_.last_sent >= options_.end_idle_batch_after);
+  const bool is_idle =
+      oldest == nullptr && (finishing_ || now.mono - batch_.last_sent >= options_.end_idle_batch_after);
   const bool is_last = oldest != nullptr && finishing_ && next_queued() == nullptr;
   if (!is_late && !is_idle && !is_last) return;
   batch_.phase = Phase::ending;
@@ -822,7 +834,8 @@ void Publisher::tick_window(Instant now) {
   if (in_flight_.empty()) return;
   const Pending* oldest = at(in_flight_.front());
   if (oldest == nullptr || now.mono - oldest->sent_at < options_.answer_timeout) return;
-  if (!answer_is_missing_) note(Level::warning, "no answer to a published message in time; reading back what is stored");
+  if (!answer_is_missing_)
+    note(Level::warning, "no answer to a published message in time; reading back what is stored");
   answer_is_missing_ = draining_ = true;
   const Pending* newest = at(in_flight_.back());
   if (newest == nullptr || now.mono - newest->sent_at >= options_.answer_timeout) window_drained(now);
@@ -840,8 +853,10 @@ void Publisher::tick(Instant now) {
       if (now.mono >= deadline_) begin(now);
       return;
     case Step::publishing:
-      if (fast_) tick_batch(now);
-      else tick_window(now);
+      if (fast_)
+        tick_batch(now);
+      else
+        tick_window(now);
       if (step_ == Step::publishing && !poll_is_out_ && now.mono >= next_poll_) {
         poll_is_out_ = true;
         acked_at_poll_ = acked_through();
@@ -852,8 +867,7 @@ void Publisher::tick(Instant now) {
     case Step::describing:
     case Step::looking:
     case Step::reading:
-    case Step::saving:
-      return;
+    case Step::saving: return;
   }
 }
 
@@ -861,25 +875,25 @@ std::optional<MonoTime> Publisher::wake_at() const {
   switch (step_) {
     case Step::waiting_fence:
     case Step::fencing:
-    case Step::retrying:
-      return deadline_;
-    case Step::publishing:
-      break;
+    case Step::retrying: return deadline_;
+    case Step::publishing: break;
     case Step::offline:
     case Step::describing:
     case Step::looking:
     case Step::reading:
-    case Step::saving:
-      return std::nullopt;
+    case Step::saving: return std::nullopt;
   }
   std::optional<MonoTime> at_first;
   const auto consider = [&](MonoTime t) { at_first = at_first ? std::min(*at_first, t) : t; };
   if (!poll_is_out_) consider(next_poll_);
   if (paused_until_ != MonoTime{} && pending_ > in_flight_.size()) consider(paused_until_);
   if (fast_ && batch_.phase != Batch::Phase::none) {
-    if (batch_.phase != Batch::Phase::open) consider(batch_.phase_since + options_.answer_timeout);
-    else if (in_flight_.empty()) consider(batch_.last_sent + options_.end_idle_batch_after);
-    else consider(queue_[in_flight_.front() - base_].sent_at + options_.acknowledge_within);
+    if (batch_.phase != Batch::Phase::open)
+      consider(batch_.phase_since + options_.answer_timeout);
+    else if (in_flight_.empty())
+      consider(batch_.last_sent + options_.end_idle_batch_after);
+    else
+      consider(queue_[in_flight_.front() - base_].sent_at + options_.acknowledge_within);
   }
   if (!fast_ && !in_flight_.empty()) consider(queue_[in_flight_.front() - base_].sent_at + options_.answer_timeout);
   return at_first;

@@ -44,18 +44,18 @@ struct PublisherOptions {
   std::size_t max_bytes = 64u << 20;
   std::size_t max_messages = 100'000;
   MessageLimits limits;
-  std::size_t async_window = 1'024;         // messages on their way without fast ingest
-  std::size_t window_bytes = 8u << 20;      // bytes on their way, either sender
-  std::uint32_t batch_flow = 256;           // fast ingest: at most so many messages between two acknowledgements
+  std::size_t async_window = 1'024;     // messages on their way without fast ingest
+  std::size_t window_bytes = 8u << 20;  // bytes on their way, either sender
+  std::uint32_t batch_flow = 256;       // fast ingest: at most so many messages between two acknowledgements
   bool allow_fast_ingest = true;
-  milliseconds fence_wait{10'000};          // without fast ingest: how long a message may still be on its way
+  milliseconds fence_wait{10'000};  // without fast ingest: how long a message may still be on its way
   milliseconds answer_timeout{5'000};
-  milliseconds acknowledge_within{250};     // fast ingest: a batch is ended to learn what is stored
+  milliseconds acknowledge_within{250};  // fast ingest: a batch is ended to learn what is stored
   milliseconds end_idle_batch_after{1'000};
-  milliseconds poll_every{1'000};           // stream state, cursor and KV
+  milliseconds poll_every{1'000};  // stream state, cursor and KV
   BackoffPolicy retry{milliseconds{100}, milliseconds{5'000}};
-  std::size_t history_kept = 700;           // points, one a second: more than ten minutes
-  std::size_t acked_kept = 200'000;         // acknowledged messages remembered until a point covers them
+  std::size_t history_kept = 700;    // points, one a second: more than ten minutes
+  std::size_t acked_kept = 200'000;  // acknowledged messages remembered until a point covers them
 };
 
 // The stream as the server describes it.
@@ -69,7 +69,7 @@ struct StreamView {
   std::int64_t max_bytes = -1;  // no limit when not positive
   bool allow_batched = false;
   std::size_t max_payload = 1'048'576;  // of the connection
-  std::string control_subject;  // one that the stream listens on, for messages that are not stored
+  std::string control_subject;          // one that the stream listens on, for messages that are not stored
   // Every storage process that stores this stream has all messages up to here; nothing when none says so.
   std::optional<std::uint64_t> stored_through;
 };
@@ -78,24 +78,48 @@ enum class Level { info, warning, error };
 
 // What the publisher asks of its driver, in order. `generation` comes back with the answer; answers to questions
 // of an earlier generation are ignored.
-struct Describe { std::uint64_t generation = 0; };                          // -> described()
-struct LookAt { std::uint64_t generation = 0; std::uint64_t sequence = 0; };  // -> looked()
-struct ReadBack {                                                           // -> found()…, read_back_done()
+struct Describe {
+  std::uint64_t generation = 0;
+};  // -> described()
+struct LookAt {
+  std::uint64_t generation = 0;
+  std::uint64_t sequence = 0;
+};                 // -> looked()
+struct ReadBack {  // -> found()…, read_back_done()
   std::uint64_t generation = 0;
   std::uint64_t after = 0;    // sequences after this one…
   std::uint64_t through = 0;  // …up to and including this one; none when after >= through
   bool with_trim_note = false;
 };
-struct SaveCursor { std::uint64_t generation = 0; Cursor cursor; bool answer = false; };  // -> saved(), if answer
-struct Poll { std::uint64_t generation = 0; };                              // -> polled()
-struct NoteAcked { std::uint64_t sequence = 0; };                           // write acked_key(journal)
+struct SaveCursor {
+  std::uint64_t generation = 0;
+  Cursor cursor;
+  bool answer = false;
+};  // -> saved(), if answer
+struct Poll {
+  std::uint64_t generation = 0;
+};  // -> polled()
+struct NoteAcked {
+  std::uint64_t sequence = 0;
+};  // write acked_key(journal)
 // To the collector:
-struct Rewind { RecordPosition after; };  // offer again everything of later records; forget what was offered
+struct Rewind {
+  RecordPosition after;
+};  // offer again everything of later records; forget what was offered
 // An event that does not fit was offered all the same. It is not published.
-struct Rejected { std::string subject; EventPosition position; std::size_t bytes = 0; std::string reason; };
+struct Rejected {
+  std::string subject;
+  EventPosition position;
+  std::size_t bytes = 0;
+  std::string reason;
+};
 struct ReadyForMore {};
-struct Note { Level level = Level::info; std::string text; };
-using Command = std::variant<Describe, LookAt, ReadBack, SaveCursor, Poll, NoteAcked, Rewind, Rejected, ReadyForMore, Note>;
+struct Note {
+  Level level = Level::info;
+  std::string text;
+};
+using Command =
+    std::variant<Describe, LookAt, ReadBack, SaveCursor, Poll, NoteAcked, Rewind, Rejected, ReadyForMore, Note>;
 
 // A message to publish now. Views are valid until the next call.
 struct Outgoing {
@@ -123,9 +147,9 @@ struct PublisherCounters {
   std::uint64_t duplicates_filtered = 0;  // by the server, from message ids
   std::uint64_t read_back_hits = 0;       // events that the stream had already
   std::uint64_t events_rejected = 0;
-  std::uint64_t refusals = 0;             // answers that refused a message (a full stream, for instance)
-  std::uint64_t held_back = 0;            // times that an older server's stream was too full to be trusted
-  std::uint64_t times_full = 0;           // offer() said full
+  std::uint64_t refusals = 0;    // answers that refused a message (a full stream, for instance)
+  std::uint64_t held_back = 0;   // times that an older server's stream was too full to be trusted
+  std::uint64_t times_full = 0;  // offer() said full
   std::uint64_t read_backs = 0;
   std::uint64_t rewinds = 0;
   std::uint64_t batches = 0;
@@ -281,33 +305,33 @@ class Publisher {
 
   Step step_ = Step::offline;
   std::uint64_t generation_ = 0;
-  MonoTime deadline_{};  // of waiting_fence, fencing, retrying
-  int attempts_ = 0;     // failed circles in a row
-  bool in_doubt_ = true; // something may still be on its way from an earlier connection
+  MonoTime deadline_{};          // of waiting_fence, fencing, retrying
+  int attempts_ = 0;             // failed circles in a row
+  bool in_doubt_ = true;         // something may still be on its way from an earlier connection
   bool start_in_doubt_ = false;  // …the beginning of a batch, which a fence does not stop
   bool fence_is_sent_ = false;
   std::string batch_id_;
   StreamView stream_;
   std::size_t candidate_ = 0;
   std::uint64_t read_from_ = 0;
-  std::uint64_t found_ = 0;         // messages of this journal that the read-back saw
+  std::uint64_t found_ = 0;       // messages of this journal that the read-back saw
   bool limit_fell_ = false;       // what waits may be too large for this server
   bool stored_is_known_ = false;  // the subjects' intervals are those of the stream
 
   std::unordered_map<std::string_view, std::unique_ptr<Subject>> subjects_;
-  std::deque<Pending> queue_;       // in the order in which they were opened
-  std::uint64_t base_ = 0;          // index of queue_.front()
-  std::uint64_t next_ = 0;          // nothing before this index is queued
+  std::deque<Pending> queue_;            // in the order in which they were opened
+  std::uint64_t base_ = 0;               // index of queue_.front()
+  std::uint64_t next_ = 0;               // nothing before this index is queued
   std::deque<std::uint64_t> in_flight_;  // indices, in the order of sending
   std::size_t in_flight_bytes_ = 0;
-  std::size_t pending_ = 0;         // messages of queue_ not done
-  std::size_t bytes_ = 0;           // …their bytes
+  std::size_t pending_ = 0;  // messages of queue_ not done
+  std::size_t bytes_ = 0;    // …their bytes
   bool told_full_ = false;
   RecordPosition offered_through_;
   RecordPosition highest_offered_;
   std::optional<EventPosition> highest_seen_;
 
-  std::deque<Acked> acked_;         // acknowledged, not covered by the history yet
+  std::deque<Acked> acked_;  // acknowledged, not covered by the history yet
   bool acked_overflowed_ = false;
   std::deque<Mark> marks_;
   RecordPosition acked_at_poll_;
@@ -315,12 +339,12 @@ class Publisher {
   MonoTime next_poll_{};
 
   bool fast_ = false;
-  bool fast_is_refused_ = false;    // by the server, in spite of the stream's setting
+  bool fast_is_refused_ = false;  // by the server, in spite of the stream's setting
   Batch batch_;
   // Bytes that may still be published before the stream is too full to be trusted (window only).
   std::int64_t room_ = 0;
   bool is_held_back_ = false;
-  bool draining_ = false;           // the window is not filled until all answers are here
+  bool draining_ = false;  // the window is not filled until all answers are here
   bool answer_is_missing_ = false;
   int refusals_in_a_row_ = 0;
   MonoTime paused_until_{};

@@ -21,9 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 namespace fs = std::filesystem;
 
-Instant now() {
-  return {std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now()), Clock::now()};
-}
+Instant now() { return {std::chrono::time_point_cast<Nanos>(std::chrono::system_clock::now()), Clock::now()}; }
 
 constexpr std::size_t kFoundPerPost = 5'000;
 constexpr std::uint64_t kPollsPerKeyList = 10;
@@ -45,7 +43,8 @@ Result<std::optional<Cursor>> read_cursor(const fs::path& path) {
 Result<void> write_atomically(const fs::path& path, std::string_view text) {
   const std::string beside = path.string() + ".new";
   const auto failure = [&](const char* what) {
-    return Error{Errc::io, path.string(), std::string(what) + ": " + std::string(std::error_code(errno, std::generic_category()).message())};
+    return Error{Errc::io, path.string(),
+                 std::string(what) + ": " + std::string(std::error_code(errno, std::generic_category()).message())};
   };
   const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return failure("cannot be created");
@@ -67,7 +66,8 @@ Result<void> write_atomically(const fs::path& path, std::string_view text) {
   ::close(fd);
   if (!synced) return sync_error;
   if (::rename(beside.c_str(), path.c_str()) != 0) return failure("cannot be renamed to");
-  const int directory = ::open(path.parent_path().empty() ? "." : path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int directory =
+      ::open(path.parent_path().empty() ? "." : path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory >= 0) {
     ::fsync(directory);
     ::close(directory);
@@ -120,22 +120,54 @@ struct Found {
 };
 
 // What threads hand to the owner.
-struct LinkIsReady { std::shared_ptr<Link> link; };
+struct LinkIsReady {
+  std::shared_ptr<Link> link;
+};
 struct ConnectionIsUp {};
 struct ConnectionIsDown {};
-struct ConnectionIsClosed { std::string reason; };
-struct Answered { std::string reply; Answer answer; };
-struct Described { std::uint64_t generation; nats::StreamInfo info; std::int64_t max_payload; };
-struct Looked { std::uint64_t generation; std::optional<WallTime> stored_at; };
-struct FoundSome { std::uint64_t generation; std::vector<Found> found; };
-struct FoundTrimmed { std::uint64_t generation; TrimNote note; };
-struct ReadBackIsDone { std::uint64_t generation; };
-struct Saved { std::uint64_t generation; };
-struct Polled { std::uint64_t generation; nats::StreamInfo info; std::int64_t max_payload; std::optional<std::uint64_t> stored_through; };
-struct Failed { std::uint64_t generation; std::string what; };
+struct ConnectionIsClosed {
+  std::string reason;
+};
+struct Answered {
+  std::string reply;
+  Answer answer;
+};
+struct Described {
+  std::uint64_t generation;
+  nats::StreamInfo info;
+  std::int64_t max_payload;
+};
+struct Looked {
+  std::uint64_t generation;
+  std::optional<WallTime> stored_at;
+};
+struct FoundSome {
+  std::uint64_t generation;
+  std::vector<Found> found;
+};
+struct FoundTrimmed {
+  std::uint64_t generation;
+  TrimNote note;
+};
+struct ReadBackIsDone {
+  std::uint64_t generation;
+};
+struct Saved {
+  std::uint64_t generation;
+};
+struct Polled {
+  std::uint64_t generation;
+  nats::StreamInfo info;
+  std::int64_t max_payload;
+  std::optional<std::uint64_t> stored_through;
+};
+struct Failed {
+  std::uint64_t generation;
+  std::string what;
+};
 struct Tick {};
-using Letter = std::variant<Answered, LinkIsReady, ConnectionIsUp, ConnectionIsDown, ConnectionIsClosed, Described, Looked,
-                            FoundSome, FoundTrimmed, ReadBackIsDone, Saved, Polled, Failed, Note, Tick>;
+using Letter = std::variant<Answered, LinkIsReady, ConnectionIsUp, ConnectionIsDown, ConnectionIsClosed, Described,
+                            Looked, FoundSome, FoundTrimmed, ReadBackIsDone, Saved, Polled, Failed, Note, Tick>;
 
 // From any thread to the owner. Outlives the Sink in callbacks that still run.
 class Mailbox {
@@ -183,7 +215,9 @@ class Mailbox {
 
 // ---- the worker: everything that blocks ----
 
-struct OpenLink { milliseconds after{0}; };
+struct OpenLink {
+  milliseconds after{0};
+};
 using Task = std::variant<OpenLink, Describe, LookAt, ReadBack, SaveCursor, Poll, NoteAcked>;
 struct Job {
   Task task;
@@ -192,7 +226,8 @@ struct Job {
 
 class Worker {
  public:
-  Worker(const SinkOptions& options, std::shared_ptr<Mailbox> mailbox) : options_(options), mailbox_(std::move(mailbox)) {}
+  Worker(const SinkOptions& options, std::shared_ptr<Mailbox> mailbox)
+      : options_(options), mailbox_(std::move(mailbox)) {}
 
   void start() {
     thread_ = std::thread([this] { run(); });
@@ -269,10 +304,12 @@ class Worker {
     auto ensured = nats::JetStream(*link->connection).ensure_stream(options_.stream, options_.change_stream);
     if (!ensured) return fail(task.generation, ensured.error());
     using Outcome = nats::EnsuredStream::Outcome;
-    if (ensured->outcome == Outcome::created) mailbox_->put(Note{Level::info, "stream " + ensured->info.name + " made"});
+    if (ensured->outcome == Outcome::created)
+      mailbox_->put(Note{Level::info, "stream " + ensured->info.name + " made"});
     for (const nats::Difference& difference : ensured->differences) {
       mailbox_->put(Note{ensured->outcome == Outcome::updated ? Level::info : Level::warning,
-                         "stream " + ensured->info.name + (ensured->outcome == Outcome::updated ? " changed, " : " is not as configured, ") +
+                         "stream " + ensured->info.name +
+                             (ensured->outcome == Outcome::updated ? " changed, " : " is not as configured, ") +
                              difference.text()});
     }
     mailbox_->put(Described{task.generation, std::move(ensured->info), link->connection->max_payload()});
@@ -285,7 +322,8 @@ class Worker {
     mailbox_->put(Polled{task.generation, std::move(*info), link->connection->max_payload(), stored});
   }
 
-  // The lowest of what the storage processes of this stream have noted. Which databases there are is asked now and then.
+  // The lowest of what the storage processes of this stream have noted. Which databases there are is asked now and
+  // then.
   std::optional<std::uint64_t> stored_through(Link& link, WallTime created) {
     auto bucket = bucket_of(link);
     if (!bucket) return std::nullopt;
@@ -309,7 +347,8 @@ class Worker {
 
   void perform(const LookAt& task, const std::shared_ptr<Link>& link) {
     auto stored = nats::JetStream(*link->connection).message(options_.stream.name, task.sequence);
-    if (!stored && nats::server_code(stored.error()) != nats::kNoMessageFound) return fail(task.generation, stored.error());
+    if (!stored && nats::server_code(stored.error()) != nats::kNoMessageFound)
+      return fail(task.generation, stored.error());
     mailbox_->put(Looked{task.generation, stored ? std::optional(stored->time) : std::nullopt});
   }
 
@@ -320,14 +359,16 @@ class Worker {
       mailbox_->put(FoundTrimmed{task.generation, std::move(*trimmed)});
     }
     std::vector<Found> found;
-    auto read = nats::scan_headers(*link->connection, options_.stream.name, task.after, task.through, [&](nats::Delivered&& message) {
-      if (message.message.header(kJournalHeader) != options_.publisher.journal) return;
-      const auto first = event_position_from(message.message.header(kFirstHeader));
-      const auto last = event_position_from(message.message.header(kLastHeader));
-      if (!first || !last) return;  // not ours: nobody else writes this journal's id
-      found.push_back({std::move(message.message.subject), *first, *last});
-      if (found.size() >= kFoundPerPost) mailbox_->put(FoundSome{task.generation, std::exchange(found, {})});
-    });
+    auto read = nats::scan_headers(*link->connection, options_.stream.name, task.after, task.through,
+                                   [&](nats::Delivered&& message) {
+                                     if (message.message.header(kJournalHeader) != options_.publisher.journal) return;
+                                     const auto first = event_position_from(message.message.header(kFirstHeader));
+                                     const auto last = event_position_from(message.message.header(kLastHeader));
+                                     if (!first || !last) return;  // not ours: nobody else writes this journal's id
+                                     found.push_back({std::move(message.message.subject), *first, *last});
+                                     if (found.size() >= kFoundPerPost)
+                                       mailbox_->put(FoundSome{task.generation, std::exchange(found, {})});
+                                   });
     if (!read) return fail(task.generation, read.error());
     mailbox_->put(FoundSome{task.generation, std::move(found)});
     mailbox_->put(ReadBackIsDone{task.generation});
@@ -514,7 +555,9 @@ struct Sink::Impl {
     go_online();
     if (online) return;
     const auto reason = link->connection->wait_connected(milliseconds{0});
-    if (!reason) tell(Level::warning, "waiting for NATS (" + reason.error().text() + "); is it running, and is the address right? What comes waits in the journal");
+    if (!reason)
+      tell(Level::warning, "waiting for NATS (" + reason.error().text() +
+                               "); is it running, and is the address right? What comes waits in the journal");
   }
   void open(ConnectionIsUp&) { go_online(); }
   void go_online() {
@@ -563,8 +606,10 @@ struct Sink::Impl {
 
   template <class Blocking>
   void give(const Blocking& command) {
-    if (link) worker.give({command, link});
-    else publisher.failed(command.generation, "not connected", now());
+    if (link)
+      worker.give({command, link});
+    else
+      publisher.failed(command.generation, "not connected", now());
   }
   void obey(const Describe& c) { give(c); }
   void obey(const LookAt& c) { give(c); }
@@ -663,7 +708,9 @@ bool Sink::uses_fast_ingest() const { return impl_->publisher.uses_fast_ingest()
 const PublisherCounters& Sink::counters() const { return impl_->publisher.counters(); }
 std::size_t Sink::outstanding_messages() const { return impl_->publisher.outstanding_messages(); }
 std::size_t Sink::outstanding_bytes() const { return impl_->publisher.outstanding_bytes(); }
-std::optional<Nanos> Sink::oldest_unacknowledged() const { return impl_->publisher.oldest_unacknowledged(Clock::now()); }
+std::optional<Nanos> Sink::oldest_unacknowledged() const {
+  return impl_->publisher.oldest_unacknowledged(Clock::now());
+}
 std::optional<EventPosition> Sink::highest_seen() const { return impl_->publisher.highest_seen(); }
 std::optional<nats::StreamInfo> Sink::stream_info() const { return impl_->info; }
 

@@ -17,21 +17,27 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST(LogLine, TextHasTimeLevelPartMessageAndFields) {
-  EXPECT_EQ(text_line(wall_from_nanos(1'795'369'470'123'456'789), log::Level::warn, "storage", "insert failed", {{"table", "trades"}}),
+  EXPECT_EQ(text_line(wall_from_nanos(1'795'369'470'123'456'789), log::Level::warn, "storage", "insert failed",
+                      {{"table", "trades"}}),
             "2026-11-22T17:44:30.123Z WARN storage: insert failed table=trades");
 }
 
 TEST(LogLine, JsonKeepsNumbersAndEscapes) {
-  EXPECT_EQ(json_line(wall_from_nanos(0), log::Level::info, "sim", "a \"b\"", {{"n", 5}, {"text", "x\n"}}),
-            R"({"time":"1970-01-01T00:00:00.000000000Z","level":"info","part":"sim","message":"a \"b\"","n":5,"text":"x\n"})");
+  EXPECT_EQ(
+      json_line(wall_from_nanos(0), log::Level::info, "sim", "a \"b\"", {{"n", 5}, {"text", "x\n"}}),
+      R"({"time":"1970-01-01T00:00:00.000000000Z","level":"info","part":"sim","message":"a \"b\"","n":5,"text":"x\n"})");
 }
 
 TEST(LogLine, OfAWarningSaysWhatToDo) {
   EXPECT_THAT(text_line(wall_from_nanos(0), log::Level::warn, "storage", "stream setting changed", {{"stream", "S"}}),
-              testing::EndsWith(" WARN storage: stream setting changed stream=S do=\"nothing: nats.change_stream asked for it\""));
-  EXPECT_THAT(json_line(wall_from_nanos(0), log::Level::error, "collector", "publishing: stream MARKET_DATA is nearly full (5 bytes); waiting", {}),
-              testing::EndsWith(R"(,"do":"let storage catch up (its /health), or raise nats.max_bytes with nats.change_stream"})"));
-  EXPECT_THAT(text_line(wall_from_nanos(0), log::Level::info, "storage", "stream setting changed", {}), Not(HasSubstr("do=")));
+              testing::EndsWith(
+                  " WARN storage: stream setting changed stream=S do=\"nothing: nats.change_stream asked for it\""));
+  EXPECT_THAT(json_line(wall_from_nanos(0), log::Level::error, "collector",
+                        "publishing: stream MARKET_DATA is nearly full (5 bytes); waiting", {}),
+              testing::EndsWith(
+                  R"(,"do":"let storage catch up (its /health), or raise nats.max_bytes with nats.change_stream"})"));
+  EXPECT_THAT(text_line(wall_from_nanos(0), log::Level::info, "storage", "stream setting changed", {}),
+              Not(HasSubstr("do=")));
 }
 
 TEST(Logging, AnotherLevelHoldsFromThenOn) {
@@ -54,7 +60,8 @@ TEST(Logging, AFullFileIsRenamedAndSoManyAreKept) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "mp_logging_rotated";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
-  ASSERT_TRUE(start_logging({.part = "test", .standard_output = false, .file = folder / "x.log", .file_max_bytes = 2000, .file_count = 2}));
+  ASSERT_TRUE(start_logging(
+      {.part = "test", .standard_output = false, .file = folder / "x.log", .file_max_bytes = 2000, .file_count = 2}));
   for (int i = 0; i < 200; ++i) log::info("a line of the log that is not very long", {{"number", i}});
   stop_logging();
   std::size_t files = 0;
@@ -117,7 +124,8 @@ TEST(Metrics, GaugesAreBroughtUpToDateBeforeAScrape) {
   Metrics metrics;
   add_process_metrics(metrics, "test");
   const auto text = metrics.text();
-  EXPECT_THAT(text, AllOf(HasSubstr("process_resident_memory_bytes"), HasSubstr("marketprism_build_info{part=\"test\"")));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("process_resident_memory_bytes"), HasSubstr("marketprism_build_info{part=\"test\"")));
   EXPECT_THAT(text, Not(HasSubstr("process_resident_memory_bytes 0\n")));
 }
 
@@ -137,8 +145,9 @@ TEST(Endpoints, HealthAnswers200Or503WithItsJson) {
   Metrics metrics;
   metrics.counter("marketprism_a_total", "A").add();
   bool healthy = true;
-  auto started = Endpoints::start({.health_listen = "127.0.0.1:0", .metrics_listen = "127.0.0.1:0"}, metrics,
-                                  [&] { return HealthReport{healthy, R"({"status":"x"})"}; });
+  auto started = Endpoints::start({.health_listen = "127.0.0.1:0", .metrics_listen = "127.0.0.1:0"}, metrics, [&] {
+    return HealthReport{healthy, R"({"status":"x"})"};
+  });
   ASSERT_TRUE(started) << started.error().text();
   net::HttpClient client;
   const auto get = [&](const std::string& url) { return client.request({.url = "http://" + url}).value(); };

@@ -55,8 +55,7 @@ std::string without(const std::string& line, const std::string& key) {
     if (line[end] == ']') --nesting;
     if (nesting == 0 && (line[end] == ',' || line[end] == '}')) break;
   }
-  return line[end] == ',' ? line.substr(0, start) + line.substr(end + 1)
-                          : line.substr(0, start - 1) + line.substr(end);
+  return line[end] == ',' ? line.substr(0, start) + line.substr(end + 1) : line.substr(0, start - 1) + line.substr(end);
 }
 
 TEST_P(GoldenEvents, AMissingCommonFieldIsNamed) {

@@ -18,8 +18,8 @@ volatile std::sig_atomic_t told_to_end = 0;
 
 void note(const std::string& file, const std::string& line) { std::ofstream(file, std::ios::app) << line << std::endl; }
 
-// Habit "latch": what the file says is the matter, from the first look at which it is there until the process ends. The file
-// itself is gone then, as a full disk that has room again.
+// Habit "latch": what the file says is the matter, from the first look at which it is there until the process ends. The
+// file itself is gone then, as a full disk that has room again.
 std::string trouble(const std::string& file) {
   static std::mutex mutex;
   static std::string latched;
@@ -65,7 +65,8 @@ int main(int argc, char** argv) {
     const auto matter = habit == "latch" && request.path == "/health" ? trouble(file) : "";
     const bool is_well = matter.empty() && !(habit == "unready" && request.path == "/health");
     response.send(is_well ? 200 : 503, "text/plain",
-                  is_well ? answer_to(request.path, body ? *body : "", habit) : R"({"status":"unavailable","error":")" + matter + R"("})");
+                  is_well ? answer_to(request.path, body ? *body : "", habit)
+                          : R"({"status":"unavailable","error":")" + matter + R"("})");
   });
   if (!server) {
     std::fprintf(stderr, "%s\n", server.error().text().c_str());

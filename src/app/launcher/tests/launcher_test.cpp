@@ -62,8 +62,8 @@ class LauncherTest : public testing::Test {
     plan_.nats_http_url = base(0);
     plan_.clickhouse_url = base(1);
     using Kind = StopStep::Kind;
-    plan_.stop = {{Kind::terminate, 3, 5s}, {Kind::drain, 2, 5s}, {Kind::terminate, 2, 5s},
-                  {Kind::check, 2, 5s}, {Kind::terminate, 1, 5s}, {Kind::terminate, 0, 5s}};
+    plan_.stop = {{Kind::terminate, 3, 5s}, {Kind::drain, 2, 5s},     {Kind::terminate, 2, 5s},
+                  {Kind::check, 2, 5s},     {Kind::terminate, 1, 5s}, {Kind::terminate, 0, 5s}};
   }
   void TearDown() override { fs::remove_all(folder_); }
 
@@ -112,8 +112,8 @@ class LauncherTest : public testing::Test {
 
 TEST_F(LauncherTest, StartsInOrderStopsInReverseAndProvesWhatArrived) {
   EXPECT_EQ(run_for(300ms), 0) << said();
-  EXPECT_THAT(lines_of(trace_), ElementsAre("start nats", "start clickhouse", "start storage", "start collector", "stop collector",
-                                            "stop storage", "stop clickhouse", "stop nats"));
+  EXPECT_THAT(lines_of(trace_), ElementsAre("start nats", "start clickhouse", "start storage", "start collector",
+                                            "stop collector", "stop storage", "stop clickhouse", "stop nats"));
   EXPECT_THAT(said(), HasSubstr("rows stored: trades 7"));
   EXPECT_THAT(said(), HasSubstr("nothing of this run was lost"));
   EXPECT_THAT(lines_of(folder_ / "logs/nats.log"), ElementsAre("this is nats"));
@@ -132,7 +132,8 @@ TEST_F(LauncherTest, APartThatCannotStartEndsEverythingWithItsLastWords) {
   EXPECT_EQ(run_for(1s), 2) << "the part said that it was asked for what cannot be";
   EXPECT_THAT(said(), HasSubstr("storage cannot be started: giving up"));
   EXPECT_THAT(said(), HasSubstr("this is storage"));
-  EXPECT_THAT(lines_of(trace_), ElementsAre("start nats", "start clickhouse", "start storage", "stop clickhouse", "stop nats"));
+  EXPECT_THAT(lines_of(trace_),
+              ElementsAre("start nats", "start clickhouse", "start storage", "stop clickhouse", "stop nats"));
 }
 
 TEST_F(LauncherTest, AStartThatFailsAgainAndAgainIsToldOnce) {
@@ -186,7 +187,8 @@ TEST_F(LauncherTest, ASecondSignalEndsAtOnce) {
   EXPECT_THAT(said(), HasSubstr("stopping at once"));
 }
 
-// As nats-server after a full disk: the process lives and answers 503 until it is started again, whatever becomes of the disk.
+// As nats-server after a full disk: the process lives and answers 503 until it is started again, whatever becomes of
+// the disk.
 TEST_F(LauncherTest, ABusThatLivesAndStaysUnwellIsStartedAgainAloneAndNothingIsLost) {
   const auto trouble = folder_ / "trouble";
   habit(0, {"latch", trouble});
@@ -196,7 +198,8 @@ TEST_F(LauncherTest, ABusThatLivesAndStaysUnwellIsStartedAgainAloneAndNothingIsL
     std::ofstream(trouble) << "no space left on device\n";
   });
   EXPECT_EQ(run_for(4s), 0) << said();
-  EXPECT_THAT(said(), HasSubstr("nats lives but has not been well for long (no space left on device): starting it again"));
+  EXPECT_THAT(said(),
+              HasSubstr("nats lives but has not been well for long (no space left on device): starting it again"));
   EXPECT_THAT(lines_of(trace_), testing::Contains("start nats").Times(2));
   EXPECT_THAT(lines_of(trace_), testing::Contains("start storage").Times(1));
   EXPECT_THAT(lines_of(trace_), testing::Contains("start collector").Times(1));
@@ -250,7 +253,10 @@ TEST_F(LauncherTest, TheDeathOfTheLauncherLeavesNoPartBehind) {
   ::kill(launcher, SIGKILL);
   ::waitpid(launcher, nullptr, 0);
   for (const auto port : ports_) {
-    EXPECT_TRUE(await([&] { return bool(check_ports({{"x", "x", "--x", port}})); })) << "port " << port << " is still taken";
+    EXPECT_TRUE(await([&] {
+      return bool(check_ports({{"x", "x", "--x", port}}));
+    })) << "port "
+        << port << " is still taken";
   }
 }
 

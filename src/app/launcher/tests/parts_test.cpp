@@ -30,9 +30,10 @@ using testing::Not;
 using testing::StartsWith;
 
 TEST(Health, ReadsWhatThePartsSay) {
-  const auto seen = read_health(R"({"status":"unhealthy","problem":"not connected","events":12,"gaps":1,"rejected":0,"drained":true,)"
-                                R"("bus":{"behind":true},"streams":[{"state":"live"},{"state":"silent"}]})",
-                                503, MonoTime{1s});
+  const auto seen =
+      read_health(R"({"status":"unhealthy","problem":"not connected","events":12,"gaps":1,"rejected":0,"drained":true,)"
+                  R"("bus":{"behind":true},"streams":[{"state":"live"},{"state":"silent"}]})",
+                  503, MonoTime{1s});
   EXPECT_EQ(seen.problem, "not connected");
   EXPECT_EQ(seen.events, 12u);
   EXPECT_EQ(seen.streams, 2u);
@@ -51,14 +52,16 @@ TEST(Health, SumsWhatStorageCountsByType) {
 }
 
 TEST(Health, ReadsWhatNatsSaysIsTheMatter) {
-  const auto seen = read_health(R"({"status":"unavailable","status_code":503,"error":"JetStream is not current"})", 503, MonoTime{1s});
+  const auto seen = read_health(R"({"status":"unavailable","status_code":503,"error":"JetStream is not current"})", 503,
+                                MonoTime{1s});
   EXPECT_EQ(seen.problem, "JetStream is not current");
 }
 
 TEST(EndReport, IsReadOrNotThere) {
   const auto left = read_end_report(R"({"unpublished_events":12,"unpublished_gaps":3,"all_counted":true})");
   ASSERT_TRUE(left);
-  EXPECT_EQ(unpublished_text(*left), "12 events (3 of them gaps) are not published yet: they wait in the journal for the next start");
+  EXPECT_EQ(unpublished_text(*left),
+            "12 events (3 of them gaps) are not published yet: they wait in the journal for the next start");
   EXPECT_EQ(left->records_dropped, 0u);
   const auto whole = read_end_report(
       R"({"unpublished_events":0,"unpublished_gaps":0,"all_counted":true,"records_dropped":7,"failed_recording":"a.jsonl","broken_recording":"b.jsonl","broken_lines":3,"unfinished_recordings":2})");
@@ -70,7 +73,9 @@ TEST(EndReport, IsReadOrNotThere) {
   EXPECT_EQ(whole->broken_lines, 3u);
   EXPECT_EQ(unpublished_text({0, 0, true}), "");
   EXPECT_THAT(unpublished_text({0, 0, false}), HasSubstr("more than 0 events"));
-  for (const auto* text : {"", "{}", R"({"unpublished_events":1})", R"({"unpublished_events":-1,"unpublished_gaps":0})"}) EXPECT_FALSE(read_end_report(text)) << text;
+  for (const auto* text :
+       {"", "{}", R"({"unpublished_events":1})", R"({"unpublished_events":-1,"unpublished_gaps":0})"})
+    EXPECT_FALSE(read_end_report(text)) << text;
 }
 
 TEST(Health, AnythingElseIsAnAnswerWithoutNumbers) {
@@ -82,8 +87,9 @@ TEST(Health, AnythingElseIsAnAnswerWithoutNumbers) {
 }
 
 TEST(Bus, ReadsTheStreamByName) {
-  const auto* page = R"({"account_details":[{"stream_detail":[{"name":"KV_x"},{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
-                     R"("state":{"first_seq":3,"last_seq":9,"bytes":100},"consumer_detail":[{"num_pending":2,"num_ack_pending":1},{"num_pending":4}]}]}]})";
+  const auto* page =
+      R"({"account_details":[{"stream_detail":[{"name":"KV_x"},{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
+      R"("state":{"first_seq":3,"last_seq":9,"bytes":100},"consumer_detail":[{"num_pending":2,"num_ack_pending":1},{"num_pending":4}]}]}]})";
   const auto bus = read_bus(page, "MARKET_DATA");
   ASSERT_TRUE(bus);
   EXPECT_EQ(iso(bus->created), "2026-11-23T04:00:00.500000000Z");
@@ -91,8 +97,9 @@ TEST(Bus, ReadsTheStreamByName) {
   EXPECT_EQ(bus->undelivered, 6u);
   EXPECT_EQ(bus->waiting, 7u);
   EXPECT_FALSE(read_bus(page, "OTHER"));
-  const auto* unserved = R"({"account_details":[{"stream_detail":[{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
-                         R"("state":{"messages":7,"first_seq":3,"last_seq":9}}]}]})";
+  const auto* unserved =
+      R"({"account_details":[{"stream_detail":[{"name":"MARKET_DATA","created":"2026-11-23T04:00:00.5Z",)"
+      R"("state":{"messages":7,"first_seq":3,"last_seq":9}}]}]})";
   EXPECT_EQ(read_bus(unserved, "MARKET_DATA")->waiting, 7u) << "nobody has ever stored any of it";
   EXPECT_FALSE(read_bus("{}", "MARKET_DATA"));
 }
@@ -101,9 +108,13 @@ const BusRange kRange{wall_from_nanos(1'795'369'470'123'456'789), 10, 17};
 
 TEST(Verdict, AsksOnlyForThisRunsPartOfThisStream) {
   const auto sql = sql_counts("marketprism_hot", kRange);
-  EXPECT_THAT(sql, AllOf(HasSubstr("`marketprism_hot`.trades WHERE bus_stream BETWEEN toDateTime64('2026-11-22 17:44:30.123456789', 9, 'UTC') AND "
-                                   "toDateTime64('2026-11-22 17:44:30.123457788', 9, 'UTC') AND bus_sequence > 10 AND bus_sequence <= 17"),
-                         HasSubstr("rejected_messages")));
+  EXPECT_THAT(
+      sql,
+      AllOf(
+          HasSubstr(
+              "`marketprism_hot`.trades WHERE bus_stream BETWEEN toDateTime64('2026-11-22 17:44:30.123456789', 9, 'UTC') AND "
+              "toDateTime64('2026-11-22 17:44:30.123457788', 9, 'UTC') AND bus_sequence > 10 AND bus_sequence <= 17"),
+          HasSubstr("rejected_messages")));
   EXPECT_THAT(sql_missing("d", kRange), HasSubstr("SELECT 7 - uniqExact(bus_sequence)"));
   EXPECT_THAT(sql_gaps("d", kRange, std::nullopt), Not(HasSubstr("gap_start >=")));
 }
@@ -146,10 +157,15 @@ TEST(Verdict, EachLossIsNamed) {
     EXPECT_FALSE(verdict.good);
     return verdict.lines.back();
   };
-  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{5, 2, true}; }), HasSubstr("5 events (2 of them gaps) are not published yet"));
+  EXPECT_THAT(why([](Findings& f) {
+                f.unpublished = Unpublished{5, 2, true};
+              }),
+              HasSubstr("5 events (2 of them gaps) are not published yet"));
   EXPECT_THAT(why([](Findings& f) { f.must_report = true; }), HasSubstr("the collector did not end in order"));
-  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.records_dropped = 7}; }), HasSubstr("7 records could not be written"));
-  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.failed_recording = "a.jsonl"}; }), HasSubstr("a.jsonl could not be read to its end"));
+  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.records_dropped = 7}; }),
+              HasSubstr("7 records could not be written"));
+  EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.failed_recording = "a.jsonl"}; }),
+              HasSubstr("a.jsonl could not be read to its end"));
   EXPECT_THAT(why([](Findings& f) { f.unpublished = Unpublished{.broken_recording = "b.jsonl", .broken_lines = 3}; }),
               HasSubstr("3 lines of recordings could not be read, the first of them in b.jsonl"));
   EXPECT_THAT(why([](Findings& f) {
@@ -161,13 +177,16 @@ TEST(Verdict, EachLossIsNamed) {
   EXPECT_THAT(why([](Findings& f) { read_missing("2\n", f); }), HasSubstr("not in ClickHouse"));
   EXPECT_THAT(why([](Findings& f) { read_counts("trades\t6\t5\n", f); }), HasSubstr("twice"));
   EXPECT_THAT(why([](Findings& f) { read_counts("rejected_messages\t1\t1\n", f); }), HasSubstr("rejected"));
-  EXPECT_THAT(why([](Findings& f) { read_gaps("binance\tspot\tBTC-USDT\ttrade\tdisconnect\ta\tb\n", f); }), HasSubstr("data_gaps"));
+  EXPECT_THAT(why([](Findings& f) { read_gaps("binance\tspot\tBTC-USDT\ttrade\tdisconnect\ta\tb\n", f); }),
+              HasSubstr("data_gaps"));
 }
 
 TEST(Verdict, CountsGapsNotTheirRows) {
-  EXPECT_THAT(sql_counts("d", kRange), AllOf(HasSubstr("'data_gaps', count()"), HasSubstr("FROM `d`.gaps WHERE"), Not(HasSubstr("`d`.data_gaps"))));
+  EXPECT_THAT(sql_counts("d", kRange), AllOf(HasSubstr("'data_gaps', count()"), HasSubstr("FROM `d`.gaps WHERE"),
+                                             Not(HasSubstr("`d`.data_gaps"))));
   EXPECT_THAT(sql_missing("d", kRange), HasSubstr("`d`.data_gaps"));
-  EXPECT_THAT(sql_missing_sequences("d", kRange, 5), AllOf(HasSubstr("number + 11 AS sequence FROM numbers(7)"), HasSubstr("LIMIT 5")));
+  EXPECT_THAT(sql_missing_sequences("d", kRange, 5),
+              AllOf(HasSubstr("number + 11 AS sequence FROM numbers(7)"), HasSubstr("LIMIT 5")));
   EXPECT_THAT(sql_known_gaps("d", {"a-1", "b'\\"}), HasSubstr(R"(IN ('a-1', 'b\'\\'))"));
   EXPECT_EQ(read_sequences("11\n13\n"), (std::vector<std::uint64_t>{11, 13}));
 }
@@ -189,10 +208,14 @@ TEST(Replaced, OnlyMessagesOfGapsWithNamesCount) {
   EXPECT_THAT(places.front().text(), StartsWith("data_gaps|binance|spot|BTC-USDT|"));
   EXPECT_TRUE(places_of(line("a") + "{").empty()) << "what cannot be read proves nothing";
   const auto place = places.front();
-  EXPECT_EQ(count_all_known({Told{{"a"}, {}}, Told{{}, {place}}, Told{{}, {place, EventPlace{"trades", "x", "spot", "y", {}}}}}, {place.text()}), (Known{0, 1}));
+  EXPECT_EQ(count_all_known(
+                {Told{{"a"}, {}}, Told{{}, {place}}, Told{{}, {place, EventPlace{"trades", "x", "spot", "y", {}}}}},
+                {place.text()}),
+            (Known{0, 1}));
   std::set<std::string, std::less<>> known;
   read_lines("a\nb\n", known);
-  EXPECT_EQ(count_all_known({{{"a", "b"}, {}}, {{"a"}, {}}, {{"a", "c"}, {}}}, known), (Known{2, 0})) << "c is nowhere: its message is missing";
+  EXPECT_EQ(count_all_known({{{"a", "b"}, {}}, {{"a"}, {}}, {{"a", "c"}, {}}}, known), (Known{2, 0}))
+      << "c is nowhere: its message is missing";
 }
 
 TEST(Verdict, WhatWasStoredBeforeIsDataToo) {
@@ -212,22 +235,28 @@ TEST(Verdict, SaysWhyThereIsNoDataAndHowToGoOn) {
   findings.bus_says_stored = true;
   findings.missing_messages = kRange.last - kRange.after;
   auto lines = judge(findings, kRange, 0).lines;
-  EXPECT_THAT(lines, Contains(HasSubstr("all of them were stored before, and ClickHouse has none of them: its tables are new ones (was /srv/d/clickhouse removed")));
+  EXPECT_THAT(
+      lines,
+      Contains(HasSubstr(
+          "all of them were stored before, and ClickHouse has none of them: its tables are new ones (was /srv/d/clickhouse removed")));
   EXPECT_THAT(lines, Contains(HasSubstr("play the recordings into a new folder (--data /srv/d-2)")));
   EXPECT_THAT(lines.back(), HasSubstr("NOT GOOD: no market data reached ClickHouse"));
   findings.is_playback = false;
   EXPECT_THAT(judge(findings, kRange, 0).lines, Contains(HasSubstr("journal convert --to capture /srv/d/journal")));
   findings.bus_says_stored = false;
-  EXPECT_THAT(judge(findings, kRange, 0).lines, Not(Contains(HasSubstr("seen: ")))) << "storage is behind: that is another matter";
+  EXPECT_THAT(judge(findings, kRange, 0).lines, Not(Contains(HasSubstr("seen: "))))
+      << "storage is behind: that is another matter";
 
   findings.is_playback = true;
   findings.missing_messages = 0;
   BusRange empty = kRange;
   empty.last = empty.after;
-  EXPECT_THAT(judge(findings, empty, 0).lines, Contains(HasSubstr("everything was published and acknowledged before, and the stream is a new one")));
+  EXPECT_THAT(judge(findings, empty, 0).lines,
+              Contains(HasSubstr("everything was published and acknowledged before, and the stream is a new one")));
   EXPECT_THAT(judge(findings, empty, 0).lines, Contains(HasSubstr("ClickHouse has no rows either")));
   findings.rows_of_others = 12;
-  EXPECT_THAT(judge(findings, empty, 0).lines, Contains(HasSubstr("ClickHouse has 12 rows from streams that are gone")));
+  EXPECT_THAT(judge(findings, empty, 0).lines,
+              Contains(HasSubstr("ClickHouse has 12 rows from streams that are gone")));
 }
 
 TEST(Verdict, TradesAloneOrDeltasAloneAreData) {
@@ -239,9 +268,11 @@ TEST(Verdict, TradesAloneOrDeltasAloneAreData) {
 TEST(StatusText, ShowsWhatIsNotWell) {
   Status status;
   status.uptime = 3661s;
-  status.parts = {{"nats", {PartState::running, 0, true, {}}, 12, ""}, {"collector", {PartState::backing_off, 3, true, {}}, 0, "not connected"}};
+  status.parts = {{"nats", {PartState::running, 0, true, {}}, 12, ""},
+                  {"collector", {PartState::backing_off, 3, true, {}}, 0, "not connected"}};
   status.flow.events_per_second = 512.4;
-  EXPECT_THAT(status_line(status), AllOf(HasSubstr("1:01:01"), HasSubstr("events/s 512"), HasSubstr("collector restarting (not connected)"), Not(HasSubstr("nats"))));
+  EXPECT_THAT(status_line(status), AllOf(HasSubstr("1:01:01"), HasSubstr("events/s 512"),
+                                         HasSubstr("collector restarting (not connected)"), Not(HasSubstr("nats"))));
   EXPECT_THAT(status_table(status), AllOf(HasSubstr("nats"), HasSubstr("restarting"), HasSubstr("3")));
 }
 
@@ -265,8 +296,10 @@ TEST(Preflight, ATakenPortIsNamedWithItsHolderAndTheOption) {
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   const auto result = check_ports({{"nats", "NATS clients", "--nats-port", ntohs(address.sin_port)}});
   ASSERT_FALSE(result);
-  EXPECT_THAT(result.error().text(), AllOf(HasSubstr(fmt::format("port {} (NATS clients) is taken by pid {}", ntohs(address.sin_port), ::getpid())),
-                                           HasSubstr("--nats-port moves it")));
+  EXPECT_THAT(
+      result.error().text(),
+      AllOf(HasSubstr(fmt::format("port {} (NATS clients) is taken by pid {}", ntohs(address.sin_port), ::getpid())),
+            HasSubstr("--nats-port moves it")));
   ::close(fd);
 }
 
@@ -321,8 +354,10 @@ TEST(Logs, WarningsOfOursAndOfNatsAreAlarming) {
   EXPECT_TRUE(is_alarming("[12] 2026/11/23 04:00:00.0 [ERR] disk"));
   EXPECT_TRUE(is_alarming("marketprism storage: conflict: x"));
   EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO storage: started"));
-  EXPECT_FALSE(is_alarming("[12] 2026/11/23 04:00:00.0 [WRN] Healthcheck failed: \"JetStream stream '$G > KV_MARKETPRISM' could not be recovered\""));
-  EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO collector: a symbol of a long message that goes on and on and names some ERROR here"));
+  EXPECT_FALSE(is_alarming(
+      "[12] 2026/11/23 04:00:00.0 [WRN] Healthcheck failed: \"JetStream stream '$G > KV_MARKETPRISM' could not be recovered\""));
+  EXPECT_FALSE(is_alarming(
+      "2026-11-23T04:00:00.000Z INFO collector: a symbol of a long message that goes on and on and names some ERROR here"));
 }
 
 TEST(Processes, SayWhatCouldNotBeStarted) {

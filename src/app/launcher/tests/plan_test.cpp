@@ -11,7 +11,8 @@ using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
 
-const Tools kTools{.self = "/bin/marketprism", .nats_server = "/bin/nats-server", .nats_minor = 15, .libchdb = "/lib/libchdb.so"};
+const Tools kTools{
+    .self = "/bin/marketprism", .nats_server = "/bin/nats-server", .nats_minor = 15, .libchdb = "/lib/libchdb.so"};
 
 LaunchOptions options_for(Mode mode) {
   LaunchOptions options;
@@ -47,12 +48,16 @@ TEST(Plan, EachKindOfDataHasItsOwnBusJournalAndDatabase) {
   with_files.database = "mine_hot";
   const auto configured = make_plan(with_files, kTools);
   EXPECT_THAT(command_of(configured, "storage"), HasSubstr("--config /s.yaml"));
-  EXPECT_EQ(configured.parts[configured.storage].environment.at("MARKETPRISM_CLICKHOUSE_COLD_DATABASE"), "mine_cold") << "not the one that the file names";
+  EXPECT_EQ(configured.parts[configured.storage].environment.at("MARKETPRISM_CLICKHOUSE_COLD_DATABASE"), "mine_cold")
+      << "not the one that the file names";
   EXPECT_THAT(command_of(live, "storage"), Not(HasSubstr("--config")));
-  EXPECT_THAT(command_of(live, "collector"), AllOf(HasSubstr("--journal /d/journal/live "), HasSubstr("--config /c.yaml")));
+  EXPECT_THAT(command_of(live, "collector"),
+              AllOf(HasSubstr("--journal /d/journal/live "), HasSubstr("--config /c.yaml")));
   EXPECT_THAT(command_of(sim, "collector"), HasSubstr("--journal /d/journal/simulated "));
-  EXPECT_THAT(command_of(replay, "collector"), AllOf(HasSubstr("--journal /d/journal "), HasSubstr("--capture /a.jsonl --capture /b.jsonl")));
-  for (const auto* plan : {&live, &sim, &replay}) EXPECT_THAT(command_of(*plan, "storage"), HasSubstr("--database " + plan->database));
+  EXPECT_THAT(command_of(replay, "collector"),
+              AllOf(HasSubstr("--journal /d/journal "), HasSubstr("--capture /a.jsonl --capture /b.jsonl")));
+  for (const auto* plan : {&live, &sim, &replay})
+    EXPECT_THAT(command_of(*plan, "storage"), HasSubstr("--database " + plan->database));
 }
 
 TEST(Plan, CollectorAndStorageHaveOneStream) {
@@ -69,10 +74,12 @@ TEST(Plan, TellsOtherCommandsWhereItsPartsAre) {
   auto options = options_for(Mode::simulated);
   options.ports.clickhouse = 18123;
   const auto plan = make_plan(options, kTools);
-  const auto file = std::find_if(plan.files.begin(), plan.files.end(), [](const auto& f) { return f.first == "/d/run/addresses.yaml"; });
+  const auto file = std::find_if(plan.files.begin(), plan.files.end(),
+                                 [](const auto& f) { return f.first == "/d/run/addresses.yaml"; });
   ASSERT_NE(file, plan.files.end());
-  for (const char* line : {"data_source: \"simulated\"\n", "database: \"marketprism_sim_hot\"\n", "clickhouse: \"http://127.0.0.1:18123\"\n",
-                           "collector_config: \"/d/run/collector-simulated.yaml\"\n"})
+  for (const char* line :
+       {"data_source: \"simulated\"\n", "database: \"marketprism_sim_hot\"\n",
+        "clickhouse: \"http://127.0.0.1:18123\"\n", "collector_config: \"/d/run/collector-simulated.yaml\"\n"})
     EXPECT_THAT(file->second, HasSubstr(line));
 }
 
@@ -90,12 +97,14 @@ TEST(Plan, OldServersAreNotGivenAKeyThatTheyRefuse) {
 }
 
 TEST(Plan, TheSimulatorsAddressStandsInTheCollectorsConfiguration) {
-  EXPECT_THAT(collector_configuration(options_for(Mode::simulated)), AllOf(HasSubstr("ws_base: ws://127.0.0.1:9443"), HasSubstr("symbols: [BTCUSDT]")));
+  EXPECT_THAT(collector_configuration(options_for(Mode::simulated)),
+              AllOf(HasSubstr("ws_base: ws://127.0.0.1:9443"), HasSubstr("symbols: [BTCUSDT]")));
   auto options = options_for(Mode::simulated);
   options.markets.push_back({"okx", "", {"BTC-USDT", "BTC-USDT-SWAP"}});
   options.sim_exchanges = {"binance:spot", "okx"};
-  EXPECT_THAT(collector_configuration(options), HasSubstr("  - name: okx\n    symbols: [BTC-USDT, BTC-USDT-SWAP]\n    ws_base:")) <<
-      "a venue with one market does not name it";
+  EXPECT_THAT(collector_configuration(options),
+              HasSubstr("  - name: okx\n    symbols: [BTC-USDT, BTC-USDT-SWAP]\n    ws_base:"))
+      << "a venue with one market does not name it";
   EXPECT_THAT(command_of(make_plan(options, kTools), "sim"), HasSubstr("--exchange binance:spot --exchange okx"));
 }
 
@@ -108,7 +117,8 @@ TEST(Ports, MoveTogetherAndStayDistinct) {
   options.ports.nats = 8123;
   const auto conflict = check_distinct(make_plan(options, kTools).ports);
   ASSERT_FALSE(conflict);
-  EXPECT_THAT(conflict.error().text(), AllOf(HasSubstr("--nats-port"), HasSubstr("--clickhouse-port"), HasSubstr("8123")));
+  EXPECT_THAT(conflict.error().text(),
+              AllOf(HasSubstr("--nats-port"), HasSubstr("--clickhouse-port"), HasSubstr("8123")));
 }
 
 }  // namespace

@@ -17,8 +17,11 @@ constexpr std::size_t kBus = 0, kStore = 1, kSource = 2;
 
 Rules three_parts() {
   return {.parts = {{"bus"}, {"store"}, {"source"}},
-          .stop = {{Step::terminate, kSource, 10s}, {Step::drain, kStore, 20s}, {Step::check, kStore, 10s},
-                   {Step::terminate, kStore, 10s}, {Step::terminate, kBus, 10s}}};
+          .stop = {{Step::terminate, kSource, 10s},
+                   {Step::drain, kStore, 20s},
+                   {Step::check, kStore, 10s},
+                   {Step::terminate, kStore, 10s},
+                   {Step::terminate, kBus, 10s}}};
 }
 
 // A clock and a supervisor, so that a test reads like a story.
@@ -207,7 +210,8 @@ TEST(Supervisor, AForcedStopKillsEverythingAtOnce) {
   story.all_run();
   story.stop();
   story.supervisor.force_stop();
-  EXPECT_THAT(story.next(), ElementsAre(Action{Kind::kill, kBus}, Action{Kind::kill, kStore}, Action{Kind::kill, kSource}));
+  EXPECT_THAT(story.next(),
+              ElementsAre(Action{Kind::kill, kBus}, Action{Kind::kill, kStore}, Action{Kind::kill, kSource}));
   EXPECT_THAT(story.next(), IsEmpty());
   for (const auto part : {kBus, kStore, kSource}) story.dies(part);
   EXPECT_TRUE(story.supervisor.over());
@@ -253,7 +257,8 @@ TEST(Supervisor, APartThatLivesAndIsNotWellForLongIsStartedAgain) {
   EXPECT_THAT(story.is_well(false), IsEmpty());
   EXPECT_EQ(story.supervisor.wake_at(), story.now + 15s);
   EXPECT_THAT(story.after(14'999ms), IsEmpty());
-  EXPECT_THAT(story.after(1ms), ElementsAre(Action{Kind::mend, kBus})) << "and only that one: the others have no such rule";
+  EXPECT_THAT(story.after(1ms), ElementsAre(Action{Kind::mend, kBus}))
+      << "and only that one: the others have no such rule";
   EXPECT_THAT(story.is_well(false), IsEmpty()) << "it is ending";
   story.dies(kBus);
   EXPECT_THAT(story.after(250ms), ElementsAre(Action{Kind::start, kBus}));

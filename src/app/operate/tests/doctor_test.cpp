@@ -27,8 +27,8 @@ class Doctor : public ::testing::Test {
     MP_NEEDS_NATS(test::NatsVersion::current);
     MP_NEEDS_CLICKHOUSE();
     monitoring_ = test::free_port();
-    nats_ = std::make_unique<test::NatsServer>(
-        test::NatsServer::Options{test::NatsVersion::current, "", "", fmt::format("http: \"127.0.0.1:{}\"", monitoring_)});
+    nats_ = std::make_unique<test::NatsServer>(test::NatsServer::Options{
+        test::NatsVersion::current, "", "", fmt::format("http: \"127.0.0.1:{}\"", monitoring_)});
     clickhouse_ = std::make_unique<test::EmbeddedClickHouse>(std::string(MP_BINARY_DIR) + "/bin/marketprism");
     const config::Environment nothing = [](const std::string&) { return std::nullopt; };
     const auto target = find_target({.data = "",
@@ -97,7 +97,8 @@ TEST_F(Doctor, ADiskThatIsNearlyFullIsToldAndTheFindingGoesWithTheCure) {
 TEST_F(Doctor, PartsThatAreWellAreFine) {
   const auto diagnosis = examine(options_);
   for (const char* name : {"NATS", "ClickHouse", "JetStream", "clock", "disk", "versions"}) {
-    const auto check = std::find_if(diagnosis.checks.begin(), diagnosis.checks.end(), [&](const auto& c) { return c.name == name; });
+    const auto check =
+        std::find_if(diagnosis.checks.begin(), diagnosis.checks.end(), [&](const auto& c) { return c.name == name; });
     ASSERT_NE(check, diagnosis.checks.end()) << name;
     if (std::string_view(name) != "JetStream") {
       EXPECT_EQ(check->result, Check::Result::fine) << name << diagnosis_text(diagnosis, {});
@@ -128,7 +129,8 @@ TEST(Judgement, StreamsThatBringNothingAreToldBySource) {
   EXPECT_EQ(findings[0].id, "stale_streams");
   EXPECT_THAT(findings[0].what, HasSubstr("binance spot: 1 of 2"));
   EXPECT_EQ(findings[1].id, "stale_source");
-  EXPECT_THAT(findings[1].what, testing::AllOf(HasSubstr("okx: 2 of 2"), HasSubstr("20 s ago"), HasSubstr("http://x/ is not reached")));
+  EXPECT_THAT(findings[1].what,
+              testing::AllOf(HasSubstr("okx: 2 of 2"), HasSubstr("20 s ago"), HasSubstr("http://x/ is not reached")));
 }
 
 TEST(Judgement, TheWorstDecidesTheExitStatus) {

@@ -38,7 +38,8 @@ TEST(ExportPlan, OrdersByTimeThenByThePlaceThatIsARowsOwn) {
   const auto table = table_of(trades(), kTrades);
   ASSERT_TRUE(table);
   EXPECT_EQ(table->time, "timestamp");
-  EXPECT_THAT(table->order, ElementsAre("timestamp", "exchange", "market_type", "symbol", "bus_stream", "bus_sequence", "bus_index"));
+  EXPECT_THAT(table->order,
+              ElementsAre("timestamp", "exchange", "market_type", "symbol", "bus_stream", "bus_sequence", "bus_index"));
   EXPECT_THAT(table->columns, testing::Not(testing::Contains("base_quantity")));
 }
 
@@ -55,7 +56,8 @@ TEST(ExportPlan, NamesTheNearestColumn) {
   request.columns = {"prize"};
   EXPECT_THAT(table_of(request, kTrades).error().text(), HasSubstr("did you mean price?"));
   request.columns = {"base_quantity"};
-  EXPECT_THAT(table_of(request, kTrades)->columns, ElementsAre("base_quantity")) << "what is asked for by name is given";
+  EXPECT_THAT(table_of(request, kTrades)->columns, ElementsAre("base_quantity"))
+      << "what is asked for by name is given";
 }
 
 TEST(ExportPlan, RangesAreHalfOpenAndTextIsQuoted) {
@@ -102,7 +104,8 @@ TEST(ExportPlan, UnderstandsMoments) {
   EXPECT_EQ(iso(at("2026-11-22")), "2026-11-22T00:00:00.000000000Z");
   EXPECT_EQ(iso(at("2026-11-22T10:30")), "2026-11-22T10:30:00.000000000Z");
   EXPECT_EQ(iso(at("2026-11-22 10:30:01.5Z")), "2026-11-22T10:30:01.500000000Z");
-  for (const char* bad : {"", "yesterday", "2026-13-01", "2026-11-22T", "22.11.2026", "Z"}) EXPECT_FALSE(parse_moment(bad)) << bad;
+  for (const char* bad : {"", "yesterday", "2026-13-01", "2026-11-22T", "22.11.2026", "Z"})
+    EXPECT_FALSE(parse_moment(bad)) << bad;
 }
 
 TEST(ParquetJoin, RefusesWhatIsNoFooter) {
@@ -111,7 +114,8 @@ TEST(ParquetJoin, RefusesWhatIsNoFooter) {
   // version 1; schema: a list of no structures; 0 rows; no row groups
   const std::string footer("\x15\x02\x19\x0c\x16\x00\x19\x0c\x00", 9);
   EXPECT_EQ(ParquetJoin().add(footer, 4).value(), 0u);
-  for (std::size_t size = 0; size < footer.size(); ++size) EXPECT_FALSE(ParquetJoin().add(footer.substr(0, size), 4)) << size;
+  for (std::size_t size = 0; size < footer.size(); ++size)
+    EXPECT_FALSE(ParquetJoin().add(footer.substr(0, size), 4)) << size;
   for (std::size_t i = 0; i < footer.size(); ++i) {
     auto damaged = footer;
     for (int byte = 0; byte < 256; ++byte) {

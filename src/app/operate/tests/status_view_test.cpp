@@ -24,16 +24,18 @@ Snapshot snapshot(int second) {
   s.collector.streams = {{"binance", "perpetual", "trade", "BTC-USDT", "live", 0.25},
                          {"binance", "futures", "trade", "BTC-USDT-20261225", "live", 4.0}};
   s.collector.metrics = MetricsPage::parse(
-      "marketprism_collector_events_total{exchange=\"binance\",market=\"derivatives\",data_type=\"trade\"} " + std::to_string(100 * n) +
+      "marketprism_collector_events_total{exchange=\"binance\",market=\"derivatives\",data_type=\"trade\"} " +
+      std::to_string(100 * n) +
       "\nmarketprism_collector_events_total{exchange=\"binance\",market=\"spot\",data_type=\"trade\"} "
       "0\nmarketprism_collector_unpublished_seconds 0.5\n"
       "marketprism_disk_free_bytes{use=\"journal\"} 50000000000\nmarketprism_disk_size_bytes{use=\"journal\"} "
       "100000000000\nmarketprism_collector_journal_bytes 1000\n");
   s.storage.database = "marketprism_hot";
   s.storage.types["trade"] = {"running", "", 7, 1000, 0, 1.0};
-  s.storage.metrics = MetricsPage::parse("marketprism_storage_rows_inserted_total{data_type=\"trade\"} " + std::to_string(40 * n) +
-                                         "\nmarketprism_storage_batch_rows_sum{data_type=\"trade\"} " + std::to_string(40 * n) +
-                                         "\nmarketprism_storage_batch_rows_count{data_type=\"trade\"} " + std::to_string(2 * n) + "\n");
+  s.storage.metrics =
+      MetricsPage::parse("marketprism_storage_rows_inserted_total{data_type=\"trade\"} " + std::to_string(40 * n) +
+                         "\nmarketprism_storage_batch_rows_sum{data_type=\"trade\"} " + std::to_string(40 * n) +
+                         "\nmarketprism_storage_batch_rows_count{data_type=\"trade\"} " + std::to_string(2 * n) + "\n");
   s.nats.version = "2.15.1";
   s.nats.has_jetstream = s.nats.has_stream = true;
   s.nats.stream_bytes = 10;
@@ -119,7 +121,8 @@ TEST(Snapshot, ReadsWhatTheServicesSay) {
   EXPECT_EQ(storage.state.trouble, "trade: waiting_for_clickhouse: refused");
   EXPECT_EQ(storage.types.at("trade").waiting, 7u);
   read_storage_health(
-      R"({"status":"unhealthy","problem":"refuses rows of live data","foreign_rows":{"live":9},"data_types":{"trade":{"state":"running"}}})", storage);
+      R"({"status":"unhealthy","problem":"refuses rows of live data","foreign_rows":{"live":9},"data_types":{"trade":{"state":"running"}}})",
+      storage);
   EXPECT_EQ(storage.state.trouble, "refuses rows of live data");
   EXPECT_EQ(storage.foreign.at("live"), 9u);
   NatsSeen nats;

@@ -126,7 +126,8 @@ TEST(Decode, FuturesDepthHasTransactionTimeAndPreviousId) {
 TEST(Decode, WhatIsNotMappedIsNamed) {
   EXPECT_EQ((*Decoded(fixture("spot_ws_book_ticker.json"))).channel, "bookTicker");
   EXPECT_EQ((*Decoded(fixture("spot_ws_partial_depth.json"))).channel, "depth5@100ms");
-  EXPECT_EQ((*Decoded(fixture("usdm_ws_partial_depth.json"))).channel, "depth20@100ms") << "it replaces, it is no change";
+  EXPECT_EQ((*Decoded(fixture("usdm_ws_partial_depth.json"))).channel, "depth20@100ms")
+      << "it replaces, it is no change";
   EXPECT_EQ((*Decoded(R"({"stream":"!bookTicker","data":{"e":"bookTicker","u":1,"s":"A"}})")).channel, "!bookTicker");
   EXPECT_EQ((*Decoded(R"({"u":1,"s":"A","b":"1","B":"1","a":"2","A":"1"})")).channel, "bookTicker");
   EXPECT_EQ((*Decoded(R"({"lastUpdateId":160,"bids":[],"asks":[]})")).channel, "partial depth");
@@ -178,7 +179,8 @@ TEST(Decode, AMissingOrMalformedFieldIsNamed) {
   EXPECT_EQ(with(R"("q":"1",)", ""), "missing field: aggTrade.q: absent or of another type");
   EXPECT_EQ(with(R"(,"m":true)", ""), "missing field: aggTrade.m: absent or of another type");
   EXPECT_EQ(with(R"("T":1790000000120)", R"("T":-5)"), "bad time: epoch time: -5");
-  EXPECT_NE(error(R"({"e":"depthUpdate","s":"B","E":1,"U":5,"u":4,"b":[],"a":[]})").find("below U 5"), std::string::npos);
+  EXPECT_NE(error(R"({"e":"depthUpdate","s":"B","E":1,"U":5,"u":4,"b":[],"a":[]})").find("below U 5"),
+            std::string::npos);
   EXPECT_NE(error(R"({"e":"depthUpdate","s":"B","E":1,"U":5,"u":6,"b":[["1"]],"a":[]})").find("without quantity"),
             std::string::npos);
   EXPECT_NE(error(R"({"e":"depthUpdate","s":"B","E":1,"U":5,"u":6,"b":[["1",2]],"a":[]})"), "accepted");

@@ -296,8 +296,8 @@ TEST(SpotBook, AGoodBookIsTheVenuesBook) {
         for (const auto& [p, q] : at[id - back])
           bids += (bids.empty() ? "" : ",") + std::string(R"(["100.)") + std::to_string(p) + R"(",")" +
                   std::to_string(q) + R"("])";
-        s.rest(kSpotDepthUrl, R"({"lastUpdateId":)" + std::to_string(id - back) + R"(,"bids":[)" + bids + R"(],"asks":[]})",
-               ms * 1ms);
+        s.rest(kSpotDepthUrl,
+               R"({"lastUpdateId":)" + std::to_string(id - back) + R"(,"bids":[)" + bids + R"(],"asks":[]})", ms * 1ms);
       }
       std::vector<OrderBook> books;
       s.session->books(0, books);

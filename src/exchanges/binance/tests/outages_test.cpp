@@ -27,26 +27,22 @@ class Records {
     });
   }
   Records& rest(std::string url, std::string body, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      s.rest({url, 200, Padded(body).view()}, at(t), out);
-    });
+    return add([=, this](Session& s, Outbox& out) { s.rest({url, 200, Padded(body).view()}, at(t), out); });
   }
   Records& opened(ConnectionId id, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      s.opened(id, "wss://fstream.binance.com/market/stream", at(t), out);
-    });
+    return add(
+        [=, this](Session& s, Outbox& out) { s.opened(id, "wss://fstream.binance.com/market/stream", at(t), out); });
   }
   Records& closed(ConnectionId id, Nanos t, std::string reason = "network: gone") {
     return add([=, this](Session& s, Outbox& out) { s.closed(id, reason, at(t), out); });
   }
   Records& sent(ConnectionId id, std::string method, std::string streams, int request, Nanos t) {
-    const auto text = R"({"method":")" + method + R"(","params":[)" + streams + R"(],"id":)" +
-                      std::to_string(request) + "}";
+    const auto text =
+        R"({"method":")" + method + R"(","params":[)" + streams + R"(],"id":)" + std::to_string(request) + "}";
     return add([=, this](Session& s, Outbox&) { s.sent(id, Padded(text).view(), at(t)); });
   }
   Records& text(ConnectionId id, std::string frame, Nanos t) {
-    return add(
-        [=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
+    return add([=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
   }
   Records& answer(ConnectionId id, int request, Nanos t) {
     return text(id, R"({"result":null,"id":)" + std::to_string(request) + "}", t);
@@ -60,8 +56,7 @@ class Records {
   std::vector<std::string> gaps(std::vector<std::string> symbols = {"BTCUSDT"}) const {
     const auto options = offline(std::move(symbols));
     const auto whole = run(options, steps_.size());
-    for (std::size_t cut = 0; cut < steps_.size(); ++cut)
-      EXPECT_EQ(run(options, cut), whole) << "cut at " << cut;
+    for (std::size_t cut = 0; cut < steps_.size(); ++cut) EXPECT_EQ(run(options, cut), whole) << "cut at " << cut;
     return whole;
   }
   std::vector<std::string> gaps_whole() const { return run(offline({"BTCUSDT"}), steps_.size()); }
@@ -88,11 +83,10 @@ class Records {
       steps_[n](*session, box);
       for (const auto& gap : only<Gap>(box.events)) {
         const auto ms = [](WallTime t) {
-          return std::to_string(
-              std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
+          return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
         };
-        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " +
-                      to_string(gap.cause) + " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
+        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " + to_string(gap.cause) +
+                      " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
       }
     }
     return out;
@@ -102,10 +96,9 @@ class Records {
 };
 
 std::string agg_trade(int id, int ms) {
-  return R"({"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":)" +
-         std::to_string(1'790'000'000'000 + ms) + R"(,"s":"BTCUSDT","a":)" + std::to_string(id) +
-         R"(,"p":"1","q":"1","f":1,"l":1,"T":)" + std::to_string(1'790'000'000'000 + ms) +
-         R"(,"m":true}})";
+  return R"({"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":)" + std::to_string(1'790'000'000'000 + ms) +
+         R"(,"s":"BTCUSDT","a":)" + std::to_string(id) + R"(,"p":"1","q":"1","f":1,"l":1,"T":)" +
+         std::to_string(1'790'000'000'000 + ms) + R"(,"m":true}})";
 }
 std::string mark_price(int ms) {
   return R"({"stream":"btcusdt@markPrice","data":{"e":"markPriceUpdate","E":)" +
@@ -113,8 +106,8 @@ std::string mark_price(int ms) {
          R"(,"s":"BTCUSDT","p":"64251.12","i":"64249.88","P":"64260.00","r":"0.00010000","T":1790006400000}})";
 }
 std::string liquidation(int ms, std::string symbol = "BTCUSDT") {
-  return R"({"stream":"btcusdt@forceOrder","data":{"e":"forceOrder","E":)" +
-         std::to_string(1'790'000'000'000 + ms) + R"(,"o":{"s":")" + symbol +
+  return R"({"stream":"btcusdt@forceOrder","data":{"e":"forceOrder","E":)" + std::to_string(1'790'000'000'000 + ms) +
+         R"(,"o":{"s":")" + symbol +
          R"(","S":"SELL","o":"LIMIT","f":"IOC","q":"0.014","p":"63910","ap":"64010","X":"FILLED","l":"0.004","z":"0.014","T":)" +
          std::to_string(1'790'000'000'000 + ms) + "}}}";
 }
@@ -132,52 +125,37 @@ Records running() {
 TEST(Outages, TheFirstStartIsNone) { EXPECT_EQ(running().gaps(), Gaps{}); }
 
 TEST(Outages, AConnectionThatBreaksIsOneOfEachOfItsStreams) {
-  auto r = running()
-               .closed(1, 5s)
-               .opened(2, 9s)
-               .subscribe(2, kAll, 2, 9100ms)
-               .text(2, mark_price(10'000), 10s);
-  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT trade disconnected 3000 10000",
-                            "BTCUSDT funding_rate disconnected 4000 10000",
+  auto r = running().closed(1, 5s).opened(2, 9s).subscribe(2, kAll, 2, 9100ms).text(2, mark_price(10'000), 10s);
+  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT trade disconnected 3000 10000", "BTCUSDT funding_rate disconnected 4000 10000",
                             "BTCUSDT liquidation disconnected 3000 10000"}))
       << "the answer alone proves nothing: the venue gives it to anything";
 }
 
 TEST(Outages, AnAnswerCountsWhereTheConnectionDelivers) {
   auto r = running().closed(1, 5s).opened(2, 9s).subscribe(2, R"("btcusdt@markPrice")", 2, 9100ms);
-  r.text(2, mark_price(10'000), 10s)
-      .subscribe(2, R"("btcusdt@aggTrade","btcusdt@forceOrder")", 3, 11s);
-  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT funding_rate disconnected 4000 10000",
-                            "BTCUSDT trade disconnected 3000 11050",
+  r.text(2, mark_price(10'000), 10s).subscribe(2, R"("btcusdt@aggTrade","btcusdt@forceOrder")", 3, 11s);
+  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT funding_rate disconnected 4000 10000", "BTCUSDT trade disconnected 3000 11050",
                             "BTCUSDT liquidation disconnected 3000 11050"}));
 }
 
 TEST(Outages, DataBeforeTheAnswerIsAsGood) {
   auto r = running().closed(1, 5s).opened(2, 9s).sent(2, "SUBSCRIBE", kAll, 2, 9100ms);
   r.text(2, liquidation(9200), 9300ms).answer(2, 2, 9400ms);
-  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT liquidation disconnected 3000 9300",
-                            "BTCUSDT trade disconnected 3000 9400",
+  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT liquidation disconnected 3000 9300", "BTCUSDT trade disconnected 3000 9400",
                             "BTCUSDT funding_rate disconnected 4000 9400"}));
 }
 
 TEST(Outages, TradesWithIdsTellThemselvesWhatIsMissing) {
-  auto nothing = running()
-                     .text(1, agg_trade(7, 4500), 4500ms)
-                     .closed(1, 5s)
-                     .opened(2, 9s)
-                     .subscribe(2, kAll, 2, 9100ms);
+  auto nothing =
+      running().text(1, agg_trade(7, 4500), 4500ms).closed(1, 5s).opened(2, 9s).subscribe(2, kAll, 2, 9100ms);
   nothing.text(2, agg_trade(8, 10'000), 10s);
-  EXPECT_EQ(nothing.gaps(), (Gaps{"BTCUSDT funding_rate disconnected 4000 10000",
-                                  "BTCUSDT liquidation disconnected 3500 10000"}));
-  auto hole = running()
-                  .text(1, agg_trade(7, 4500), 4500ms)
-                  .closed(1, 5s)
-                  .opened(2, 9s)
-                  .subscribe(2, kAll, 2, 9100ms);
+  EXPECT_EQ(nothing.gaps(),
+            (Gaps{"BTCUSDT funding_rate disconnected 4000 10000", "BTCUSDT liquidation disconnected 3500 10000"}));
+  auto hole = running().text(1, agg_trade(7, 4500), 4500ms).closed(1, 5s).opened(2, 9s).subscribe(2, kAll, 2, 9100ms);
   hole.text(2, agg_trade(9, 10'000), 10s);
-  EXPECT_EQ(hole.gaps(), (Gaps{"BTCUSDT funding_rate disconnected 4000 10000",
-                               "BTCUSDT liquidation disconnected 3500 10000",
-                               "BTCUSDT trade disconnected 4500 10000"}));
+  EXPECT_EQ(hole.gaps(),
+            (Gaps{"BTCUSDT funding_rate disconnected 4000 10000", "BTCUSDT liquidation disconnected 3500 10000",
+                  "BTCUSDT trade disconnected 4500 10000"}));
 }
 
 TEST(Outages, TheFirstTradeOfAllMayEndOne) {
@@ -193,20 +171,14 @@ TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
 }
 
 TEST(Outages, AReplacementThatWasNotUpYetDoes) {
-  auto r =
-      running().opened(2, 5s).sent(2, "SUBSCRIBE", kAll, 2, 5100ms).closed(1, 8s).answer(2, 2, 9s);
+  auto r = running().opened(2, 5s).sent(2, "SUBSCRIBE", kAll, 2, 5100ms).closed(1, 8s).answer(2, 2, 9s);
   r.text(2, mark_price(10'000), 10s);
   EXPECT_EQ(r.gaps().size(), 3u);
 }
 
 TEST(Outages, ACollectorThatWasDown) {
-  auto r = running()
-               .begin(20s)
-               .opened(2, 21s)
-               .subscribe(2, kAll, 2, 21100ms)
-               .text(2, mark_price(22'000), 22s);
-  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT trade collector_down 3000 22000",
-                            "BTCUSDT funding_rate collector_down 4000 22000",
+  auto r = running().begin(20s).opened(2, 21s).subscribe(2, kAll, 2, 21100ms).text(2, mark_price(22'000), 22s);
+  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT trade collector_down 3000 22000", "BTCUSDT funding_rate collector_down 4000 22000",
                             "BTCUSDT liquidation collector_down 3000 22000"}));
 }
 
@@ -217,19 +189,13 @@ TEST(Outages, ASilenceThatEndsAConnection) {
 }
 
 TEST(Outages, AStreamThatIsSubscribedAnewForItsSilence) {
-  auto r = running()
-               .text(1, liquidation(30'000), 30s)
-               .sent(1, "UNSUBSCRIBE", R"("btcusdt@markPrice")", 2, 40s);
+  auto r = running().text(1, liquidation(30'000), 30s).sent(1, "UNSUBSCRIBE", R"("btcusdt@markPrice")", 2, 40s);
   r.answer(1, 2, 40100ms).subscribe(1, R"("btcusdt@markPrice")", 3, 41s);
   EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT funding_rate stale 4000 41050"}));
 }
 
 TEST(Outages, OfWhatIsNotCollectedNothingIsTold) {
-  auto r = running()
-               .closed(1, 5s)
-               .opened(2, 9s)
-               .subscribe(2, kAll, 2, 9100ms)
-               .text(2, mark_price(10'000), 10s);
+  auto r = running().closed(1, 5s).opened(2, 9s).subscribe(2, kAll, 2, 9100ms).text(2, mark_price(10'000), 10s);
   EXPECT_EQ(r.gaps({"XAUUSDT"}), Gaps{});
 }
 
@@ -249,26 +215,21 @@ TEST(Outages, WhatEndsWhileItIsAwayIsToldUpToThere) {
 
 TEST(Outages, ARecordingWithoutTheFramesThatWereSentIsProvenByItsData) {
   Records r;
-  r.begin(0s)
-      .list(100ms)
-      .opened(1, 1s)
-      .text(1, mark_price(1000), 1s)
-      .text(1, liquidation(2000), 2s);
+  r.begin(0s).list(100ms).opened(1, 1s).text(1, mark_price(1000), 1s).text(1, liquidation(2000), 2s);
   r.closed(1, 5s).opened(2, 9s).text(2, mark_price(10'000), 10s);
   EXPECT_EQ(r.gaps({}), (Gaps{"BTCUSDT funding_rate disconnected 1000 10000"}));
 }
 
 std::string open_interest(int s) {
-  return R"({"openInterest":"10659.509","symbol":"BTCUSDT","time":)" +
-         std::to_string(1'790'000'000'000 + s * 1000) + "}";
+  return R"({"openInterest":"10659.509","symbol":"BTCUSDT","time":)" + std::to_string(1'790'000'000'000 + s * 1000) +
+         "}";
 }
 const std::string kOpenInterest = "https://fapi.binance.com/fapi/v1/openInterest?symbol=BTCUSDT";
 
 TEST(Outages, OpenInterestThatIsNotAnsweredForMoreThanTwoPauses) {
   Records r;
   r.begin(0s).list(100ms);
-  for (int s = 1; s <= 41; s += 10)
-    r.rest(kOpenInterest, open_interest(s), std::chrono::seconds(s));
+  for (int s = 1; s <= 41; s += 10) r.rest(kOpenInterest, open_interest(s), std::chrono::seconds(s));
   r.rest(kOpenInterest, open_interest(61), 61s).rest(kOpenInterest, open_interest(105), 105s);
   EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT open_interest stale 61000 105000"}));
 }
@@ -286,8 +247,7 @@ std::string ratio(int minutes) {
 }
 
 TEST(Outages, ARatioThatTheHistoryDoesNotHave) {
-  const std::string url =
-      "https://fapi.binance.com/futures/data/topLongShortPositionRatio?symbol=BTCUSDT&period=5m";
+  const std::string url = "https://fapi.binance.com/futures/data/topLongShortPositionRatio?symbol=BTCUSDT&period=5m";
   Records r;
   r.begin(0s).list(100ms).rest(url, "[" + ratio(-10) + "," + ratio(-5) + "]", 1s);
   r.begin(20min).rest(url, "[" + ratio(0) + "," + ratio(5) + "," + ratio(10) + "]", 21min);

@@ -62,8 +62,7 @@ TEST(Session, OpensItsSocketSubscribesAndAsksForASnapshotWhenDataFlows) {
   auto& out = s.opened(5, kSpotSocket, 200ms);
   ASSERT_EQ(out.frames.size(), 1u);
   EXPECT_EQ(out.frames[0].connection, 5u);
-  EXPECT_EQ(out.frames[0].text,
-            R"({"method":"SUBSCRIBE","params":["btcusdt@depth@100ms","btcusdt@aggTrade"],"id":1})");
+  EXPECT_EQ(out.frames[0].text, R"({"method":"SUBSCRIBE","params":["btcusdt@depth@100ms","btcusdt@aggTrade"],"id":1})");
   EXPECT_TRUE(s.text(5, answer(1), 300ms).requests.empty());
   s.text(5, spot_update(101, 105, 400), 400ms);
   ASSERT_EQ(s.out.requests.size(), 1u);
@@ -109,7 +108,8 @@ TEST(Session, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
     s.session->books(0, held);
     std::string bids;
     for (const auto& each : held.at(0).bids)
-      bids += fmt::format(R"({}["{}","{}"])", bids.empty() ? "" : ",", each.price.value.text(), each.quantity.value.text());
+      bids +=
+          fmt::format(R"({}["{}","{}"])", bids.empty() ? "" : ",", each.price.value.text(), each.quantity.value.text());
     return fmt::format(R"({{"lastUpdateId":{},"bids":[{}],"asks":[["200","{}"]]}})", last, bids, ask);
   };
   run_until_asked(60s);
@@ -135,7 +135,9 @@ TEST(Session, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   s.session->books(0, held);
   EXPECT_TRUE(held.empty()) << "a book that is wrong is not published as good";
   const auto& asked = s.tick(t + 3s).requests;
-  EXPECT_TRUE(std::ranges::any_of(asked, [](const RestRequest& each) { return each.url.find("/api/v3/depth?symbol=BTCUSDT") != std::string::npos; }));
+  EXPECT_TRUE(std::ranges::any_of(asked, [](const RestRequest& each) {
+    return each.url.find("/api/v3/depth?symbol=BTCUSDT") != std::string::npos;
+  }));
 }
 
 TEST(Session, FuturesSpeakOverTwoSocketsByClassOfStream) {
@@ -224,7 +226,8 @@ TEST(Session, ASymbolThatWasDelistedDoesNotStopTheOthers) {
   auto list = fixture("spot_rest_exchange_info.json");
   for (auto at = list.find("1000CATUSDT"); at != std::string::npos; at = list.find("1000CATUSDT"))
     list.replace(at, 11, "1000DOGUSDT");
-  for (auto at = list.find("1000CAT"); at != std::string::npos; at = list.find("1000CAT")) list.replace(at, 7, "1000DOG");
+  for (auto at = list.find("1000CAT"); at != std::string::npos; at = list.find("1000CAT"))
+    list.replace(at, 7, "1000DOG");
   auto& out = s.rest(kSpotInfoUrl, list, 100ms);
   EXPECT_FALSE(out.refusal);
   EXPECT_THAT(messages(out),
@@ -515,7 +518,8 @@ TEST(Session, OneSilentStreamAmongLiveOnesIsSubscribedAgain) {
   Talking s({"BTC-USDT", "1000CATUSDT"});
   s.opened(1, kSpotSocket, 0s);
   s.text(1, answer(1), 100ms);
-  for (int i = 1; i <= 40; ++i) s.text(1, spot_update(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i), i * 1000), i * 1s);
+  for (int i = 1; i <= 40; ++i)
+    s.text(1, spot_update(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(i), i * 1000), i * 1s);
   auto& out = s.tick(41s);
   EXPECT_TRUE(out.closes.empty());
   ASSERT_EQ(out.frames.size(), 1u);
@@ -691,8 +695,8 @@ TEST(Session, LiveEventsFarFromTheirReceiveTimeAreRejected) {
 TEST(Session, TradesOfBothSeriesAreTrackedApart) {
   Script s(options_for("derivatives"));
   s.rest(kUsdmInfoUrl, fixture("usdm_rest_exchange_info.json"), 0s);
-  for (const auto* name : {"usdm_ws_agg_trade.json", "usdm_ws_trade.json", "usdm_ws_trade_na.json",
-                           "usdm_ws_coin_margined.json"})
+  for (const auto* name :
+       {"usdm_ws_agg_trade.json", "usdm_ws_trade.json", "usdm_ws_trade_na.json", "usdm_ws_coin_margined.json"})
     s.text(1, fixture(name), 1s);
   auto next = fixture("usdm_ws_trade.json");
   next.replace(next.find("6100000004"), 10, "6100000006");
@@ -862,7 +866,8 @@ TEST(Reconfigure, SubscribesAndUnsubscribesOverTheSameConnectionAndTouchesNothin
   auto other = options_for("spot", {"BTC-USDT"});
   s.out.clear();
   s.session->reconfigure(other, s.at(500ms), s.out);
-  EXPECT_THAT(ends(s.out.events), testing::UnorderedElementsAre(testing::Pair("ETH-BTC", "trade"), testing::Pair("ETH-BTC", "orderbook_delta")));
+  EXPECT_THAT(ends(s.out.events), testing::UnorderedElementsAre(testing::Pair("ETH-BTC", "trade"),
+                                                                testing::Pair("ETH-BTC", "orderbook_delta")));
   EXPECT_TRUE(s.out.opens.empty());
   EXPECT_TRUE(s.out.closes.empty());
   std::string frames;
@@ -909,7 +914,8 @@ TEST(Reconfigure, ADataTypeThatIsLeftOutEndsForAllSymbols) {
   other.data_types = {DataType::trade};
   s.out.clear();
   s.session->reconfigure(other, s.at(1s), s.out);
-  EXPECT_THAT(ends(s.out.events), testing::UnorderedElementsAre(testing::Pair("BTC-USDT", "orderbook_delta"), testing::Pair("ETH-BTC", "orderbook_delta")));
+  EXPECT_THAT(ends(s.out.events), testing::UnorderedElementsAre(testing::Pair("BTC-USDT", "orderbook_delta"),
+                                                                testing::Pair("ETH-BTC", "orderbook_delta")));
   s.text(5, spot_update(101, 105, 1100), 1100ms);
   EXPECT_TRUE(s.out.events.empty());
   EXPECT_TRUE(s.out.requests.empty()) << "no snapshot for a book that nobody wants";
@@ -940,7 +946,9 @@ TEST(Reconfigure, GoesOnTheSameFromACheckpoint) {
     const auto text = [&](const std::string& frame, int ms) {
       step([&](Outbox& out) { session->text(5, Padded(frame).view(), {kStart + ms * 1ms, {}}, out); });
     };
-    step([&](Outbox& out) { session->rest({kSpotInfoUrl, 200, Padded(fixture("spot_rest_exchange_info.json")).view()}, {kStart, {}}, out); });
+    step([&](Outbox& out) {
+      session->rest({kSpotInfoUrl, 200, Padded(fixture("spot_rest_exchange_info.json")).view()}, {kStart, {}}, out);
+    });
     text(agg_trade(1, 1), 1);
     text(agg_trade(1, 2, "ETHBTC"), 2);
     text(spot_update(101, 105, 3, "ETHBTC"), 3);
@@ -950,7 +958,11 @@ TEST(Reconfigure, GoesOnTheSameFromACheckpoint) {
     });
     text(agg_trade(2, 11), 11);
     text(agg_trade(2, 12, "ETHBTC"), 12);
-    step([&](Outbox& out) { session->rest({"https://api.binance.com/api/v3/depth?symbol=ETHBTC&limit=1000", 200, Padded(depth_reply(104)).view()}, {kStart + 13ms, {}}, out); });
+    step([&](Outbox& out) {
+      session->rest(
+          {"https://api.binance.com/api/v3/depth?symbol=ETHBTC&limit=1000", 200, Padded(depth_reply(104)).view()},
+          {kStart + 13ms, {}}, out);
+    });
     text(spot_update(106, 107, 14, "ETHBTC"), 14);
     step([&](Outbox& out) { session->flush({kStart + 500ms, {}}, out); });
     return events;

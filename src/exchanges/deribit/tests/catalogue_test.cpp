@@ -70,16 +70,29 @@ TEST(Catalogue, LinearPerpetualAndSpot) {
 }
 
 TEST(Catalogue, ListsOfBefore2022LackWhatIsNeverDoubtful) {
-  InstrumentInfo future{.name = "BTC-PERPETUAL", .kind = InstrumentInfo::Kind::future, .base = "BTC", .quote = "USD",
-                        .perpetual = true, .state = "open"};
+  InstrumentInfo future{.name = "BTC-PERPETUAL",
+                        .kind = InstrumentInfo::Kind::future,
+                        .base = "BTC",
+                        .quote = "USD",
+                        .perpetual = true,
+                        .state = "open"};
   EXPECT_EQ(listed(future, WallTime{})->definition.quantity_unit, QuantityUnit::quote);
   EXPECT_EQ(listed(future, WallTime{})->definition.settlement_asset, "BTC");
-  InstrumentInfo option{.name = "BTC-24SEP21-8000-P", .kind = InstrumentInfo::Kind::option, .base = "BTC",
-                        .quote = "BTC", .expiry = *parse_iso("2021-09-24T08:00:00Z"), .strike = *Price::parse("8000.0"),
-                        .right = OptionRight::put, .state = "open"};
+  InstrumentInfo option{.name = "BTC-24SEP21-8000-P",
+                        .kind = InstrumentInfo::Kind::option,
+                        .base = "BTC",
+                        .quote = "BTC",
+                        .expiry = *parse_iso("2021-09-24T08:00:00Z"),
+                        .strike = *Price::parse("8000.0"),
+                        .right = OptionRight::put,
+                        .state = "open"};
   EXPECT_EQ(listed(option, WallTime{})->id.symbol, "BTC-USD-20210924-8000-P");
-  InstrumentInfo linear{.name = "BTC_USDC-PERPETUAL", .kind = InstrumentInfo::Kind::future, .base = "BTC",
-                        .quote = "USDC", .perpetual = true, .state = "open"};
+  InstrumentInfo linear{.name = "BTC_USDC-PERPETUAL",
+                        .kind = InstrumentInfo::Kind::future,
+                        .base = "BTC",
+                        .quote = "USDC",
+                        .perpetual = true,
+                        .state = "open"};
   EXPECT_EQ(listed(linear, WallTime{})->definition.quantity_unit, QuantityUnit::base);
 }
 

@@ -47,19 +47,35 @@ inline std::string notification(const std::string& channel, const std::string& d
 }
 
 inline const std::vector<std::string>& frame_fixtures() {
-  static const std::vector<std::string> all{
-      "ws_book_snapshot.json",  "ws_book_change.json",    "ws_book_old_snapshot.json", "ws_book_old_change.json",
-      "ws_book_grouped.json",   "ws_trades.json",         "ws_trades_option.json",     "ws_trades_combo.json",
-      "ws_trades_combo_leg.json", "ws_ticker_perpetual.json", "ws_ticker_option.json", "ws_ticker_linear.json",
-      "ws_volatility_index.json", "ws_instrument_state.json", "ws_platform_state.json", "ws_quote.json",
-      "ws_heartbeat.json",      "ws_test_request.json",   "ws_subscribed.json",        "ws_heartbeat_set.json",
-      "ws_test_answer.json",    "ws_auth.json",           "ws_error.json"};
+  static const std::vector<std::string> all{"ws_book_snapshot.json",
+                                            "ws_book_change.json",
+                                            "ws_book_old_snapshot.json",
+                                            "ws_book_old_change.json",
+                                            "ws_book_grouped.json",
+                                            "ws_trades.json",
+                                            "ws_trades_option.json",
+                                            "ws_trades_combo.json",
+                                            "ws_trades_combo_leg.json",
+                                            "ws_ticker_perpetual.json",
+                                            "ws_ticker_option.json",
+                                            "ws_ticker_linear.json",
+                                            "ws_volatility_index.json",
+                                            "ws_instrument_state.json",
+                                            "ws_platform_state.json",
+                                            "ws_quote.json",
+                                            "ws_heartbeat.json",
+                                            "ws_test_request.json",
+                                            "ws_subscribed.json",
+                                            "ws_heartbeat_set.json",
+                                            "ws_test_answer.json",
+                                            "ws_auth.json",
+                                            "ws_error.json"};
   return all;
 }
 inline const std::vector<std::string>& rest_fixtures() {
-  static const std::vector<std::string> all{"rest_instruments.json", "rest_volatility_history.json",
+  static const std::vector<std::string> all{"rest_instruments.json",     "rest_volatility_history.json",
                                             "rest_funding_history.json", "rest_book_summary.json",
-                                            "rest_order_book.json", "rest_error.json"};
+                                            "rest_order_book.json",      "rest_error.json"};
   return all;
 }
 

@@ -62,8 +62,9 @@ TEST(Decode, BookChangeChainsAndADeletedLevelIsZero) {
   EXPECT_EQ(frame->book.prev_change_id, 90010000001u);
   EXPECT_EQ(frame->book.change_id, 90010000007u);
   EXPECT_TRUE(frame->book.bids[1].quantity.value.is_zero());
-  const Decoded odd(notification("book.X.raw", R"({"type":"change","timestamp":1790000000000,"prev_change_id":0,)"
-                                               R"("change_id":1,"instrument_name":"X","bids":[["delete",1.0,7.0]],"asks":[]})"));
+  const Decoded odd(notification("book.X.raw",
+                                 R"({"type":"change","timestamp":1790000000000,"prev_change_id":0,)"
+                                 R"("change_id":1,"instrument_name":"X","bids":[["delete",1.0,7.0]],"asks":[]})"));
   ASSERT_TRUE(odd.result);
   EXPECT_EQ(odd->book.prev_change_id, 0u) << "0 is an id";
   EXPECT_TRUE(odd->book.bids[0].quantity.value.is_zero()) << "the amount beside a delete says nothing";
@@ -161,8 +162,9 @@ TEST(Decode, TickersOfAPerpetualAndOfAnOption) {
 }
 
 TEST(Decode, NullsAreAbsentNotZero) {
-  const Decoded frame(notification("ticker.X.100ms", R"({"timestamp":1790000000500,"instrument_name":"X",)"
-                                                     R"("open_interest":null,"mark_price":null,"current_funding":null})"));
+  const Decoded frame(notification("ticker.X.100ms",
+                                   R"({"timestamp":1790000000500,"instrument_name":"X",)"
+                                   R"("open_interest":null,"mark_price":null,"current_funding":null})"));
   ASSERT_TRUE(frame.result);
   EXPECT_FALSE(frame->ticker.open_interest);
   EXPECT_FALSE(frame->ticker.mark_price);
@@ -255,9 +257,10 @@ TEST(Decode, AMissingOrMalformedFieldIsNamed) {
 }
 
 TEST(Decode, EveryDigitIsKept) {
-  const Decoded frame(notification(
-      "ticker.X.raw", R"({"timestamp":1790000000500,"instrument_name":"X","mark_price":0.1000000000000000055511151231,)"
-                      R"("index_price":12345678901234567890.123456789,"current_funding":1.2E-05,"open_interest":1e3})"));
+  const Decoded frame(
+      notification("ticker.X.raw",
+                   R"({"timestamp":1790000000500,"instrument_name":"X","mark_price":0.1000000000000000055511151231,)"
+                   R"("index_price":12345678901234567890.123456789,"current_funding":1.2E-05,"open_interest":1e3})"));
   ASSERT_TRUE(frame.result) << frame.result.error().text();
   EXPECT_EQ(frame->ticker.mark_price->value.text(), "0.1000000000000000055511151231");
   EXPECT_EQ(frame->ticker.index_price->value.text(), "12345678901234567890.123456789");
@@ -389,9 +392,10 @@ TEST(Decode, ABookByRestHasPlainLevels) {
 }
 
 TEST(Decode, ANumberMayStandInAString) {
-  const Decoded frame(notification(
-      "ticker.X.100ms", R"({"timestamp":"1790000000500","instrument_name":"X","mark_price":"64250.50","index_price":"",)"
-                        R"("current_funding":"1.2E-05","open_interest":"1e3"})"));
+  const Decoded frame(
+      notification("ticker.X.100ms",
+                   R"({"timestamp":"1790000000500","instrument_name":"X","mark_price":"64250.50","index_price":"",)"
+                   R"("current_funding":"1.2E-05","open_interest":"1e3"})"));
   ASSERT_TRUE(frame.result) << frame.result.error().text();
   EXPECT_EQ(frame->ticker.mark_price->value.text(), "64250.5");
   EXPECT_FALSE(frame->ticker.index_price) << "nothing to say";

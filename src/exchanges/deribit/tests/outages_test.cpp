@@ -23,21 +23,16 @@ class Records {
     return add([=, this](Session& s, Outbox& out) { s.begin(at(t), out); });
   }
   Records& rest(std::string url, std::string body, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      s.rest({url, 200, Padded(body).view()}, at(t), out);
-    });
+    return add([=, this](Session& s, Outbox& out) { s.rest({url, 200, Padded(body).view()}, at(t), out); });
   }
   Records& opened(ConnectionId id, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      s.opened(id, "wss://www.deribit.com/ws/api/v2", at(t), out);
-    });
+    return add([=, this](Session& s, Outbox& out) { s.opened(id, "wss://www.deribit.com/ws/api/v2", at(t), out); });
   }
   Records& closed(ConnectionId id, Nanos t, std::string reason = "network: gone") {
     return add([=, this](Session& s, Outbox& out) { s.closed(id, reason, at(t), out); });
   }
   Records& text(ConnectionId id, std::string frame, Nanos t) {
-    return add(
-        [=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
+    return add([=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
   }
   Records& sent(ConnectionId id, std::string frame, Nanos t) {
     return add([=, this](Session& s, Outbox&) { s.sent(id, Padded(frame).view(), at(t)); });
@@ -47,8 +42,7 @@ class Records {
   // the records.
   std::vector<std::string> gaps(std::vector<std::string> symbols) const {
     const auto whole = run(symbols, steps_.size());
-    for (std::size_t cut = 0; cut < steps_.size(); ++cut)
-      EXPECT_EQ(run(symbols, cut), whole) << "cut at " << cut;
+    for (std::size_t cut = 0; cut < steps_.size(); ++cut) EXPECT_EQ(run(symbols, cut), whole) << "cut at " << cut;
     return whole;
   }
 
@@ -71,11 +65,10 @@ class Records {
       steps_[n](*session, box);
       for (const auto& gap : only<Gap>(box.events)) {
         const auto ms = [](WallTime t) {
-          return std::to_string(
-              std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
+          return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
         };
-        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " +
-                      to_string(gap.cause) + " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
+        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " + to_string(gap.cause) +
+                      " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
       }
     }
     return out;
@@ -87,15 +80,15 @@ class Records {
 using Gaps = std::vector<std::string>;
 
 std::string request(const char* method, std::string channels, int id) {
-  return std::string(R"({"jsonrpc":"2.0","id":)") + std::to_string(id) + R"(,"method":"public/)" +
-         method + R"(","params":{"channels":[)" + channels + "]}}";
+  return std::string(R"({"jsonrpc":"2.0","id":)") + std::to_string(id) + R"(,"method":"public/)" + method +
+         R"(","params":{"channels":[)" + channels + "]}}";
 }
 std::string answer(std::string channels, int id) {
   return R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"result":[)" + channels + "]}";
 }
 const std::string kTicker = R"("ticker.BTC-PERPETUAL.100ms")";
-const std::string kAll = R"("trades.BTC-PERPETUAL.100ms",)" + kTicker +
-                         R"(,"deribit_volatility_index.btc_usd","book.BTC-PERPETUAL.100ms")";
+const std::string kAll =
+    R"("trades.BTC-PERPETUAL.100ms",)" + kTicker + R"(,"deribit_volatility_index.btc_usd","book.BTC-PERPETUAL.100ms")";
 
 std::string ticker(int ms) {
   return notification(
@@ -104,14 +97,13 @@ std::string ticker(int ms) {
           R"(,"open_interest":1132329370,"mark_price":1.5,"instrument_name":"BTC-PERPETUAL","index_price":1.5,"current_funding":-1.25e-5})");
 }
 std::string volatility(int ms) {
-  return notification("deribit_volatility_index.btc_usd",
-                      R"({"volatility":47.36,"timestamp":)" +
-                          std::to_string(1'790'000'000'000 + ms) + R"(,"index_name":"btc_usd"})");
+  return notification(
+      "deribit_volatility_index.btc_usd",
+      R"({"volatility":47.36,"timestamp":)" + std::to_string(1'790'000'000'000 + ms) + R"(,"index_name":"btc_usd"})");
 }
 
 Records& subscribe(Records& r, ConnectionId id, std::string channels, int number, Nanos t) {
-  return r.sent(id, request("subscribe", channels, number), t)
-      .text(id, answer(channels, number), t + 50ms);
+  return r.sent(id, request("subscribe", channels, number), t).text(id, answer(channels, number), t + 50ms);
 }
 Records running() {
   Records r;
@@ -124,11 +116,11 @@ TEST(Outages, TheFirstStartIsNone) { EXPECT_EQ(running().gaps({"BTC-PERPETUAL"})
 TEST(Outages, AConnectionThatBreaksIsOneOfEachOfItsStreams) {
   auto r = running().text(1, volatility(4500), 4500ms).closed(1, 5s).opened(2, 9s);
   subscribe(r, 2, kAll, 2, 10s).text(2, ticker(11'000), 11s);
-  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL trade disconnected 3500 10050",
-                                             "BTC-PERPETUAL liquidation disconnected 3500 10050",
-                                             "BTC-PERPETUAL funding_rate disconnected 4000 10050",
-                                             "BTC-PERPETUAL open_interest disconnected 4000 10050",
-                                             "btc_usd volatility_index disconnected 4500 10050"}));
+  EXPECT_EQ(
+      r.gaps({"BTC-PERPETUAL"}),
+      (Gaps{"BTC-PERPETUAL trade disconnected 3500 10050", "BTC-PERPETUAL liquidation disconnected 3500 10050",
+            "BTC-PERPETUAL funding_rate disconnected 4000 10050", "BTC-PERPETUAL open_interest disconnected 4000 10050",
+            "btc_usd volatility_index disconnected 4500 10050"}));
 }
 
 TEST(Outages, DataBeforeTheAnswerIsAsGood) {
@@ -140,12 +132,11 @@ TEST(Outages, DataBeforeTheAnswerIsAsGood) {
 TEST(Outages, ACollectorThatWasDown) {
   auto r = running().begin(20s).opened(2, 21s);
   subscribe(r, 2, kAll, 2, 22s);
-  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}),
-            (Gaps{"BTC-PERPETUAL trade collector_down 3000 22050",
-                  "BTC-PERPETUAL liquidation collector_down 3000 22050",
-                  "BTC-PERPETUAL funding_rate collector_down 4000 22050",
-                  "BTC-PERPETUAL open_interest collector_down 4000 22050",
-                  "btc_usd volatility_index collector_down 3000 22050"}));
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL trade collector_down 3000 22050",
+                                             "BTC-PERPETUAL liquidation collector_down 3000 22050",
+                                             "BTC-PERPETUAL funding_rate collector_down 4000 22050",
+                                             "BTC-PERPETUAL open_interest collector_down 4000 22050",
+                                             "btc_usd volatility_index collector_down 3000 22050"}));
 }
 
 TEST(Outages, WhereTradesAreMissingLiquidationsMayBeToo) {
@@ -155,32 +146,26 @@ TEST(Outages, WhereTradesAreMissingLiquidationsMayBeToo) {
   auto hole = running().text(1, trade(7, 4500), 4500ms).closed(1, 5s).opened(2, 9s);
   subscribe(hole, 2, R"("trades.BTC-PERPETUAL.100ms")", 2, 10s).text(2, trade(10, 11'000), 11s);
   EXPECT_EQ(hole.gaps({"BTC-PERPETUAL"}),
-            (Gaps{"BTC-PERPETUAL trade disconnected 4500 11000",
-                  "BTC-PERPETUAL liquidation disconnected 4500 11000"}));
+            (Gaps{"BTC-PERPETUAL trade disconnected 4500 11000", "BTC-PERPETUAL liquidation disconnected 4500 11000"}));
 }
 
 TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
   auto r = running().opened(2, 5s);
-  subscribe(r, 2, kAll, 2, 6s)
-      .text(2, ticker(7000), 7s)
-      .closed(1, 8s, "replaced: ")
-      .text(2, volatility(9000), 9s);
+  subscribe(r, 2, kAll, 2, 6s).text(2, ticker(7000), 7s).closed(1, 8s, "replaced: ").text(2, volatility(9000), 9s);
   EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), Gaps{});
 }
 
 TEST(Outages, TheAnswerToAnUnsubscriptionConfirmsNothing) {
-  auto r =
-      running().sent(1, request("unsubscribe", kTicker, 2), 60s).text(1, answer(kTicker, 2), 61s);
+  auto r = running().sent(1, request("unsubscribe", kTicker, 2), 60s).text(1, answer(kTicker, 2), 61s);
   subscribe(r, 1, kTicker, 3, 70s);
-  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL funding_rate stale 4000 70050",
-                                             "BTC-PERPETUAL open_interest stale 4000 70050"}));
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}),
+            (Gaps{"BTC-PERPETUAL funding_rate stale 4000 70050", "BTC-PERPETUAL open_interest stale 4000 70050"}));
 }
 
 TEST(Outages, ALoginThatIsRecordedWithoutItsSecretIsNoMatter) {
   auto r = running();
   r.sent(1, R"({"jsonrpc":"2.0","id":4,"method":"public/auth","params":"[not recorded]"})", 5s);
-  r.sent(1, "no JSON", 5s)
-      .sent(1, R"({"id":4,"method":"public/subscribe","params":{"channels":[7]}})", 5s);
+  r.sent(1, "no JSON", 5s).sent(1, R"({"id":4,"method":"public/subscribe","params":{"channels":[7]}})", 5s);
   EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), Gaps{});
 }
 
@@ -191,10 +176,9 @@ TEST(Outages, WhatEndsWhileItIsAwayIsToldUpToThere) {
     std::erase(options.data_types, DataType::volatility_index);
     s.reconfigure(options, {kStart + 8s, MonoTime{}}, out);
   });
-  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), (Gaps{"BTC-PERPETUAL funding_rate disconnected 4000 8000",
-                                             "BTC-PERPETUAL funding_rate end 8000 8000",
-                                             "btc_usd volatility_index disconnected 3000 8000",
-                                             "btc_usd volatility_index end 8000 8000"}));
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}),
+            (Gaps{"BTC-PERPETUAL funding_rate disconnected 4000 8000", "BTC-PERPETUAL funding_rate end 8000 8000",
+                  "btc_usd volatility_index disconnected 3000 8000", "btc_usd volatility_index end 8000 8000"}));
 }
 
 }  // namespace

@@ -113,9 +113,9 @@ TEST_F(Known, BlockTradesAndLegsOfCombosAreToldApart) {
   for (const auto& each : only<Trade>(script.all)) executions.emplace_back(to_string(each.execution));
   EXPECT_EQ(executions, (std::vector<std::string>{"book", "block", "combo"})) << "a combo's own trade is its legs";
   const auto unmapped = script.session->counters().unmapped;
-  EXPECT_NE(std::ranges::find(unmapped, std::pair<std::string, std::uint64_t>{
-                                          "trades of combos (their legs are told)", 1}),
-            unmapped.end());
+  EXPECT_NE(
+      std::ranges::find(unmapped, std::pair<std::string, std::uint64_t>{"trades of combos (their legs are told)", 1}),
+      unmapped.end());
 }
 
 TEST_F(Known, AnUnknownInstrumentIsRejectedByNameOncePerFrame) {
@@ -185,8 +185,9 @@ TEST_F(Known, AStateThatIsNewBecomesUnknownWithOneWarning) {
 }
 
 TEST_F(Known, NewFieldsAreCountedAndToldOnce) {
-  const auto frame = notification("deribit_volatility_index.btc_usd",
-                                  R"({"volatility":47.3,"timestamp":1790000000000,"index_name":"btc_usd","mood":"calm"})");
+  const auto frame =
+      notification("deribit_volatility_index.btc_usd",
+                   R"({"volatility":47.3,"timestamp":1790000000000,"index_name":"btc_usd","mood":"calm"})");
   EXPECT_EQ(script.text(1, frame, 1s).notices.size(), 1u);
   EXPECT_TRUE(script.text(1, frame, 1s).notices.empty());
   EXPECT_EQ(only<VolatilityIndex>(script.all).size(), 2u);
@@ -245,7 +246,8 @@ std::string names_in(const Outbox& out, std::string_view text) {
 }
 
 std::string answer(const std::string& id, const std::string& result) {
-  return R"({"jsonrpc":"2.0","id":)" + id + R"(,"result":)" + result + R"(,"usIn":1,"usOut":2,"usDiff":1,"testnet":false})";
+  return R"({"jsonrpc":"2.0","id":)" + id + R"(,"result":)" + result +
+         R"(,"usIn":1,"usOut":2,"usDiff":1,"testnet":false})";
 }
 
 // A session that has its list and one open connection, everything subscribed.
@@ -507,23 +509,20 @@ TEST(Conversation, WhatHasExpiredIsGivenUp) {
         if (frame.text.find("subscribe\"") == std::string::npos) continue;
         Outbox one;
         one.frames.push_back(frame);
-        const auto& more =
-            script.text(1, answer(id_of(one, "subscribe"), names_in(one, "subscribe")), t).frames;
+        const auto& more = script.text(1, answer(id_of(one, "subscribe"), names_in(one, "subscribe")), t).frames;
         frames.insert(frames.end(), more.begin(), more.end());
       }
     }
   };
   const auto was_sent = [&](std::string_view text) {
-    return std::ranges::any_of(
-        sent, [&](const SendFrame& each) { return each.text.find(text) != std::string::npos; });
+    return std::ranges::any_of(sent, [&](const SendFrame& each) { return each.text.find(text) != std::string::npos; });
   };
   const auto described = [&] {
     std::vector<StreamStatus> status;
     script.session->describe(status);
     std::set<std::string> names;
     for (const auto& each : status)
-      if (each.instrument->market_type != MarketType::options)
-        names.insert(each.instrument->instrument);
+      if (each.instrument->market_type != MarketType::options) names.insert(each.instrument->instrument);
     return names;
   };
   script.begin(kExpiry - 31s);
@@ -541,8 +540,7 @@ TEST(Conversation, WhatHasExpiredIsGivenUp) {
   EXPECT_TRUE(was_sent("public/unsubscribe"));
   EXPECT_TRUE(was_sent("book.BTC-25DEC26.100ms"));
   EXPECT_FALSE(was_sent("book.BTC-PERPETUAL.100ms"));
-  EXPECT_EQ(described(), std::set<std::string>{"BTC-PERPETUAL"})
-      << "of what is over nothing is waited for";
+  EXPECT_EQ(described(), std::set<std::string>{"BTC-PERPETUAL"}) << "of what is over nothing is waited for";
 }
 
 TEST(Conversation, WhatIsNotChosenAnyMoreIsGivenUpWithTheNewList) {
@@ -591,10 +589,16 @@ TEST(Conversation, ALockedInstrumentIsShownAsSilent) {
 // ---- checkpoints ----------------------------------------------------------------------------------------------
 
 TEST(Session, ASavedStateGoesOnAsTheSessionWould) {
-  const std::vector<std::string> frames{
-      book_snapshot(10, 0),   trade(100, 1),        book_change(10, 12, 2), trade(102, 3),
-      book_change(13, 14, 4), book_snapshot(20, 5), trade(101, 6),          book_change(20, 22, 7),
-      fixture("ws_ticker_perpetual.json"),          fixture("ws_volatility_index.json")};
+  const std::vector<std::string> frames{book_snapshot(10, 0),
+                                        trade(100, 1),
+                                        book_change(10, 12, 2),
+                                        trade(102, 3),
+                                        book_change(13, 14, 4),
+                                        book_snapshot(20, 5),
+                                        trade(101, 6),
+                                        book_change(20, 22, 7),
+                                        fixture("ws_ticker_perpetual.json"),
+                                        fixture("ws_volatility_index.json")};
   Script whole(options_for());
   whole.rest(kInstrumentsUrl, fixture("rest_instruments.json"), 0s);
   for (const auto& frame : frames) whole.text(1, frame, 1s);

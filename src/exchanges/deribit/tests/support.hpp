@@ -20,9 +20,9 @@ inline std::string json(const std::vector<MarketEvent>& events) {
 }
 
 inline constexpr WallTime kStart = wall_from_nanos(1'790'000'000'000'000'000);
-inline const std::vector<DataType> kAllTypes{DataType::orderbook,     DataType::orderbook_delta, DataType::trade,
-                                             DataType::funding_rate,  DataType::open_interest,   DataType::liquidation,
-                                             DataType::volatility_index};
+inline const std::vector<DataType> kAllTypes{
+    DataType::orderbook,     DataType::orderbook_delta, DataType::trade,           DataType::funding_rate,
+    DataType::open_interest, DataType::liquidation,     DataType::volatility_index};
 
 inline SessionOptions options_for(const std::vector<std::string>& symbols = {}) {
   SessionOptions options;
@@ -113,11 +113,10 @@ inline std::string book_change(std::uint64_t prev, std::uint64_t id, int ms,
 }
 inline std::string trade(std::uint64_t seq, int ms, const std::string& more = "") {
   const auto n = std::to_string(seq);
-  return notification("trades.BTC-PERPETUAL.100ms",
-                      R"([{"trade_seq":)" + n + R"(,"trade_id":"4)" + n + R"(","timestamp":)" +
-                          std::to_string(1'790'000'000'000 + ms) +
-                          R"(,"price":64250.5,"instrument_name":"BTC-PERPETUAL","direction":"sell","amount":10.0)" +
-                          more + "}]");
+  return notification(
+      "trades.BTC-PERPETUAL.100ms",
+      R"([{"trade_seq":)" + n + R"(,"trade_id":"4)" + n + R"(","timestamp":)" + std::to_string(1'790'000'000'000 + ms) +
+          R"(,"price":64250.5,"instrument_name":"BTC-PERPETUAL","direction":"sell","amount":10.0)" + more + "}]");
 }
 
 }  // namespace mp::deribit

@@ -77,8 +77,8 @@ struct Live : Script {
     note();
   }
   std::size_t sent(const std::string& part) const {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        frames, [&](const auto& each) { return each.second.find(part) != std::string::npos; }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(frames, [&](const auto& each) { return each.second.find(part) != std::string::npos; }));
   }
   std::size_t asked(const std::string& part) const {
     return static_cast<std::size_t>(
@@ -103,11 +103,10 @@ TEST(Conversation, OneFeedOverPublicAndBusinessSockets) {
   EXPECT_THAT(live.sockets, testing::UnorderedElementsAre(kPublic, kPublic, kBusiness));
   live.open_all(200ms);
   live.run(500ms, 30s);
-  for (const char* arg : {R"({"channel":"books","instId":"BTC-USDT-SWAP"})",
-                          R"({"channel":"funding-rate","instId":"BTC-USDT-SWAP"})",
-                          R"({"channel":"open-interest","instId":"BTC-USDT-SWAP"})",
-                          R"({"channel":"liquidation-orders","instType":"SWAP"})",
-                          R"({"channel":"instruments","instType":"SWAP"})"})
+  for (const char* arg :
+       {R"({"channel":"books","instId":"BTC-USDT-SWAP"})", R"({"channel":"funding-rate","instId":"BTC-USDT-SWAP"})",
+        R"({"channel":"open-interest","instId":"BTC-USDT-SWAP"})",
+        R"({"channel":"liquidation-orders","instType":"SWAP"})", R"({"channel":"instruments","instType":"SWAP"})"})
     EXPECT_EQ(live.sockets[live.connection_of(arg) - 1], kPublic) << arg;
   EXPECT_EQ(live.sockets[live.connection_of(R"({"channel":"trades-all","instId":"BTC-USDT-SWAP"})") - 1], kBusiness);
   EXPECT_EQ(live.asked("long-short-account-ratio-contract?instId=BTC-USDT-SWAP&period=5m&limit=2"), 1u);
@@ -214,13 +213,11 @@ TEST(Conversation, WhatHasExpiredIsGivenUpAndWithTheLastOfAKindItsChannels) {
   live.run(kExpiry - 39s, kExpiry + 44s);
   EXPECT_EQ(live.sent("unsubscribe"), 0u) << "what was sent until the last moment is under way";
   live.run(kExpiry + 45s, kExpiry + 70s);
-  for (const auto& arg :
-       {std::string(futures), std::string(list), std::string(R"("instId":"BTC-USDT-261225")")})
+  for (const auto& arg : {std::string(futures), std::string(list), std::string(R"("instId":"BTC-USDT-261225")")})
     EXPECT_GE(live.sent(arg), 1u) << arg;
   EXPECT_EQ(live.sent(R"("instType":"SWAP")"), 0u);
   EXPECT_EQ(live.sent(R"("op":"subscribe")"), 0u);
-  EXPECT_THAT(described(), testing::ElementsAre("BTC-USDT-SWAP"))
-      << "of what is over nothing is waited for";
+  EXPECT_THAT(described(), testing::ElementsAre("BTC-USDT-SWAP")) << "of what is over nothing is waited for";
   live.requests.clear();
   live.run(kExpiry + 71s, kExpiry + 10min);
   EXPECT_EQ(live.asked("BTC-USDT-261225"), 0u);
@@ -275,14 +272,17 @@ TEST(Conversation, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   const std::string url = kRest + "market/books?instId=BTC-USDT-SWAP&sz=400";
   ASSERT_EQ(live.asked("market/books"), 2u) << "every 30 s one";
   const auto events = live.all.size();
-  live.rest(url, R"({"code":"0","msg":"","data":[{"asks":[],"bids":[["100.0","3","0","1"]],"ts":"1790000060000","seqId":10}]})",
-            60s);
+  live.rest(
+      url,
+      R"({"code":"0","msg":"","data":[{"asks":[],"bids":[["100.0","3","0","1"]],"ts":"1790000060000","seqId":10}]})",
+      60s);
   EXPECT_EQ(live.all.size(), events) << "nothing is published of it";
   EXPECT_EQ(live.session->counters().audits.agreed, 1u);
   live.run(61s, 91s);
   ASSERT_EQ(live.asked("market/books"), 3u);
   const auto& out = live.rest(
-      url, R"({"code":"0","msg":"","data":[{"asks":[],"bids":[["100.0","4","0","1"]],"ts":"1790000090000","seqId":10}]})",
+      url,
+      R"({"code":"0","msg":"","data":[{"asks":[],"bids":[["100.0","4","0","1"]],"ts":"1790000090000","seqId":10}]})",
       91s);
   EXPECT_EQ(live.session->counters().audits.differed, 1u);
   ASSERT_EQ(out.notices.size(), 1u);
@@ -465,7 +465,8 @@ TEST(OkxConversation, AnotherConfigurationIsTakenOverTheSocketsThatThereAre) {
     EXPECT_EQ(gap.cause, GapCause::end);
     ended.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type));
   }
-  EXPECT_THAT(ended, testing::UnorderedElementsAre("BTC-USDT orderbook_delta", "BTC-USDT trade", "BTC-USDT-SWAP open_interest", "BTC-USDT orderbook"));
+  EXPECT_THAT(ended, testing::UnorderedElementsAre("BTC-USDT orderbook_delta", "BTC-USDT trade",
+                                                   "BTC-USDT-SWAP open_interest", "BTC-USDT orderbook"));
   s.run(4500ms, 8s);
   EXPECT_EQ(s.sockets.size(), sockets) << "nothing is opened anew";
   std::string unsubscribed;

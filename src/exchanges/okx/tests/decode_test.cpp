@@ -9,15 +9,30 @@
 namespace mp::okx {
 namespace {
 
-const std::vector<std::string> kFrames{
-    "ws_books_snapshot.json",      "ws_books_update.json",        "ws_books_keep_alive.json",
-    "ws_books_reset.json",         "ws_books_after_reset.json",   "ws_books_2022_snapshot.json",
-    "ws_books_2022_update.json",   "ws_trades.json",              "ws_trades_2022.json",
-    "ws_trades_all.json",          "ws_funding_rate.json",        "ws_funding_rate_none.json",
-    "ws_funding_rate_xperp.json",  "ws_open_interest.json",       "ws_open_interest_inverse.json",
-    "ws_liquidation_orders.json",  "ws_instruments.json",         "ws_tickers.json",
-    "ws_bbo_tbt.json",             "ws_subscribed.json",          "ws_unsubscribed.json",
-    "ws_error.json",               "ws_notice.json",              "ws_connection_count.json"};
+const std::vector<std::string> kFrames{"ws_books_snapshot.json",
+                                       "ws_books_update.json",
+                                       "ws_books_keep_alive.json",
+                                       "ws_books_reset.json",
+                                       "ws_books_after_reset.json",
+                                       "ws_books_2022_snapshot.json",
+                                       "ws_books_2022_update.json",
+                                       "ws_trades.json",
+                                       "ws_trades_2022.json",
+                                       "ws_trades_all.json",
+                                       "ws_funding_rate.json",
+                                       "ws_funding_rate_none.json",
+                                       "ws_funding_rate_xperp.json",
+                                       "ws_open_interest.json",
+                                       "ws_open_interest_inverse.json",
+                                       "ws_liquidation_orders.json",
+                                       "ws_instruments.json",
+                                       "ws_tickers.json",
+                                       "ws_bbo_tbt.json",
+                                       "ws_subscribed.json",
+                                       "ws_unsubscribed.json",
+                                       "ws_error.json",
+                                       "ws_notice.json",
+                                       "ws_connection_count.json"};
 
 struct Decoded {
   explicit Decoded(std::string_view text) : padded(text), result(decoder.frame(padded.view())) {}

@@ -23,21 +23,16 @@ class Records {
     return add([=, this](Session& s, Outbox& out) { s.begin(at(t), out); });
   }
   Records& rest(std::string url, std::string body, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      s.rest({url, 200, Padded(body).view()}, at(t), out);
-    });
+    return add([=, this](Session& s, Outbox& out) { s.rest({url, 200, Padded(body).view()}, at(t), out); });
   }
   Records& opened(ConnectionId id, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      s.opened(id, "wss://ws.okx.com:8443/ws/v5/public", at(t), out);
-    });
+    return add([=, this](Session& s, Outbox& out) { s.opened(id, "wss://ws.okx.com:8443/ws/v5/public", at(t), out); });
   }
   Records& closed(ConnectionId id, Nanos t, std::string reason = "network: gone") {
     return add([=, this](Session& s, Outbox& out) { s.closed(id, reason, at(t), out); });
   }
   Records& text(ConnectionId id, std::string frame, Nanos t) {
-    return add(
-        [=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
+    return add([=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
   }
   Records& sent(ConnectionId id, std::string frame, Nanos t) {
     return add([=, this](Session& s, Outbox&) { s.sent(id, Padded(frame).view(), at(t)); });
@@ -47,8 +42,7 @@ class Records {
   // the records.
   std::vector<std::string> gaps(std::vector<std::string> symbols) const {
     const auto whole = run(symbols, steps_.size());
-    for (std::size_t cut = 0; cut < steps_.size(); ++cut)
-      EXPECT_EQ(run(symbols, cut), whole) << "cut at " << cut;
+    for (std::size_t cut = 0; cut < steps_.size(); ++cut) EXPECT_EQ(run(symbols, cut), whole) << "cut at " << cut;
     return whole;
   }
 
@@ -71,11 +65,10 @@ class Records {
       steps_[n](*session, box);
       for (const auto& gap : only<Gap>(box.events)) {
         const auto ms = [](WallTime t) {
-          return std::to_string(
-              std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
+          return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
         };
-        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " +
-                      to_string(gap.cause) + " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
+        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " + to_string(gap.cause) +
+                      " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
       }
     }
     return out;
@@ -88,12 +81,10 @@ using Gaps = std::vector<std::string>;
 
 std::string event(const char* word, std::string channel, std::string of = "BTC-USDT-SWAP") {
   const auto key = channel == "liquidation-orders" ? "instType" : "instId";
-  return std::string(R"({"id":"1","event":")") + word + R"(","arg":{"channel":")" + channel +
-         R"(",")" + key + R"(":")" + of + R"("},"connId":"a"})";
+  return std::string(R"({"id":"1","event":")") + word + R"(","arg":{"channel":")" + channel + R"(",")" + key +
+         R"(":")" + of + R"("},"connId":"a"})";
 }
-std::string on(std::string channel, std::string of = "BTC-USDT-SWAP") {
-  return event("subscribe", channel, of);
-}
+std::string on(std::string channel, std::string of = "BTC-USDT-SWAP") { return event("subscribe", channel, of); }
 
 std::string funding(int ms) {
   return R"({"arg":{"channel":"funding-rate","instId":"BTC-USDT-SWAP"},"data":[{"fundingRate":"0.0001","fundingTime":"1790006400000","instId":"BTC-USDT-SWAP","nextFundingTime":"1790035200000","ts":")" +
@@ -105,13 +96,11 @@ std::string interest(int ms) {
 }
 std::string liquidation(std::string instrument, int ms) {
   return R"({"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[{"bkPx":"2951.4","side":"sell","sz":"18","ts":")" +
-         std::to_string(1'790'000'000'000 + ms) + R"("}],"instId":")" + instrument +
-         R"(","instType":"SWAP"}]})";
+         std::to_string(1'790'000'000'000 + ms) + R"("}],"instId":")" + instrument + R"(","instType":"SWAP"}]})";
 }
 
 Records& listed(Records& r, Nanos t) {
-  return r.rest(kRest + "public/instruments?instType=SWAP", fixture("rest_instruments_swap.json"),
-                t);
+  return r.rest(kRest + "public/instruments?instType=SWAP", fixture("rest_instruments_swap.json"), t);
 }
 Records& subscribed(Records& r, ConnectionId id, Nanos t) {
   return r.text(id, on("trades-all"), t)
@@ -130,10 +119,10 @@ TEST(Outages, TheFirstStartIsNone) { EXPECT_EQ(running().gaps({"BTC-USDT-SWAP"})
 TEST(Outages, AConnectionThatBreaksIsOneOfEachOfItsStreams) {
   auto r = running().closed(1, 5s).opened(2, 9s);
   subscribed(r, 2, 10s).text(2, funding(11'000), 11s);
-  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}), (Gaps{"BTC-USDT-SWAP trade disconnected 3000 10000",
-                                             "BTC-USDT-SWAP funding_rate disconnected 4000 10000",
-                                             "BTC-USDT-SWAP open_interest disconnected 3000 10000",
-                                             "BTC-USDT-SWAP liquidation disconnected 3000 10000"}));
+  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}),
+            (Gaps{"BTC-USDT-SWAP trade disconnected 3000 10000", "BTC-USDT-SWAP funding_rate disconnected 4000 10000",
+                  "BTC-USDT-SWAP open_interest disconnected 3000 10000",
+                  "BTC-USDT-SWAP liquidation disconnected 3000 10000"}));
 }
 
 TEST(Outages, DataBeforeTheConfirmationIsAsGood) {
@@ -144,18 +133,14 @@ TEST(Outages, DataBeforeTheConfirmationIsAsGood) {
 
 TEST(Outages, TheChannelOfAKindCoversAllOfIt) {
   auto r = running().closed(1, 5s).opened(2, 9s).text(2, liquidation("ETH-USDT-SWAP", 9500), 10s);
-  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP", "ETH-USDT-SWAP"}),
-            (Gaps{"BTC-USDT-SWAP liquidation disconnected 3000 10000",
-                  "ETH-USDT-SWAP liquidation disconnected 3000 10000"}));
+  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP", "ETH-USDT-SWAP"}), (Gaps{"BTC-USDT-SWAP liquidation disconnected 3000 10000",
+                                                              "ETH-USDT-SWAP liquidation disconnected 3000 10000"}));
 }
 
 TEST(Outages, WhatIsChosenLaterIsCoveredByTheChannelThatIsThere) {
   Records r;
   listed(r.begin(0s).opened(1, 900ms).text(1, on("liquidation-orders", "SWAP"), 1s), 2s);
-  r.text(1, funding(4000), 4s)
-      .begin(20s)
-      .opened(2, 21s)
-      .text(2, on("liquidation-orders", "SWAP"), 22s);
+  r.text(1, funding(4000), 4s).begin(20s).opened(2, 21s).text(2, on("liquidation-orders", "SWAP"), 22s);
   const auto gaps = r.gaps({"BTC-USDT-SWAP"});
   EXPECT_EQ(std::ranges::count(gaps, "BTC-USDT-SWAP liquidation collector_down 3000 22000"), 1);
 }
@@ -163,11 +148,10 @@ TEST(Outages, WhatIsChosenLaterIsCoveredByTheChannelThatIsThere) {
 TEST(Outages, ACollectorThatWasDown) {
   auto r = running().begin(20s).opened(2, 21s);
   subscribed(r, 2, 22s);
-  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}),
-            (Gaps{"BTC-USDT-SWAP trade collector_down 3000 22000",
-                  "BTC-USDT-SWAP funding_rate collector_down 4000 22000",
-                  "BTC-USDT-SWAP open_interest collector_down 3000 22000",
-                  "BTC-USDT-SWAP liquidation collector_down 3000 22000"}));
+  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}), (Gaps{"BTC-USDT-SWAP trade collector_down 3000 22000",
+                                             "BTC-USDT-SWAP funding_rate collector_down 4000 22000",
+                                             "BTC-USDT-SWAP open_interest collector_down 3000 22000",
+                                             "BTC-USDT-SWAP liquidation collector_down 3000 22000"}));
 }
 
 TEST(Outages, TradesWithIdsTellThemselvesWhatIsMissing) {
@@ -178,18 +162,13 @@ TEST(Outages, TradesWithIdsTellThemselvesWhatIsMissing) {
 
 TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
   auto r = running().opened(2, 5s);
-  subscribed(r, 2, 6s)
-      .text(2, funding(7000), 7s)
-      .closed(1, 8s, "replaced: ")
-      .text(2, interest(9000), 9s);
+  subscribed(r, 2, 6s).text(2, funding(7000), 7s).closed(1, 8s, "replaced: ").text(2, interest(9000), 9s);
   EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}), Gaps{});
 }
 
 TEST(Outages, AStreamThatIsSubscribedAnewForItsSilence) {
-  auto r =
-      running().text(1, event("unsubscribe", "funding-rate"), 60s).text(1, on("funding-rate"), 61s);
-  r.text(1, event("unsubscribe", "liquidation-orders", "SWAP"), 70s)
-      .text(1, on("liquidation-orders", "SWAP"), 71s);
+  auto r = running().text(1, event("unsubscribe", "funding-rate"), 60s).text(1, on("funding-rate"), 61s);
+  r.text(1, event("unsubscribe", "liquidation-orders", "SWAP"), 70s).text(1, on("liquidation-orders", "SWAP"), 71s);
   const auto gaps = r.gaps({"BTC-USDT-SWAP"});
   ASSERT_EQ(gaps.size(), 2u);
   EXPECT_EQ(gaps[0], "BTC-USDT-SWAP funding_rate stale 4000 61000");
@@ -202,25 +181,21 @@ TEST(Outages, WhatEndsWhileItIsAwayIsToldUpToThere) {
     std::erase(options.data_types, DataType::liquidation);
     s.reconfigure(options, {kStart + 8s, MonoTime{}}, out);
   });
-  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}), (Gaps{"BTC-USDT-SWAP liquidation disconnected 3000 8000",
-                                             "BTC-USDT-SWAP liquidation end 8000 8000"}));
+  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}),
+            (Gaps{"BTC-USDT-SWAP liquidation disconnected 3000 8000", "BTC-USDT-SWAP liquidation end 8000 8000"}));
 }
 
 TEST(Outages, ARatioThatTheHistoryDoesNotHave) {
   const auto rows = [](int from, int to) {
     std::string out;
     for (int m = to; m >= from; m -= 5)
-      out += (out.empty() ? "" : ",") + std::string("[\"") +
-             std::to_string(1'790'000'000'000 + m * 60'000) + R"(","1.2"])";
+      out += (out.empty() ? "" : ",") + std::string("[\"") + std::to_string(1'790'000'000'000 + m * 60'000) +
+             R"(","1.2"])";
     return R"({"code":"0","msg":"","data":[)" + out + "]}";
   };
-  auto r = running()
-               .rest(kAccountRatioUrl, rows(-10, -5), 5s)
-               .begin(30min)
-               .rest(kAccountRatioUrl, rows(0, 20), 31min);
+  auto r = running().rest(kAccountRatioUrl, rows(-10, -5), 5s).begin(30min).rest(kAccountRatioUrl, rows(0, 20), 31min);
   r.begin(60min).rest(kAccountRatioUrl, rows(40, 50), 61min);
-  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}),
-            (Gaps{"BTC-USDT-SWAP lsr_all_account collector_down 1200000 2400000"}));
+  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}), (Gaps{"BTC-USDT-SWAP lsr_all_account collector_down 1200000 2400000"}));
 }
 
 }  // namespace

@@ -11,16 +11,32 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<std::string> kPushed{
-    "ws_subscribed.json",          "ws_books_snapshot.json",     "ws_books_update.json",
-    "ws_books_keep_alive.json",    "ws_books_reset.json",        "ws_books_after_reset.json",
-    "ws_books_2022_snapshot.json", "ws_books_2022_update.json",  "ws_trades.json",
-    "ws_trades_2022.json",         "ws_trades_all.json",         "ws_funding_rate.json",
-    "ws_funding_rate_none.json",   "ws_funding_rate_xperp.json", "ws_open_interest.json",
-    "ws_open_interest_inverse.json", "ws_liquidation_orders.json", "ws_liquidation_orders.json",
-    "ws_instruments.json",         "ws_tickers.json",            "ws_bbo_tbt.json",
-    "ws_unsubscribed.json",        "ws_error.json",              "ws_notice.json",
-    "ws_connection_count.json",    "ws_pong.txt"};
+const std::vector<std::string> kPushed{"ws_subscribed.json",
+                                       "ws_books_snapshot.json",
+                                       "ws_books_update.json",
+                                       "ws_books_keep_alive.json",
+                                       "ws_books_reset.json",
+                                       "ws_books_after_reset.json",
+                                       "ws_books_2022_snapshot.json",
+                                       "ws_books_2022_update.json",
+                                       "ws_trades.json",
+                                       "ws_trades_2022.json",
+                                       "ws_trades_all.json",
+                                       "ws_funding_rate.json",
+                                       "ws_funding_rate_none.json",
+                                       "ws_funding_rate_xperp.json",
+                                       "ws_open_interest.json",
+                                       "ws_open_interest_inverse.json",
+                                       "ws_liquidation_orders.json",
+                                       "ws_liquidation_orders.json",
+                                       "ws_instruments.json",
+                                       "ws_tickers.json",
+                                       "ws_bbo_tbt.json",
+                                       "ws_unsubscribed.json",
+                                       "ws_error.json",
+                                       "ws_notice.json",
+                                       "ws_connection_count.json",
+                                       "ws_pong.txt"};
 
 const std::vector<std::pair<std::string, std::string>>& answers() {
   static const std::vector<std::pair<std::string, std::string>> all{
@@ -338,9 +354,10 @@ TEST(Ratios, TheThreeEndpointsAreNotConfused) {
 TEST(Ratios, ABadRowIsARejectAndThoseBesideItAreTold) {
   Script script(options_for());
   script.lists(0s);
-  script.rest(kAccountRatioUrl,
-              R"({"code":"0","msg":"","data":[["1790000600000","1.5"],["1790000300000",{"a":[1]}],["1790000000000","1.4"]]})",
-              1s);
+  script.rest(
+      kAccountRatioUrl,
+      R"({"code":"0","msg":"","data":[["1790000600000","1.5"],["1790000300000",{"a":[1]}],["1790000000000","1.4"]]})",
+      1s);
   const auto rows = only<LsrAllAccount>(script.all);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[1].long_short_ratio.value.text(), "1.5");

@@ -65,8 +65,8 @@ inline SessionOptions options_for(std::vector<std::string> symbols = {}) {
   options.source = {"okx", ""};
   options.conversing = !symbols.empty();
   options.symbols = std::move(symbols);
-  options.data_types = {DataType::orderbook,    DataType::orderbook_delta, DataType::trade,
-                        DataType::funding_rate, DataType::open_interest,   DataType::liquidation,
+  options.data_types = {DataType::orderbook,        DataType::orderbook_delta, DataType::trade,
+                        DataType::funding_rate,     DataType::open_interest,   DataType::liquidation,
                         DataType::lsr_top_position, DataType::lsr_all_account};
   options.book_series = {};
   options.min_interval = 0ms;

@@ -345,8 +345,7 @@ TEST_F(SimulatedBinance, TradesAreInTheRestHistoryAsTheyWereStreamed) {
   for (const auto row : rows) {
     dom::parser other;
     const dom::element wire = other.parse(received[i++]);
-    for (const char* key : {"p", "q"})
-      EXPECT_EQ(std::string_view{row[key]}, std::string_view{wire[key]});
+    for (const char* key : {"p", "q"}) EXPECT_EQ(std::string_view{row[key]}, std::string_view{wire[key]});
     for (const char* key : {"a", "f", "l", "T"}) EXPECT_EQ(std::uint64_t{row[key]}, std::uint64_t{wire[key]});
     EXPECT_EQ(bool{row["m"]}, bool{wire["m"]});
   }
@@ -423,7 +422,8 @@ std::string plain(const dom::element& e) { return Decimal::parse(std::string_vie
 
 TEST_F(SimulatedBinance, MarkPriceComesOnTheMarketRouteWithItsFunding) {
   make(500);
-  ASSERT_TRUE(exchange->open(1, "/market/stream?streams=btcusdt@markPrice@1s/ethusdt@markPrice/btcusdt_261225@markPrice@1s"));
+  ASSERT_TRUE(
+      exchange->open(1, "/market/stream?streams=btcusdt@markPrice@1s/ethusdt@markPrice/btcusdt_261225@markPrice@1s"));
   ASSERT_TRUE(exchange->open(2, "/public/ws/btcusdt@markPrice@1s"));
   run_to(9s);
   EXPECT_THAT(inbox.take(2), IsEmpty()) << "the wrong route is silent";
@@ -567,7 +567,8 @@ TEST_F(SimulatedBinance, RatiosAreOldestFirstAndTheirSharesMakeOne) {
   make();
   dom::parser parser;
   const std::string path = "/futures/data/";
-  const dom::array rows = parser.parse(get(path + "topLongShortPositionRatio?symbol=BTCUSDT&period=5m&limit=2", 60s).body);
+  const dom::array rows =
+      parser.parse(get(path + "topLongShortPositionRatio?symbol=BTCUSDT&period=5m&limit=2", 60s).body);
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(std::int64_t{rows.at(1)["timestamp"]}, 1795406400000);
   EXPECT_EQ(std::int64_t{rows.at(0)["timestamp"]}, 1795406400000 - 300'000);
@@ -585,7 +586,8 @@ TEST_F(SimulatedBinance, RatiosAreOldestFirstAndTheirSharesMakeOne) {
   EXPECT_EQ(get(path + "globalLongShortAccountRatio?symbol=BTCUSDT&period=7m").status, 400);
   EXPECT_EQ(get(path + "nothing?symbol=BTCUSDT&period=5m").status, 404);
   int refused = 0;
-  for (int i = 0; i < 1000; ++i) refused += get(path + "globalLongShortAccountRatio?symbol=BTCUSDT&period=5m&limit=1").status == 429;
+  for (int i = 0; i < 1000; ++i)
+    refused += get(path + "globalLongShortAccountRatio?symbol=BTCUSDT&period=5m&limit=1").status == 429;
   EXPECT_GT(refused, 0);
   EXPECT_EQ(get("/fapi/v1/ping").status, 200) << "a budget of its own";
 }

@@ -105,7 +105,9 @@ TEST(UsdmMessages, CarryTheMarketAndThePair) {
   EXPECT_EQ(text([&](std::string& out) { append_agg_trade(out, s, trade, {}); }),
             R"({"e":"aggTrade","E":1790000000120,"s":"BTCUSDT","ps":"BTCUSDT","st":1,"a":3300000001,"p":"64250.10",)"
             R"("q":"0.120","nq":"0.120","f":5123456789,"l":5123456791,"T":1790000000120,"m":true})");
-  EXPECT_EQ(text([&](std::string& out) { append_trade(out, s, trade, {5'123'456'789, 20}, {}); }),
+  EXPECT_EQ(text([&](std::string& out) {
+              append_trade(out, s, trade, {5'123'456'789, 20}, {});
+            }),
             R"({"e":"trade","E":1790000000120,"T":1790000000120,"s":"BTCUSDT","ps":"BTCUSDT","st":1,"t":5123456789,)"
             R"("p":"64250.10","q":"0.020","X":"MARKET","m":true})");
   DepthUpdate update{1001, 1007, 1000, kTime, {{642'501, 3215}}, {{642'502, 0}}};
@@ -123,8 +125,9 @@ TEST(UsdmMessages, QuarterlyFutureNamesItsPair) {
     if (symbol.kind == Kind::future) s = symbol;
   EXPECT_EQ(s.instrument, "BTCUSDT_261225");
   EXPECT_EQ(s.canonical(), "BTC-USDT-20261225");
-  EXPECT_NE(text([&](std::string& out) { append_agg_trade(out, s, a_trade(), {}); })
-                .find(R"("s":"BTCUSDT_261225","ps":"BTCUSDT","st":1)"),
+  EXPECT_NE(text([&](std::string& out) {
+              append_agg_trade(out, s, a_trade(), {});
+            }).find(R"("s":"BTCUSDT_261225","ps":"BTCUSDT","st":1)"),
             std::string::npos);
 }
 

@@ -130,15 +130,21 @@ TEST_F(SimulatedDeribit, TheAnswerToASubscriptionListsOnlyWhatExists) {
   make();
   EXPECT_FALSE(exchange->open(9, "/ws/api/v1"));
   ASSERT_TRUE(exchange->open(1, "/ws/api/v2"));
-  const auto answer = subscribe(1, R"("trades.BTC-PERPETUAL.100ms","book.NOPE.100ms","ticker.BTC-PERPETUAL.100ms","nonsense")");
-  EXPECT_THAT(answer, StartsWith(R"({"jsonrpc":"2.0","id":7,"result":["trades.BTC-PERPETUAL.100ms","ticker.BTC-PERPETUAL.100ms"],)"));
-  for (const char* part : {"\"usIn\":", "\"usOut\":", "\"usDiff\":", "\"testnet\":false"}) EXPECT_THAT(answer, HasSubstr(part));
-  EXPECT_THAT(subscribe(1, R"("book.BTC-PERPETUAL.raw","trades.ETH-PERPETUAL.100ms")"),
-              AllOf(HasSubstr(R"("error":{"code":13778,)"), HasSubstr("raw_subscriptions_not_available_for_unauthorized")));
+  const auto answer =
+      subscribe(1, R"("trades.BTC-PERPETUAL.100ms","book.NOPE.100ms","ticker.BTC-PERPETUAL.100ms","nonsense")");
+  EXPECT_THAT(
+      answer,
+      StartsWith(R"({"jsonrpc":"2.0","id":7,"result":["trades.BTC-PERPETUAL.100ms","ticker.BTC-PERPETUAL.100ms"],)"));
+  for (const char* part : {"\"usIn\":", "\"usOut\":", "\"usDiff\":", "\"testnet\":false"})
+    EXPECT_THAT(answer, HasSubstr(part));
+  EXPECT_THAT(
+      subscribe(1, R"("book.BTC-PERPETUAL.raw","trades.ETH-PERPETUAL.100ms")"),
+      AllOf(HasSubstr(R"("error":{"code":13778,)"), HasSubstr("raw_subscriptions_not_available_for_unauthorized")));
   run_to(2s);
   EXPECT_THAT(pushes(1, "trades.ETH-PERPETUAL.100ms"), IsEmpty()) << "the whole request was refused";
-  EXPECT_THAT(call(1, "public/unsubscribe", R"({"channels":["trades.BTC-PERPETUAL.100ms","book.ETH-PERPETUAL.100ms"]})"),
-              HasSubstr(R"("result":["trades.BTC-PERPETUAL.100ms"])"));
+  EXPECT_THAT(
+      call(1, "public/unsubscribe", R"({"channels":["trades.BTC-PERPETUAL.100ms","book.ETH-PERPETUAL.100ms"]})"),
+      HasSubstr(R"("result":["trades.BTC-PERPETUAL.100ms"])"));
   const auto before = pushes(1, "trades.BTC-PERPETUAL.100ms").size();
   EXPECT_GT(before, 0U);
   run_to(4s);
@@ -176,12 +182,14 @@ TEST_F(SimulatedDeribit, ATestRequestThatIsNotAnsweredEndsTheConnection) {
   EXPECT_EQ(inbox.closed.count(1), 0U);
   EXPECT_EQ(inbox.closed.count(2), 1U);
   EXPECT_EQ(inbox.closed.count(3), 0U);
-  EXPECT_THAT(inbox.messages[1], testing::Contains(R"({"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}})"));
+  EXPECT_THAT(inbox.messages[1],
+              testing::Contains(R"({"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}})"));
 }
 
 TEST_F(SimulatedDeribit, SnapshotAndChangesMakeTheBookOfTheLedger) {
   make(3000);
-  const std::vector<std::string> names{"BTC-PERPETUAL", "BTC_USDC-PERPETUAL", "BTC-25DEC26", "BTC-25DEC26-70000-C", "BTC_USDC"};
+  const std::vector<std::string> names{"BTC-PERPETUAL", "BTC_USDC-PERPETUAL", "BTC-25DEC26", "BTC-25DEC26-70000-C",
+                                       "BTC_USDC"};
   for (ClientId id = 1; id <= 2; ++id) {
     ASSERT_TRUE(exchange->open(id, "/ws/api/v2"));
     run_to(id * 333ms);
@@ -205,7 +213,8 @@ TEST_F(SimulatedDeribit, SnapshotAndChangesMakeTheBookOfTheLedger) {
       EXPECT_EQ(book.last, std::uint64_t{told["last_update_id"]});
       std::string wanted;
       for (const char* side : {"bids", "asks"})
-        for (const dom::array level : dom::array{told[side]}) wanted += text_of(level.at(0)) + " " + text_of(level.at(1)) + "\n";
+        for (const dom::array level : dom::array{told[side]})
+          wanted += text_of(level.at(0)) + " " + text_of(level.at(1)) + "\n";
       EXPECT_EQ(book.text(), wanted) << name << ": amounts are quantities as they are";
     }
     const bool in_dollars = name == "BTC-PERPETUAL" || name == "BTC-25DEC26";
@@ -257,8 +266,10 @@ TEST_F(SimulatedDeribit, TradesAreArraysWithContiguousSequencesAndLiquidationsIn
   EXPECT_FALSE(pushes(2, "trades.future.any.100ms").empty());
   EXPECT_FALSE(pushes(2, "trades.option.BTC.100ms").empty());
 
-  const auto answer = get("/api/v2/public/get_last_trades_by_instrument?instrument_name=BTC-PERPETUAL&start_seq=" +
-                              std::to_string(next - 5) + "&end_seq=" + std::to_string(next - 1) + "&sorting=asc&count=3", 10s);
+  const auto answer =
+      get("/api/v2/public/get_last_trades_by_instrument?instrument_name=BTC-PERPETUAL&start_seq=" +
+              std::to_string(next - 5) + "&end_seq=" + std::to_string(next - 1) + "&sorting=asc&count=3",
+          10s);
   const dom::element result = dom::element(parser.parse(answer.body))["result"];
   ASSERT_EQ(dom::array{result["trades"]}.size(), 3U);
   EXPECT_EQ(std::uint64_t{result["trades"].at(0)["trade_seq"]}, next - 5);
@@ -379,8 +390,9 @@ TEST_F(SimulatedDeribit, TheVolatilityIndexIsToldEverySecondAndItsHistoryInPages
   EXPECT_EQ(dom::array{second["data"]}.size(), 20U);
   EXPECT_TRUE(second["continuation"].is_null());
   EXPECT_EQ(ledger.of_type("volatility_index").size(), 30U + 119U) << "the candle that still moves is not in it";
-  EXPECT_THAT(get("/api/v2/public/get_volatility_index_data?currency=BTC&resolution=7&start_timestamp=1&end_timestamp=2").body,
-              HasSubstr("-32602"));
+  EXPECT_THAT(
+      get("/api/v2/public/get_volatility_index_data?currency=BTC&resolution=7&start_timestamp=1&end_timestamp=2").body,
+      HasSubstr("-32602"));
 }
 
 TEST_F(SimulatedDeribit, InstrumentsSayWhatAmountsAre) {
@@ -393,7 +405,8 @@ TEST_F(SimulatedDeribit, InstrumentsSayWhatAmountsAre) {
   ASSERT_EQ(found.size(), 12U);
   const auto perpetual = found.at("BTC-PERPETUAL");
   EXPECT_EQ(raw(perpetual["tick_size"]), "0.5");
-  EXPECT_THAT(get("/api/v2/public/get_instrument?instrument_name=BTC-PERPETUAL").body, HasSubstr("\"contract_size\":10.0,"));
+  EXPECT_THAT(get("/api/v2/public/get_instrument?instrument_name=BTC-PERPETUAL").body,
+              HasSubstr("\"contract_size\":10.0,"));
   EXPECT_EQ(double{perpetual["contract_size"]}, 10);
   EXPECT_EQ(double{perpetual["min_trade_amount"]}, 10);
   EXPECT_EQ(text_of(perpetual["instrument_type"]), "reversed");
@@ -410,9 +423,11 @@ TEST_F(SimulatedDeribit, InstrumentsSayWhatAmountsAre) {
   EXPECT_EQ(double{found.at("XRP_USDC-25DEC26-2d1-C")["strike"]}, 2.1);
   EXPECT_EQ(text_of(found.at("BTC_USDC")["kind"]), "spot");
   dom::parser other;
-  const dom::array options_only = dom::element(other.parse(get("/api/v2/public/get_instruments?currency=BTC&kind=option").body))["result"];
+  const dom::array options_only =
+      dom::element(other.parse(get("/api/v2/public/get_instruments?currency=BTC&kind=option").body))["result"];
   EXPECT_EQ(options_only.size(), 2U);
-  const dom::array summaries = dom::element(other.parse(get("/api/v2/public/get_book_summary_by_currency?currency=BTC&kind=future").body))["result"];
+  const dom::array summaries = dom::element(
+      other.parse(get("/api/v2/public/get_book_summary_by_currency?currency=BTC&kind=future").body))["result"];
   ASSERT_EQ(summaries.size(), 2U);
   EXPECT_EQ(summaries.at(0)["open_interest"].error(), simdjson::SUCCESS);
   EXPECT_GT(double{summaries.at(0)["volume_usd"]}, 0);
@@ -422,7 +437,8 @@ TEST_F(SimulatedDeribit, OverdrawnCreditsEndTheSession) {
   make();
   ASSERT_TRUE(exchange->open(1, "/ws/api/v2"));
   for (int i = 0; i < 10; ++i) EXPECT_THAT(subscribe(1, R"("ticker.BTC-PERPETUAL.100ms")"), HasSubstr("result"));
-  EXPECT_THAT(subscribe(1, R"("ticker.BTC-PERPETUAL.100ms")"), HasSubstr(R"("code":10028,"message":"too_many_requests")"));
+  EXPECT_THAT(subscribe(1, R"("ticker.BTC-PERPETUAL.100ms")"),
+              HasSubstr(R"("code":10028,"message":"too_many_requests")"));
   EXPECT_EQ(inbox.closed.count(1), 1U);
   int refused = 0;
   for (int i = 0; i < 8; ++i) {
@@ -446,7 +462,9 @@ TEST_F(SimulatedDeribit, SameSeedAndStartGiveTheSameMessagesAndLedger) {
     inbox.messages.clear();
     make(2000, seed);
     EXPECT_TRUE(exchange->open(1, "/ws/api/v2"));
-    subscribe(1, R"("book.BTC-PERPETUAL.100ms","trades.any.any.100ms","ticker.BTC-PERPETUAL.100ms","deribit_volatility_index.eth_usd")");
+    subscribe(
+        1,
+        R"("book.BTC-PERPETUAL.100ms","trades.any.any.100ms","ticker.BTC-PERPETUAL.100ms","deribit_volatility_index.eth_usd")");
     for (int i = 1; in_steps && i < 50; ++i) run_to(i * 100ms);
     run_to(5s);
     exchange->finish(kStart + 5s);

@@ -474,10 +474,11 @@ TEST(SymbolNames, OptionsCarryStrikeAndRight) {
 TEST(LedgerLines, CountContractsInTheUnitInWhichTheyAreLinear) {
   Symbol s = inverse_of(*find_asset("BTC"), Kind::perpetual, 100);
   s.instrument = "BTC-USD-SWAP";
-  EXPECT_EQ(open_interest_line("okx", s, kStart, 12, "1200", true),
-            R"({"type":"open_interest","exchange":"okx","market_type":"perpetual","symbol":"BTC-USD","instrument":"BTC-USD-SWAP",)"
-            R"("timestamp":"2026-11-23T04:00:00.000000000Z","open_interest":"1200","quantity_unit":"quote",)"
-            R"("open_interest_value":"1200","contracts":"12"})");
+  EXPECT_EQ(
+      open_interest_line("okx", s, kStart, 12, "1200", true),
+      R"({"type":"open_interest","exchange":"okx","market_type":"perpetual","symbol":"BTC-USD","instrument":"BTC-USD-SWAP",)"
+      R"("timestamp":"2026-11-23T04:00:00.000000000Z","open_interest":"1200","quantity_unit":"quote",)"
+      R"("open_interest_value":"1200","contracts":"12"})");
   Symbol linear = symbol_of(*find_asset("BTC"), Kind::perpetual, "USDT", {2, 1, 2});
   EXPECT_EQ(quantity_text(linear, 125), "0.0125") << "1.25 contracts of 0.01 coins";
   EXPECT_EQ(contracts_text(linear, 125), "1.25");

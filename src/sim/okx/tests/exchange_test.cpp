@@ -50,7 +50,8 @@ struct SimulatedOkx : testing::Test {
   }
   void subscribe(ClientId client, const std::string& channel, const std::string& about,
                  const std::string& key = "instId") {
-    exchange->text(client, R"({"op":"subscribe","args":[{"channel":")" + channel + R"(",")" + key + R"(":")" + about + R"("}]})");
+    exchange->text(
+        client, R"({"op":"subscribe","args":[{"channel":")" + channel + R"(",")" + key + R"(":")" + about + R"("}]})");
   }
   // Messages of a channel that have data.
   std::vector<std::string> pushes(ClientId client, const std::string& channel) {
@@ -146,13 +147,19 @@ TEST_F(SimulatedOkx, EachArgumentIsAcknowledgedWithTheRequestsId) {
                     R"({"channel":"trades","instId":"NOPE-USDT"},{"channel":"trades","instId":"BTC-USDT-SWAP"}]})");
   const auto answers = inbox.take(1);
   ASSERT_EQ(answers.size(), 3U);
-  EXPECT_THAT(answers[0], StartsWith(R"({"id":"a1","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"},"connId":")"));
-  EXPECT_THAT(answers[1], AllOf(StartsWith(R"({"id":"a1","event":"error","code":"60018","msg":")"), HasSubstr("NOPE-USDT")));
+  EXPECT_THAT(
+      answers[0],
+      StartsWith(R"({"id":"a1","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"},"connId":")"));
+  EXPECT_THAT(answers[1],
+              AllOf(StartsWith(R"({"id":"a1","event":"error","code":"60018","msg":")"), HasSubstr("NOPE-USDT")));
   EXPECT_THAT(answers[2], HasSubstr("BTC-USDT-SWAP"));
   run_to(2s);
   EXPECT_THAT(pushes(1, "trades"), testing::Not(IsEmpty()));
-  exchange->text(1, R"({"op":"unsubscribe","args":[{"channel":"trades","instId":"BTC-USDT"},{"channel":"trades","instId":"BTC-USDT-SWAP"}]})");
-  EXPECT_THAT(inbox.take(1).back(), StartsWith(R"({"event":"unsubscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},)"));
+  exchange->text(
+      1,
+      R"({"op":"unsubscribe","args":[{"channel":"trades","instId":"BTC-USDT"},{"channel":"trades","instId":"BTC-USDT-SWAP"}]})");
+  EXPECT_THAT(inbox.take(1).back(),
+              StartsWith(R"({"event":"unsubscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},)"));
   run_to(4s);
   EXPECT_THAT(inbox.take(1), IsEmpty());
 }
@@ -178,9 +185,10 @@ TEST_F(SimulatedOkx, PingIsAnsweredInPlainTextAndNonsenseWithAnError) {
   ASSERT_TRUE(exchange->open(1, "/ws/v5/public"));
   exchange->text(1, "ping");
   EXPECT_THAT(inbox.take(1), ElementsAre("pong"));
-  for (const char* bad : {"{", "[]", R"({"op":"fly","args":[{"channel":"books"}]})", R"({"op":"subscribe"})",
-                          R"({"op":"subscribe","args":[]})", R"({"op":"subscribe","args":[1]})",
-                          R"({"id":"too_strange!","op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"}]})"}) {
+  for (const char* bad :
+       {"{", "[]", R"({"op":"fly","args":[{"channel":"books"}]})", R"({"op":"subscribe"})",
+        R"({"op":"subscribe","args":[]})", R"({"op":"subscribe","args":[1]})",
+        R"({"id":"too_strange!","op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"}]})"}) {
     exchange->text(1, bad);
     EXPECT_THAT(inbox.take(1).at(0), AllOf(HasSubstr(R"("event":"error")"), HasSubstr("60012"))) << bad;
   }
@@ -329,7 +337,8 @@ TEST_F(SimulatedOkx, TradesAreMergedAndTradesAllAreNot) {
   EXPECT_EQ(single, pushes(2, "trades-all").size());
 
   // Back-fill: newest first, `after` is older than.
-  const auto answer = get("/api/v5/market/history-trades?instId=BTC-USDT-SWAP&type=1&limit=3&after=" + std::to_string(fill), 3s);
+  const auto answer =
+      get("/api/v5/market/history-trades?instId=BTC-USDT-SWAP&type=1&limit=3&after=" + std::to_string(fill), 3s);
   const dom::array rows = dom::element(parser.parse(answer.body))["data"];
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(text_of(rows.at(0)["tradeId"]), std::to_string(fill - 1));
@@ -418,7 +427,8 @@ TEST_F(SimulatedOkx, RatiosAreTheNewestFirstAndOfTheRightHolders) {
   EXPECT_EQ(text_of(rows.at(1).at(0)), "1795405800000");
   ASSERT_EQ(ledger.of_type("lsr_top_position").size(), 3U);
   EXPECT_THAT(ledger.lines.back(), HasSubstr("\"timestamp\":\"2026-11-23T03:55:00.000000000Z\""));
-  EXPECT_THAT(ledger.lines.back(), HasSubstr("\"long_short_ratio\":\"" + Decimal::parse(std::string_view{rows.at(0).at(1)})->text() + "\""));
+  EXPECT_THAT(ledger.lines.back(),
+              HasSubstr("\"long_short_ratio\":\"" + Decimal::parse(std::string_view{rows.at(0).at(1)})->text() + "\""));
   get(path + "account-ratio-contract-top-trader?instId=BTC-USDT-SWAP&period=5m", 60s);
   EXPECT_EQ(ledger.lines.size(), 3U) << "accounts of top traders are none of the product's types";
   get(path + "account-ratio-contract?instId=BTC-USDT-SWAP&period=1H&limit=2", 60s);

@@ -3,12 +3,8 @@
 namespace mp::sinks::clickhouse::rows {
 
 std::vector<Column> funding_rate_columns() {
-  return {{"funding_rate", kRatio},
-          {"funding_time", kOptionalTime},
-          {"next_funding_time", kOptionalTime},
-          {"mark_price", kOptionalMoney},
-          {"index_price", kOptionalMoney},
-          {"funding_interval_hours", kOptionalMoney},
+  return {{"funding_rate", kRatio},       {"funding_time", kOptionalTime}, {"next_funding_time", kOptionalTime},
+          {"mark_price", kOptionalMoney}, {"index_price", kOptionalMoney}, {"funding_interval_hours", kOptionalMoney},
           {"is_settled", "Bool"}};
 }
 

@@ -3,9 +3,9 @@
 namespace mp::sinks::clickhouse::rows {
 
 std::vector<Column> gap_columns() {
-  return {{"exchange", kWord},   {"market_type", kWord},    {"symbol", kWord},          {"instrument", kWord},
-          {"data_type", kWord},  {"data_source", kWord},    {"gap_start", kTime},       {"gap_end", kTime},
-          {"last_id", "String"}, {"next_id", "String"},     {"cause", kWord},           {"state", kWord},
+  return {{"exchange", kWord},        {"market_type", kWord},       {"symbol", kWord},      {"instrument", kWord},
+          {"data_type", kWord},       {"data_source", kWord},       {"gap_start", kTime},   {"gap_end", kTime},
+          {"last_id", "String"},      {"next_id", "String"},        {"cause", kWord},       {"state", kWord},
           {"recovered_by", "String"}, {"recovered_rows", "UInt64"}, {"detected_at", kTime}, {"gap_id", "String"},
           {"version", "UInt64"}};
 }

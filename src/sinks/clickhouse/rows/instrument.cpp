@@ -3,11 +3,25 @@
 namespace mp::sinks::clickhouse::rows {
 
 std::vector<Column> instrument_columns() {
-  return {{"valid_from", kTime},       {"received_at", kTime},       {"exchange", kWord},        {"market_type", kWord},
-          {"symbol", kWord},           {"instrument", kWord},        {"data_source", kWord},     {"base_asset", kWord},
-          {"quote_asset", kWord},      {"settlement_asset", kWord},  {"contract_size", kMoney},  {"quantity_unit", kWord},
-          {"tick_size", kOptionalMoney}, {"lot_size", kOptionalMoney}, {"status", kWord},        {"expiry", kOptionalTime},
-          {"strike", kOptionalMoney},  {"option_right", kWord},      {"version", "UInt64"}};
+  return {{"valid_from", kTime},
+          {"received_at", kTime},
+          {"exchange", kWord},
+          {"market_type", kWord},
+          {"symbol", kWord},
+          {"instrument", kWord},
+          {"data_source", kWord},
+          {"base_asset", kWord},
+          {"quote_asset", kWord},
+          {"settlement_asset", kWord},
+          {"contract_size", kMoney},
+          {"quantity_unit", kWord},
+          {"tick_size", kOptionalMoney},
+          {"lot_size", kOptionalMoney},
+          {"status", kWord},
+          {"expiry", kOptionalTime},
+          {"strike", kOptionalMoney},
+          {"option_right", kWord},
+          {"version", "UInt64"}};
 }
 
 void encode(RowWriter& row, const Instrument& event) {

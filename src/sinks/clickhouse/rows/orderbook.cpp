@@ -14,11 +14,16 @@ void best(RowWriter& row, const std::vector<BookLevel>& side, const char* price_
 }  // namespace
 
 std::vector<Column> orderbook_columns() {
-  return {{"last_update_id", "UInt64"},         {"quantity_unit", kWord},
-          {"depth", "UInt32"},                  {"best_bid_price", kOptionalMoney},
-          {"best_bid_quantity", kOptionalMoney}, {"best_ask_price", kOptionalMoney},
-          {"best_ask_quantity", kOptionalMoney}, {"bid_count", "UInt32"},
-          {"ask_count", "UInt32"},              {"bids", kLevels},
+  return {{"last_update_id", "UInt64"},
+          {"quantity_unit", kWord},
+          {"depth", "UInt32"},
+          {"best_bid_price", kOptionalMoney},
+          {"best_bid_quantity", kOptionalMoney},
+          {"best_ask_price", kOptionalMoney},
+          {"best_ask_quantity", kOptionalMoney},
+          {"bid_count", "UInt32"},
+          {"ask_count", "UInt32"},
+          {"bids", kLevels},
           {"asks", kLevels}};
 }
 

@@ -3,8 +3,9 @@
 namespace mp::sinks::clickhouse::rows {
 
 std::vector<Column> rejected_columns() {
-  return {{"received_at", kTime}, {"exchange", kWord},  {"market_type", kWord}, {"symbol", kWord}, {"instrument", kWord},
-          {"data_type", kWord},   {"data_source", kWord}, {"reason", "String"}, {"raw", "String"}, {"origin", kWord}};
+  return {{"received_at", kTime}, {"exchange", kWord},  {"market_type", kWord}, {"symbol", kWord},
+          {"instrument", kWord},  {"data_type", kWord}, {"data_source", kWord}, {"reason", "String"},
+          {"raw", "String"},      {"origin", kWord}};
 }
 
 void encode(RowWriter& row, const Rejected& event) {

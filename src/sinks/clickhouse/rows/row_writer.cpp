@@ -20,7 +20,8 @@ void RowWriter::text(std::string_view value) {
 void RowWriter::decimal(const Decimal& value, int scale, const char* column) {
   const auto scaled = value.scaled_to(scale);
   if (!scaled && !failure_)
-    failure_ = Error{Errc::out_of_range, column, fmt::format("{} does not fit Decimal(38, {}) exactly", value.text(), scale)};
+    failure_ =
+        Error{Errc::out_of_range, column, fmt::format("{} does not fit Decimal(38, {}) exactly", value.text(), scale)};
   const auto bits = static_cast<uint128>(scaled.value_or(0));
   little_endian(static_cast<std::uint64_t>(bits));
   little_endian(static_cast<std::uint64_t>(bits >> 64));

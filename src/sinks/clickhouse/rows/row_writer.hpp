@@ -1,5 +1,6 @@
 #pragma once
-// Values as ClickHouse's RowBinary wants them. https://clickhouse.com/docs/interfaces/formats/RowBinary (checked 2026-11-23)
+// Values as ClickHouse's RowBinary wants them. https://clickhouse.com/docs/interfaces/formats/RowBinary (checked
+// 2026-11-23)
 
 #include <optional>
 #include <string>

@@ -56,7 +56,7 @@ Result<void> append_row(std::string& out, const MarketEvent& event, const BusPos
 
 // What storage itself could not turn into a row. Appended to the table of DataType::rejected; always fits.
 struct RejectedLine {
-  WallTime received_at;  // when the bus stored the message
+  WallTime received_at;                       // when the bus stored the message
   std::string exchange, market_type, symbol;  // as far as the subject tells
   std::string instrument;
   DataType data_type{};

@@ -3,11 +3,11 @@
 namespace mp::sinks::clickhouse::rows {
 
 std::vector<Column> trade_columns() {
-  return {{"trade_id", "String"},      {"price", kMoney},
-          {"quantity", kMoney},        {"quantity_unit", kWord},
+  return {{"trade_id", "String"},        {"price", kMoney},
+          {"quantity", kMoney},          {"quantity_unit", kWord},
           {"contracts", kOptionalMoney}, {"side", kWord},
-          {"is_maker", "Bool"},        {"is_aggregated", "Bool"},
-          {"first_trade_id", "String"}, {"last_trade_id", "String"},
+          {"is_maker", "Bool"},          {"is_aggregated", "Bool"},
+          {"first_trade_id", "String"},  {"last_trade_id", "String"},
           {"execution", kWord}};
 }
 

@@ -3,8 +3,8 @@
 namespace mp::sinks::clickhouse::rows {
 
 std::vector<Column> volatility_index_columns() {
-  return {{"index_value", kRatio},   {"open", kOptionalRatio}, {"high", kOptionalRatio},
-          {"low", kOptionalRatio},   {"resolution", kWord},    {"underlying_asset", kWord}};
+  return {{"index_value", kRatio}, {"open", kOptionalRatio}, {"high", kOptionalRatio},
+          {"low", kOptionalRatio}, {"resolution", kWord},    {"underlying_asset", kWord}};
 }
 
 void encode(RowWriter& row, const VolatilityIndex& event) {

@@ -21,7 +21,8 @@ Wanted expect(const Step& step) {
   return *wanted;
 }
 
-void take(Batcher& batcher, std::uint64_t sequence, MonoTime now, std::uint32_t rows = 1, Target target = Target::hot, std::int32_t partition = 1) {
+void take(Batcher& batcher, std::uint64_t sequence, MonoTime now, std::uint32_t rows = 1, Target target = Target::hot,
+          std::int32_t partition = 1) {
   ASSERT_TRUE(batcher.wants(sequence));
   for (std::uint32_t i = 0; i < rows; ++i) {
     auto& batch = batcher.open_batch();
@@ -112,8 +113,9 @@ TEST(Batcher, KeepsTheIntervalEvenWhenFull) {
 }
 
 TEST(Batcher, ReadsBackAfterAnyFailureAndInsertsOnlyWhatIsMissing) {
-  for (const auto verdict : {Verdict::unreachable, Verdict::retry, Verdict::back_pressure, Verdict::session_locked,
-                             Verdict::too_many_partitions, Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data}) {
+  for (const auto verdict :
+       {Verdict::unreachable, Verdict::retry, Verdict::back_pressure, Verdict::session_locked,
+        Verdict::too_many_partitions, Verdict::schema_mismatch, Verdict::access_denied, Verdict::bad_data}) {
     Batcher batcher({.batch_size = 2, .max_rows = 2}, 0);
     take(batcher, 5, at(0ms));
     take(batcher, 7, at(0ms), 2);
@@ -204,7 +206,8 @@ TEST(Batcher, AsksForTheAcknowledgementUntilItIsConfirmed) {
 
 TEST(Batcher, CutsByTargetAndPartitions) {
   Batcher batcher({.batch_size = 1, .max_rows = 200, .max_partitions = 50}, 0);
-  for (std::uint64_t s = 1; s <= 120; ++s) take(batcher, s, at(0ms), 1, s == 60 ? Target::rejected : Target::hot, static_cast<std::int32_t>(s % 110));
+  for (std::uint64_t s = 1; s <= 120; ++s)
+    take(batcher, s, at(0ms), 1, s == 60 ? Target::rejected : Target::hot, static_cast<std::int32_t>(s % 110));
   nothing_came(batcher, at(0ms));
   std::vector<std::size_t> sizes;
   for (auto step = batcher.next(at(0ms)); std::holds_alternative<Insert>(step); step = batcher.next(at(0ms))) {
@@ -272,8 +275,12 @@ class World {
 
   // One life of the storage process.
   void live() {
-    const BatchLimits limits{.batch_size = 1 + pick(6), .timeout = 50ms, .max_queue = 1 + pick(5), .min_interval = 5ms,
-                             .max_rows = 12, .max_partitions = 2};
+    const BatchLimits limits{.batch_size = 1 + pick(6),
+                             .timeout = 50ms,
+                             .max_queue = 1 + pick(5),
+                             .min_interval = 5ms,
+                             .max_rows = 12,
+                             .max_partitions = 2};
     Batcher batcher(limits, std::max(delivered_, highest_in_table()));
     // The consumer is made anew above its ack floor.
     auto next_message = messages_.upper_bound(acknowledged_);
@@ -284,7 +291,8 @@ class World {
       if (const auto* fetch = std::get_if<Fetch>(&step)) {
         std::size_t count = 0;
         if (next_message != messages_.begin() && chance(5)) next_message = std::prev(next_message);  // redelivery
-        for (; count < fetch->max_messages && next_message != messages_.end() && !chance(20); ++next_message, ++count) deliver(batcher, *next_message);
+        for (; count < fetch->max_messages && next_message != messages_.end() && !chance(20); ++next_message, ++count)
+          deliver(batcher, *next_message);
         if (count == 0) now_ = std::max(now_, fetch->until);
         batcher.fetched(count, fetch->max_messages);
         if (next_message == messages_.end() && batcher.idle()) return;

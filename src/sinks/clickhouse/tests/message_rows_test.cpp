@@ -9,23 +9,30 @@
 namespace mp::sinks::clickhouse {
 namespace {
 
-using testing::RowBinaryReader;
 using ::testing::HasSubstr;
+using testing::RowBinaryReader;
 
 const WallTime kNow = parse_iso("2026-11-22T18:00:00Z").value();
 
 std::string trade(const std::string& price, const std::string& source = "live", const std::string& day = "22") {
-  return R"({"type":"trade","exchange":"binance","market_type":"spot","symbol":"BTC-USDT","instrument":"BTCUSDT","timestamp":"2026-11-)" + day +
-         R"(T17:44:30.123000000Z","received_at":"2026-11-22T17:44:30.187654321Z","data_source":")" + source +
+  return R"({"type":"trade","exchange":"binance","market_type":"spot","symbol":"BTC-USDT","instrument":"BTCUSDT","timestamp":"2026-11-)" +
+         day + R"(T17:44:30.123000000Z","received_at":"2026-11-22T17:44:30.187654321Z","data_source":")" + source +
          R"(","trade_id":"1","price":")" + price + R"(","quantity":"0.25","side":"buy","is_maker":false})";
 }
 
 EncodingOptions options() {
-  return {.type = DataType::trade, .stream = kNow, .sources = sources_beside(DataSource::live), .hot_for = std::chrono::hours{72}};
+  return {.type = DataType::trade,
+          .stream = kNow,
+          .sources = sources_beside(DataSource::live),
+          .hot_for = std::chrono::hours{72}};
 }
 
 BusMessage message(std::string_view payload, std::string_view encoding = "") {
-  return {.subject = "trade-data.binance.spot.BTC-USDT", .payload = payload, .encoding = encoding, .sequence = 9, .stored_at = kNow};
+  return {.subject = "trade-data.binance.spot.BTC-USDT",
+          .payload = payload,
+          .encoding = encoding,
+          .sequence = 9,
+          .stored_at = kNow};
 }
 
 std::map<std::string, std::string> row_of(const RowBatch& batch, std::size_t number) {

@@ -12,7 +12,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-const std::vector<Migration> kThree{{1, "first", {}}, {2, "two", {"ALTER TABLE marketprism_hot.t ADD COLUMN IF NOT EXISTS a UInt8"}}, {3, "three", {"ALTER TABLE marketprism_hot.t ADD COLUMN IF NOT EXISTS b UInt8"}}};
+const std::vector<Migration> kThree{{1, "first", {}},
+                                    {2, "two", {"ALTER TABLE marketprism_hot.t ADD COLUMN IF NOT EXISTS a UInt8"}},
+                                    {3, "three", {"ALTER TABLE marketprism_hot.t ADD COLUMN IF NOT EXISTS b UInt8"}}};
 
 std::vector<int> numbers(const std::vector<const Migration*>& all) {
   std::vector<int> out;
@@ -47,7 +49,8 @@ TEST(Migrations, GoForwardOnly) {
   ASSERT_FALSE(newer);
   EXPECT_EQ(newer.error().code, Errc::conflict);
   EXPECT_THAT(newer.error().text(), AllOf(HasSubstr("migration 4 four"), HasSubstr("no way back")));
-  EXPECT_THAT(plan_migrations(kThree, true, {{2, "other"}}).error().text(), HasSubstr("recorded as other, must be two"));
+  EXPECT_THAT(plan_migrations(kThree, true, {{2, "other"}}).error().text(),
+              HasSubstr("recorded as other, must be two"));
 }
 
 // What a migration does must be harmless when it is done again, and reach hot and cold alike.
@@ -56,7 +59,8 @@ TEST(Migrations, AreNumberedWithoutHolesAndMayBeRepeated) {
   for (const auto& migration : migrations()) {
     EXPECT_EQ(migration.number, ++number);
     for (const auto& statement : migration.statements) {
-      EXPECT_THAT(statement, ::testing::AnyOf(HasSubstr("IF NOT EXISTS"), HasSubstr("IF EXISTS"), HasSubstr("MODIFY"))) << migration.name;
+      EXPECT_THAT(statement, ::testing::AnyOf(HasSubstr("IF NOT EXISTS"), HasSubstr("IF EXISTS"), HasSubstr("MODIFY")))
+          << migration.name;
       const auto [database, table] = altered_table(statement);
       EXPECT_TRUE(database == kSchemaHot || database == kSchemaCold) << statement;
       EXPECT_FALSE(table.empty()) << statement;

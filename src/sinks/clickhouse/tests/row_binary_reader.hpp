@@ -52,9 +52,7 @@ class RowBinaryReader {
       if (byte < 0x80) return out;
     }
   }
-  std::string decimal(int scale) {
-    return Decimal::from_parts(static_cast<int128>(number<uint128>()), scale).text();
-  }
+  std::string decimal(int scale) { return Decimal::from_parts(static_cast<int128>(number<uint128>()), scale).text(); }
 
   std::string value(std::string_view type) {
     if (type.starts_with("Nullable(")) {

@@ -14,8 +14,8 @@ const WallTime kFirst = wall_from_nanos(1'000'000'000), kSecond = wall_from_nano
 
 Trade trade(const char* id, std::int64_t received_at = 5) {
   Trade out;
-  out.meta = {std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"}), wall_from_nanos(3), wall_from_nanos(received_at),
-              DataSource::live};
+  out.meta = {std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::spot, "BTC-USDT", "BTCUSDT"}),
+              wall_from_nanos(3), wall_from_nanos(received_at), DataSource::live};
   out.trade_id = id;
   out.price = Price{Decimal::parse("65000.1").value()};
   out.quantity = Quantity{Decimal::parse("0.25").value()};
@@ -51,10 +51,11 @@ std::string answer_of(const Content& content, const std::vector<std::pair<WallTi
 
 std::vector<RowKey> recognised(const RowBatch& batch, const Content& content, std::string_view answer) {
   Recognition rows{batch, Target::hot, content};
-  while (const auto found = content.take(answer)) rows.found(*found, [](const RowKey& key, const std::string&) {
-    EXPECT_EQ(key, (RowKey{77, 3}));
-    return true;
-  });
+  while (const auto found = content.take(answer))
+    rows.found(*found, [](const RowKey& key, const std::string&) {
+      EXPECT_EQ(key, (RowKey{77, 3}));
+      return true;
+    });
   EXPECT_TRUE(answer.empty());
   return rows.keys();
 }
@@ -92,7 +93,8 @@ TEST(RowContent, ARowWhoseMessageTheServerLostIsRecognised) {
     rows.found(row, current(is_current));
     return rows.keys();
   };
-  EXPECT_THAT(keys_for(there(10, "lost"), true), ElementsAre(RowKey{12, 0})) << "the batch knows that 10 is another one";
+  EXPECT_THAT(keys_for(there(10, "lost"), true), ElementsAre(RowKey{12, 0}))
+      << "the batch knows that 10 is another one";
   EXPECT_THAT(keys_for(there(11, "lost"), true), ElementsAre(RowKey{12, 0})) << "and that 11 is none of this type";
   EXPECT_THAT(keys_for(there(12, "lost"), true), IsEmpty()) << "its own row: the read-back finds it";
   EXPECT_THAT(keys_for(there(9, "lost"), true), IsEmpty()) << "another event that says the same";
@@ -111,7 +113,8 @@ TEST(RowContent, ARowWhosePlaceIsTakenByALostEventGetsAnotherLifeOfTheStream) {
     EXPECT_TRUE(append_row(row, trade(id), {kSecond, key.sequence, key.index}));
     return Content::Found{nanos_since_epoch(kSecond) + life, key, kTrades.of_row(row)->content};
   };
-  const std::vector<Content::Found> rows{there({10, 0}, "1", 0), there({10, 1}, "lost", 0), there({10, 1}, "lost too", 1)};
+  const std::vector<Content::Found> rows{there({10, 0}, "1", 0), there({10, 1}, "lost", 0),
+                                         there({10, 1}, "lost too", 1)};
   auto found = occupation_of(batch, kTrades, rejected, rows, {});
   EXPECT_THAT(found.present, ElementsAre(RowKey{10, 0}));
   ASSERT_EQ(found.displaced.size(), 1u);
@@ -135,7 +138,8 @@ TEST(RowContent, ARowWhosePlaceIsTakenByALostEventGetsAnotherLifeOfTheStream) {
 TEST(RowContent, EachRowFoundStandsForOneOfTheBatch) {
   RowBatch batch;
   for (std::uint32_t i = 0; i < 3; ++i) add(batch, trade("1"), {kSecond, 10, i}, true);
-  EXPECT_THAT(recognised(batch, kTrades, answer_of(kTrades, {{kFirst, trade("1")}, {kFirst, trade("1")}})), ElementsAre(RowKey{10, 0}, RowKey{10, 1}));
+  EXPECT_THAT(recognised(batch, kTrades, answer_of(kTrades, {{kFirst, trade("1")}, {kFirst, trade("1")}})),
+              ElementsAre(RowKey{10, 0}, RowKey{10, 1}));
 }
 
 TEST(RowContent, TheSearchIsLimitedToTheTimesOfTheBatch) {
@@ -145,14 +149,18 @@ TEST(RowContent, TheSearchIsLimitedToTheTimesOfTheBatch) {
   add(batch, trade("3", 9), {kSecond, 10, 2}, false);
   const auto where = Recognition(batch, Target::hot, kTrades).where(kTrades);
   EXPECT_THAT(where, HasSubstr("timestamp BETWEEN fromUnixTimestamp64Nano(toInt64(3), 'UTC') AND"));
-  EXPECT_THAT(where, HasSubstr("received_at BETWEEN fromUnixTimestamp64Nano(toInt64(40), 'UTC') AND fromUnixTimestamp64Nano(toInt64(50), 'UTC')"));
+  EXPECT_THAT(
+      where,
+      HasSubstr(
+          "received_at BETWEEN fromUnixTimestamp64Nano(toInt64(40), 'UTC') AND fromUnixTimestamp64Nano(toInt64(50), 'UTC')"));
 }
 
 TEST(RowContent, EveryColumnTypeOfEveryTableIsKnown) {
   const std::string bytes(64, '\0');
   for (int i = 0; i < kDataTypeCount; ++i) {
     const auto& table = table_of(static_cast<DataType>(i));
-    for (const auto& column : table.columns) EXPECT_TRUE(value_size(column.type, bytes)) << table.name << "." << column.name << " " << column.type;
+    for (const auto& column : table.columns)
+      EXPECT_TRUE(value_size(column.type, bytes)) << table.name << "." << column.name << " " << column.type;
     EXPECT_FALSE(Content(table, false).ranges.empty()) << table.name;
   }
 }
@@ -165,7 +173,8 @@ TEST(RowContent, NoPrefixOfARowIsARow) {
     const Content content{table_of(type_of(event)), false};
     std::string row;
     ASSERT_TRUE(append_row(row, event, {kFirst, 1, 0}));
-    for (std::size_t size = 0; size < row.size(); ++size) EXPECT_FALSE(content.of_row(std::string_view(row).substr(0, size)));
+    for (std::size_t size = 0; size < row.size(); ++size)
+      EXPECT_FALSE(content.of_row(std::string_view(row).substr(0, size)));
     const auto answer = answer_of(content, {{kFirst, event}});
     for (std::size_t size = 0; size < answer.size(); ++size) {
       auto rest = std::string_view(answer).substr(0, size);
@@ -178,7 +187,16 @@ TEST(RowContent, ALineThatStorageRejectedIsKnownAgainAtAnotherTime) {
   const Content content{table_of(DataType::rejected), true};
   const auto rejected_at = [&](std::int64_t time, WallTime stream) {
     std::string row;
-    append_rejected_row(row, {.received_at = wall_from_nanos(time), .exchange = "x", .market_type = "spot", .symbol = "A", .instrument = "", .data_type = DataType::trade, .data_source = "live", .reason = "bad", .raw = "{"},
+    append_rejected_row(row,
+                        {.received_at = wall_from_nanos(time),
+                         .exchange = "x",
+                         .market_type = "spot",
+                         .symbol = "A",
+                         .instrument = "",
+                         .data_type = DataType::trade,
+                         .data_source = "live",
+                         .reason = "bad",
+                         .raw = "{"},
                         {stream, 4, 0});
     return content.of_row(row)->content;
   };

@@ -12,9 +12,9 @@
 namespace mp::sinks::clickhouse {
 namespace {
 
-using testing::RowBinaryReader;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using testing::RowBinaryReader;
 
 std::string schema_text() {
   std::ifstream file{std::string(MP_SOURCE_DIR) + "/services/data-storage-service/config/clickhouse_schema.sql"};
@@ -28,8 +28,10 @@ std::vector<SchemaTable> schema() {
   return schema_tables(statements.value()).value();
 }
 
-const SchemaTable& schema_table(const std::vector<SchemaTable>& tables, const std::string& database, const std::string& name) {
-  const auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& t) { return t.database == database && t.name == name; });
+const SchemaTable& schema_table(const std::vector<SchemaTable>& tables, const std::string& database,
+                                const std::string& name) {
+  const auto found = std::find_if(tables.begin(), tables.end(),
+                                  [&](const auto& t) { return t.database == database && t.name == name; });
   if (found == tables.end()) throw std::runtime_error("the schema has no table " + database + "." + name);
   return *found;
 }
@@ -37,7 +39,8 @@ const SchemaTable& schema_table(const std::vector<SchemaTable>& tables, const st
 EventMeta meta() {
   static const auto about =
       std::make_shared<InstrumentId>(InstrumentId{"binance", MarketType::perpetual, "BTC-USDT", "BTCUSDT"});
-  return {about, parse_iso("2026-11-22T17:44:30.123Z").value(), parse_iso("2026-11-22T17:44:30.187654321Z").value(), DataSource::live};
+  return {about, parse_iso("2026-11-22T17:44:30.123Z").value(), parse_iso("2026-11-22T17:44:30.187654321Z").value(),
+          DataSource::live};
 }
 const BusPosition kPosition{parse_iso("2026-11-22T00:00:00.000000001Z").value(), 18'446'744'073'709'551'615ULL, 7};
 
@@ -69,15 +72,9 @@ TEST_P(EveryTable, IsPartitionedAsInTheSchema) {
   const auto tables = schema();
   const auto key = schema_table(tables, "marketprism_hot", table.name).partition_key;
   switch (table.partitioning) {
-    case Partitioning::day:
-      EXPECT_EQ("toDate(timestamp)", key);
-      break;
-    case Partitioning::month:
-      EXPECT_THAT(key, ::testing::StartsWith("toYYYYMM("));
-      break;
-    case Partitioning::none:
-      EXPECT_EQ("", key);
-      break;
+    case Partitioning::day: EXPECT_EQ("toDate(timestamp)", key); break;
+    case Partitioning::month: EXPECT_THAT(key, ::testing::StartsWith("toYYYYMM(")); break;
+    case Partitioning::none: EXPECT_EQ("", key); break;
   }
   if (table.expires) {
     EXPECT_EQ("toYYYYMM(timestamp)", schema_table(tables, "marketprism_cold", table.name).partition_key);
@@ -124,8 +121,13 @@ TEST(Rows, TradeKeepsEveryDigit) {
 }
 
 TEST(Rows, AValueThatDoesNotFitIsRefusedAndLeavesNothingBehind) {
-  Trade trade{.meta = meta(), .trade_id = "1", .price = Price{number("0.0000000000001")}, .quantity = Quantity{number("1")},
-              .contracts = {}, .first_trade_id = {}, .last_trade_id = {}};
+  Trade trade{.meta = meta(),
+              .trade_id = "1",
+              .price = Price{number("0.0000000000001")},
+              .quantity = Quantity{number("1")},
+              .contracts = {},
+              .first_trade_id = {},
+              .last_trade_id = {}};
   std::string out = "before";
   auto refused = append_row(out, trade, kPosition);
   ASSERT_FALSE(refused);
@@ -154,7 +156,8 @@ TEST(Rows, OrderBookTellsItsBestLevelsAndCounts) {
 }
 
 TEST(Rows, DeltaWithoutPreviousIdHasNull) {
-  OrderBookDelta delta{.meta = meta(), .first_update_id = 1, .last_update_id = 3, .prev_update_id = {}, .bids = {}, .asks = {}};
+  OrderBookDelta delta{
+      .meta = meta(), .first_update_id = 1, .last_update_id = 3, .prev_update_id = {}, .bids = {}, .asks = {}};
   for (int i = 0; i < 200; ++i) delta.asks.push_back({Price{Decimal::from_parts(i + 1, 0)}, Quantity{number("0")}});
   auto row = written(delta);
   EXPECT_EQ("NULL", row.at("prev_update_id"));
@@ -169,8 +172,14 @@ TEST(Rows, DeltaWithoutPreviousIdHasNull) {
 }
 
 TEST(Rows, RatesHaveEighteenDecimals) {
-  FundingRate funding{.meta = meta(), .funding_rate = Ratio{number("-0.0000123456789012")}, .funding_time = meta().timestamp,
-                      .next_funding_time = {}, .mark_price = {}, .index_price = {}, .funding_interval_hours = number("8"), .is_settled = true};
+  FundingRate funding{.meta = meta(),
+                      .funding_rate = Ratio{number("-0.0000123456789012")},
+                      .funding_time = meta().timestamp,
+                      .next_funding_time = {},
+                      .mark_price = {},
+                      .index_price = {},
+                      .funding_interval_hours = number("8"),
+                      .is_settled = true};
   const auto row = written(funding);
   EXPECT_EQ("-0.0000123456789012", row.at("funding_rate"));
   EXPECT_EQ("2026-11-22T17:44:30.123000000Z", row.at("funding_time"));
@@ -180,14 +189,51 @@ TEST(Rows, RatesHaveEighteenDecimals) {
 }
 
 TEST(Rows, EveryOtherTypeIsReadBackAsWritten) {
-  EXPECT_EQ("7.5", written(OpenInterest{.meta = meta(), .open_interest = Quantity{number("7.5")}, .open_interest_value = {}, .contracts = {}}).at("open_interest"));
-  EXPECT_EQ("sampled", written(Liquidation{.meta = meta(), .side = Side::buy, .price = {}, .average_price = Price{number("2")},
-                                           .quantity = Quantity{number("1")}, .filled_quantity = {}, .contracts = {}, .status = "FILLED", .coverage = Coverage::sampled}).at("coverage"));
-  EXPECT_EQ("5m", written(LsrTopPosition{.meta = meta(), .long_position_ratio = {}, .short_position_ratio = {}, .long_short_ratio = Ratio{number("1.5")}, .period = "5m"}).at("period"));
-  EXPECT_EQ("0.6", written(LsrAllAccount{.meta = meta(), .long_account_ratio = Ratio{number("0.6")}, .short_account_ratio = {}, .long_short_ratio = Ratio{number("1.5")}, .period = "1h"}).at("long_account_ratio"));
-  EXPECT_EQ("BTC", written(VolatilityIndex{.meta = meta(), .index_value = Ratio{number("55.1")}, .open = {}, .high = {}, .low = {}, .resolution = {}, .underlying_asset = "BTC"}).at("underlying_asset"));
-  Instrument instrument{.meta = meta(), .base_asset = "BTC", .quote_asset = "USDT", .settlement_asset = "USDT", .tick_size = Price{number("0.1")},
-                        .lot_size = {}, .status = "TRADING", .expiry = {}, .strike = {}, .option_right = OptionRight::call};
+  EXPECT_EQ(
+      "7.5",
+      written(OpenInterest{
+                  .meta = meta(), .open_interest = Quantity{number("7.5")}, .open_interest_value = {}, .contracts = {}})
+          .at("open_interest"));
+  EXPECT_EQ("sampled", written(Liquidation{.meta = meta(),
+                                           .side = Side::buy,
+                                           .price = {},
+                                           .average_price = Price{number("2")},
+                                           .quantity = Quantity{number("1")},
+                                           .filled_quantity = {},
+                                           .contracts = {},
+                                           .status = "FILLED",
+                                           .coverage = Coverage::sampled})
+                           .at("coverage"));
+  EXPECT_EQ("5m", written(LsrTopPosition{.meta = meta(),
+                                         .long_position_ratio = {},
+                                         .short_position_ratio = {},
+                                         .long_short_ratio = Ratio{number("1.5")},
+                                         .period = "5m"})
+                      .at("period"));
+  EXPECT_EQ("0.6", written(LsrAllAccount{.meta = meta(),
+                                         .long_account_ratio = Ratio{number("0.6")},
+                                         .short_account_ratio = {},
+                                         .long_short_ratio = Ratio{number("1.5")},
+                                         .period = "1h"})
+                       .at("long_account_ratio"));
+  EXPECT_EQ("BTC", written(VolatilityIndex{.meta = meta(),
+                                           .index_value = Ratio{number("55.1")},
+                                           .open = {},
+                                           .high = {},
+                                           .low = {},
+                                           .resolution = {},
+                                           .underlying_asset = "BTC"})
+                       .at("underlying_asset"));
+  Instrument instrument{.meta = meta(),
+                        .base_asset = "BTC",
+                        .quote_asset = "USDT",
+                        .settlement_asset = "USDT",
+                        .tick_size = Price{number("0.1")},
+                        .lot_size = {},
+                        .status = "TRADING",
+                        .expiry = {},
+                        .strike = {},
+                        .option_right = OptionRight::call};
   const auto row = written(instrument);
   EXPECT_EQ("C", row.at("option_right"));
   EXPECT_EQ("0.1", row.at("tick_size"));
@@ -195,8 +241,14 @@ TEST(Rows, EveryOtherTypeIsReadBackAsWritten) {
 }
 
 TEST(Rows, GapIsOpenAndVersionedByItsDetection) {
-  Gap gap{.meta = meta(), .data_type = DataType::trade, .cause = GapCause::disconnected, .gap_start = meta().timestamp,
-          .gap_end = meta().received_at, .last_id = "10", .next_id = {}, .gap_id = "j-1-2-0"};
+  Gap gap{.meta = meta(),
+          .data_type = DataType::trade,
+          .cause = GapCause::disconnected,
+          .gap_start = meta().timestamp,
+          .gap_end = meta().received_at,
+          .last_id = "10",
+          .next_id = {},
+          .gap_id = "j-1-2-0"};
   const auto row = written(gap);
   EXPECT_EQ("trade", row.at("data_type"));
   EXPECT_EQ("disconnected", row.at("cause"));
@@ -208,15 +260,29 @@ TEST(Rows, GapIsOpenAndVersionedByItsDetection) {
 }
 
 TEST(Rows, RejectedMessagesKeepAnyBytes) {
-  Rejected rejected{.meta = meta(), .exchange = "okx", .market_type = MarketType::spot, .data_type = {}, .reason = "not JSON", .raw = std::string("\0\xff{", 3)};
+  Rejected rejected{.meta = meta(),
+                    .exchange = "okx",
+                    .market_type = MarketType::spot,
+                    .data_type = {},
+                    .reason = "not JSON",
+                    .raw = std::string("\0\xff{", 3)};
   rejected.meta.instrument = nullptr;
   auto row = written(rejected);
   EXPECT_EQ(std::string("\0\xff{", 3), row.at("raw"));
   EXPECT_EQ("collector", row.at("origin"));
   EXPECT_EQ("", row.at("symbol"));
   std::string out;
-  append_rejected_row(out, {.received_at = meta().received_at, .exchange = "okx", .market_type = "spot", .symbol = "A-B", .instrument = "",
-                            .data_type = DataType::trade, .data_source = "live", .reason = "why", .raw = "x"}, kPosition);
+  append_rejected_row(out,
+                      {.received_at = meta().received_at,
+                       .exchange = "okx",
+                       .market_type = "spot",
+                       .symbol = "A-B",
+                       .instrument = "",
+                       .data_type = DataType::trade,
+                       .data_source = "live",
+                       .reason = "why",
+                       .raw = "x"},
+                      kPosition);
   row = RowBinaryReader{out}.row(table_of(DataType::rejected).columns);
   EXPECT_EQ("storage", row.at("origin"));
   EXPECT_EQ("trade", row.at("data_type"));

@@ -23,18 +23,22 @@ std::string schema_text() {
 }
 
 TEST(SplitStatements, KnowsQuotesAndComments) {
-  const auto statements = split_statements("SELECT 'a;b''c\\';' -- not; this\n ; /* nor; this */ SELECT `x;y`, \"z;\" ;\n;# a line;\n");
+  const auto statements =
+      split_statements("SELECT 'a;b''c\\';' -- not; this\n ; /* nor; this */ SELECT `x;y`, \"z;\" ;\n;# a line;\n");
   ASSERT_TRUE(statements);
   EXPECT_THAT(*statements, ElementsAre("SELECT 'a;b''c\\';'", "SELECT `x;y`, \"z;\""));
 }
 
 TEST(SplitStatements, NamesTheLineOfWhatDoesNotEnd) {
-  EXPECT_THAT(split_statements("SELECT 1;\nSELECT 'abc").error().text(), HasSubstr("SQL line 2: quoted text does not end"));
+  EXPECT_THAT(split_statements("SELECT 1;\nSELECT 'abc").error().text(),
+              HasSubstr("SQL line 2: quoted text does not end"));
   EXPECT_THAT(split_statements("/* x").error().text(), HasSubstr("SQL line 1: a comment does not end"));
 }
 
 TEST(SchemaStatements, PutTheDatabaseInThePlaceOfOursButNotIntoText) {
-  const auto statements = schema_statements("CREATE DATABASE marketprism_hot; SELECT 'marketprism_hot', marketprism_hot.x, marketprism_hot_2", {"mine", "", {}});
+  const auto statements = schema_statements(
+      "CREATE DATABASE marketprism_hot; SELECT 'marketprism_hot', marketprism_hot.x, marketprism_hot_2",
+      {"mine", "", {}});
   ASSERT_TRUE(statements);
   EXPECT_THAT(*statements, ElementsAre("CREATE DATABASE mine", "SELECT 'marketprism_hot', mine.x, marketprism_hot_2"));
 }
@@ -79,10 +83,11 @@ TEST(SchemaStatements, RefuseADatabaseNameThatIsNoIdentifier) {
 }
 
 TEST(SchemaTables, ReadColumnsKeysAndEngine) {
-  const auto tables = schema_tables({"CREATE TABLE IF NOT EXISTS d.t (a DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD(1)), b Array(Tuple(p Decimal(38, 12), q UInt8)), "
-                                     "c UInt8 ALIAS if(a > 1, 2, 3), d LowCardinality(String) DEFAULT 'x', INDEX i b TYPE minmax GRANULARITY 1) "
-                                     "ENGINE = ReplacingMergeTree(version) PARTITION BY toDate(a) ORDER BY (a, b) TTL a + INTERVAL 1 DAY SETTINGS x = 1",
-                                     "CREATE TABLE c.t AS d.t ENGINE = MergeTree PARTITION BY tuple() ORDER BY a"});
+  const auto tables = schema_tables(
+      {"CREATE TABLE IF NOT EXISTS d.t (a DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD(1)), b Array(Tuple(p Decimal(38, 12), q UInt8)), "
+       "c UInt8 ALIAS if(a > 1, 2, 3), d LowCardinality(String) DEFAULT 'x', INDEX i b TYPE minmax GRANULARITY 1) "
+       "ENGINE = ReplacingMergeTree(version) PARTITION BY toDate(a) ORDER BY (a, b) TTL a + INTERVAL 1 DAY SETTINGS x = 1",
+       "CREATE TABLE c.t AS d.t ENGINE = MergeTree PARTITION BY tuple() ORDER BY a"});
   ASSERT_TRUE(tables) << tables.error().text();
   ASSERT_EQ(2u, tables->size());
   const auto& t = tables->front();
@@ -104,21 +109,28 @@ TEST(SchemaTables, ReadColumnsKeysAndEngine) {
 }
 
 TEST(SchemaDifferences, NameTableWhatIsAndWhatMustBe) {
-  const auto wanted = schema_tables({"CREATE TABLE d.t (a UInt8, b Decimal(38, 12)) ENGINE = MergeTree PARTITION BY toDate(a) ORDER BY (a, b)",
-                                     "CREATE TABLE d.u (a UInt8) ENGINE = MergeTree ORDER BY a"}).value();
+  const auto wanted =
+      schema_tables(
+          {"CREATE TABLE d.t (a UInt8, b Decimal(38, 12)) ENGINE = MergeTree PARTITION BY toDate(a) ORDER BY (a, b)",
+           "CREATE TABLE d.u (a UInt8) ENGINE = MergeTree ORDER BY a"})
+          .value();
   EXPECT_THAT(schema_differences(wanted, wanted), IsEmpty());
-  auto have = schema_tables({"CREATE TABLE d.t (b Decimal(18, 8), z String) ENGINE = Log PARTITION BY toYYYYMM(a) ORDER BY a"}).value();
-  EXPECT_THAT(schema_differences(wanted, have),
-              ElementsAre("d.t: the engine is Log, must be MergeTree", "d.t: PARTITION BY is toYYYYMM(a), must be toDate(a)",
-                          "d.t: ORDER BY is a, must be a,b", "d.t: column a UInt8 is missing",
-                          "d.t: column b is Decimal(18,8), must be Decimal(38,12)", "d.u: the table is missing"));
+  auto have =
+      schema_tables({"CREATE TABLE d.t (b Decimal(18, 8), z String) ENGINE = Log PARTITION BY toYYYYMM(a) ORDER BY a"})
+          .value();
+  EXPECT_THAT(
+      schema_differences(wanted, have),
+      ElementsAre("d.t: the engine is Log, must be MergeTree", "d.t: PARTITION BY is toYYYYMM(a), must be toDate(a)",
+                  "d.t: ORDER BY is a, must be a,b", "d.t: column a UInt8 is missing",
+                  "d.t: column b is Decimal(18,8), must be Decimal(38,12)", "d.u: the table is missing"));
 }
 
 TEST(SchemaMends, AddAndChangeColumnsAsTheSchemaHasThem) {
   const auto wanted =
-      schema_tables({"CREATE TABLE d.t (a UInt8, b Decimal(38, 12) CODEC(ZSTD(1)), c LowCardinality(String) DEFAULT 'book') "
-                     "ENGINE = MergeTree ORDER BY a",
-                     "CREATE TABLE d.u (a UInt8) ENGINE = MergeTree ORDER BY a"})
+      schema_tables(
+          {"CREATE TABLE d.t (a UInt8, b Decimal(38, 12) CODEC(ZSTD(1)), c LowCardinality(String) DEFAULT 'book') "
+           "ENGINE = MergeTree ORDER BY a",
+           "CREATE TABLE d.u (a UInt8) ENGINE = MergeTree ORDER BY a"})
           .value();
   const auto have = schema_tables({"CREATE TABLE d.t (a UInt8, b Decimal(18, 8)) ENGINE = Log ORDER BY a"}).value();
   const auto mends = schema_mends(wanted, have);
@@ -130,7 +142,9 @@ TEST(SchemaMends, AddAndChangeColumnsAsTheSchemaHasThem) {
 
 TEST(SchemaDifferences, AllowMoreColumnsAndReplicatedEngines) {
   const auto wanted = schema_tables({"CREATE TABLE d.t (a UInt8) ENGINE = MergeTree ORDER BY a"}).value();
-  const auto have = schema_tables({"CREATE TABLE d.t (x String, a UInt8) ENGINE = ReplicatedMergeTree('/p', 'r') ORDER BY a"}).value();
+  const auto have =
+      schema_tables({"CREATE TABLE d.t (x String, a UInt8) ENGINE = ReplicatedMergeTree('/p', 'r') ORDER BY a"})
+          .value();
   EXPECT_THAT(schema_differences(wanted, have), IsEmpty());
 }
 

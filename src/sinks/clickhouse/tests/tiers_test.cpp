@@ -150,7 +150,9 @@ bool carry_out(TierPlanner& planner, World& world, Clock& clock, Fault fault = F
     for (const auto& row : world.cold_rows(sum_up->day)) World::sum(cold, row, sum_up->width);
     tell([&] { planner.summed_up(hot, cold, clock.now); });
   } else if (const auto* read = std::get_if<ReadPrints>(&step)) {
-    tell([&] { planner.prints(rows_of(world.hot_rows(read->day), *read), rows_of(world.cold_rows(read->day), *read), clock.now); });
+    tell([&] {
+      planner.prints(rows_of(world.hot_rows(read->day), *read), rows_of(world.cold_rows(read->day), *read), clock.now);
+    });
   } else if (const auto* copy = std::get_if<CopyRows>(&step)) {
     const auto rows = world.to_copy(*copy);
     for (const auto& row : rows) world.cold.emplace_back(copy->day, row);
@@ -165,7 +167,8 @@ bool carry_out(TierPlanner& planner, World& world, Clock& clock, Fault fault = F
       }
       // The promise: nothing leaves the hot table that is not in the cold one.
       const auto cold = world.cold_rows(drop->day);
-      for (const auto& row : part->second.rows) EXPECT_TRUE(std::ranges::binary_search(cold, row)) << "row " << row.key.sequence << " is lost";
+      for (const auto& row : part->second.rows)
+        EXPECT_TRUE(std::ranges::binary_search(cold, row)) << "row " << row.key.sequence << " is lost";
       world.hot.erase(part);
       if (fault == Fault::after) break;  // died between two of them
     }
@@ -185,7 +188,8 @@ void run_until_rest(TierPlanner& planner, World& world, Clock& clock) {
 
 std::vector<World::Row> some_rows(std::uint64_t first, std::uint64_t count, std::int64_t stream = 5) {
   std::vector<World::Row> rows;
-  for (std::uint64_t i = 0; i < count; ++i) rows.push_back({stream, {first + i / 2, static_cast<std::uint32_t>(i % 2)}, first + i});
+  for (std::uint64_t i = 0; i < count; ++i)
+    rows.push_back({stream, {first + i / 2, static_cast<std::uint32_t>(i % 2)}, first + i});
   return rows;
 }
 
@@ -409,7 +413,8 @@ TEST(Tiers, WhateverHappensBetweenTheStepsEveryRowEndsInTheColdTableOnce) {
     Clock clock;
     std::uint64_t sequence = 100;
     const auto insert = [&] {
-      world.insert(kDay - std::chrono::days{static_cast<int>(random() % 2)}, some_rows(sequence, 1 + random() % 30, 5 + static_cast<std::int64_t>(random() % 2)));
+      world.insert(kDay - std::chrono::days{static_cast<int>(random() % 2)},
+                   some_rows(sequence, 1 + random() % 30, 5 + static_cast<std::int64_t>(random() % 2)));
       sequence += 20;
     };
     insert();

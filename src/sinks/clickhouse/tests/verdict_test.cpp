@@ -15,7 +15,9 @@ struct Case {
 TEST(VerdictOf, AnswersOfTheServer) {
   const Case cases[] = {
       {200, 0, "", Verdict::ok},
-      {500, 252, "Too many parts (3000 with average size of 1.00 KiB). Merges are processing significantly slower than inserts", Verdict::back_pressure},
+      {500, 252,
+       "Too many parts (3000 with average size of 1.00 KiB). Merges are processing significantly slower than inserts",
+       Verdict::back_pressure},
       {500, 252, "Too many partitions for single INSERT block (more than 100).", Verdict::too_many_partitions},
       {404, 372, "Session not found.", Verdict::session_gone},
       {500, 373, "Session is locked by a concurrent client.", Verdict::session_locked},

@@ -92,7 +92,10 @@ class ModelServer {
     return take_batch(message);
   }
 
-  void restart() { batches_.clear(); ids_.clear(); }
+  void restart() {
+    batches_.clear();
+    ids_.clear();
+  }
   void lose_last(std::size_t count) {
     restart();
     for (; count > 0 && !stored.empty(); --count) stored.pop_back();
@@ -165,17 +168,19 @@ class ModelServer {
     }
     const auto found = batches_.find(id);
     if (found == batches_.end()) {
-      return {R"({"error":{"code":400,"err_code":10208,"description":"batch publish ID unknown"},"stream":"T","seq":0})"};
+      return {
+          R"({"error":{"code":400,"err_code":10208,"description":"batch publish ID unknown"},"stream":"T","seq":0})"};
     }
     Batch& batch = found->second;
     const auto end = [&] {
-      answers.push_back(R"({"stream":"T","seq":)" + std::to_string(last_sequence) + R"(,"batch":")" + id + R"(","count":)" +
-                        std::to_string(batch.stored) + "}");
+      answers.push_back(R"({"stream":"T","seq":)" + std::to_string(last_sequence) + R"(,"batch":")" + id +
+                        R"(","count":)" + std::to_string(batch.stored) + "}");
       batches_.erase(found);
       return answers;
     };
     if (n != batch.stored + 1) {
-      answers.push_back(R"({"type":"gap","last_seq":)" + std::to_string(batch.stored + 1) + R"(,"seq":)" + std::to_string(n) + "}");
+      answers.push_back(R"({"type":"gap","last_seq":)" + std::to_string(batch.stored + 1) + R"(,"seq":)" +
+                        std::to_string(n) + "}");
       return end();
     }
     if (op == "3") return end();
@@ -189,7 +194,8 @@ class ModelServer {
     if (++batch.since_ack >= batch.per_ack) {
       batch.since_ack = 0;
       batch.per_ack = std::min(flow, batch.per_ack * 2);
-      answers.push_back(R"({"type":"ack","seq":)" + std::to_string(batch.stored) + R"(,"msgs":)" + std::to_string(batch.per_ack) + "}");
+      answers.push_back(R"({"type":"ack","seq":)" + std::to_string(batch.stored) + R"(,"msgs":)" +
+                        std::to_string(batch.per_ack) + "}");
     }
     return answers;
   }
@@ -230,7 +236,8 @@ class World {
   }
 
   void start() {
-    options.journal_end = journal.empty() ? RecordPosition{} : journal.back().position.record;  // all is journalled first
+    options.journal_end =
+        journal.empty() ? RecordPosition{} : journal.back().position.record;  // all is journalled first
     publisher = std::make_unique<Publisher>(options, disk);
     offer_after(publisher->acked_through());
     is_full_ = false;
@@ -265,25 +272,18 @@ class World {
     if (!connected && random() % 3 == 0) connect();
     switch (random() % 8) {
       case 0:
-      case 1:
-        offer_some();
-        break;
+      case 1: offer_some(); break;
       case 2:
       case 3:
         if (const Outgoing* out = connected ? publisher->next_send(now) : nullptr) {
-          to_server_.push_back({std::string(out->subject), std::string(out->payload), out->reply, out->first, out->last, out->id, out->again});
+          to_server_.push_back({std::string(out->subject), std::string(out->payload), out->reply, out->first, out->last,
+                                out->id, out->again});
         }
         break;
       case 4:
-      case 5:
-        deliver_to_server();
-        break;
-      case 6:
-        deliver_to_client();
-        break;
-      case 7:
-        publisher->tick(now);
-        break;
+      case 5: deliver_to_server(); break;
+      case 6: deliver_to_client(); break;
+      case 7: publisher->tick(now); break;
     }
     do_commands();
     answer_one_question();
@@ -359,7 +359,8 @@ class World {
         return;
       }
       ++next_offer_;
-      const bool record_is_over = next_offer_ == journal.size() || journal[next_offer_].position.record != event.position.record;
+      const bool record_is_over =
+          next_offer_ == journal.size() || journal[next_offer_].position.record != event.position.record;
       if (record_is_over) publisher->offered_through(event.position.record);
     }
   }
@@ -420,7 +421,8 @@ class World {
       if (r->with_trim_note) publisher->found_trimmed(r->generation, server.trim_note);
       for (const Stored& message : server.stored) {
         if (message.sequence <= r->after || message.sequence > r->through || message.first.empty()) continue;
-        publisher->found(r->generation, message.subject, *event_position_from(message.first), *event_position_from(message.last));
+        publisher->found(r->generation, message.subject, *event_position_from(message.first),
+                         *event_position_from(message.last));
       }
       publisher->read_back_done(r->generation, now);
     }

@@ -18,7 +18,8 @@ TEST(Positions, TextComesBackAndAnythingElseIsRefused) {
   const EventPosition position{{12, 3456}, 7};
   EXPECT_EQ(to_text(position), "12-3456-7");
   EXPECT_EQ(event_position_from("12-3456-7"), position);
-  for (const char* wrong : {"", "12", "12-3456", "12-3456-", "12-3456-7x", "-1-2-3", "1-2-3-4", "1--2", "99999999999-1-1"}) {
+  for (const char* wrong :
+       {"", "12", "12-3456", "12-3456-", "12-3456-7x", "-1-2-3", "1-2-3-4", "1--2", "99999999999-1-1"}) {
     EXPECT_FALSE(event_position_from(wrong)) << wrong;
   }
   EXPECT_EQ(record_position_from("12-3456"), (RecordPosition{12, 3456}));
@@ -64,7 +65,9 @@ TEST(Messages, CutsNeverReachAcrossAnEventThatIsLeftOut) {
 
 TEST(Messages, IdsTellSubjectsAndCutsApart) {
   const std::string journal(32, 'a');
-  const auto id = [&](const char* subject, std::uint32_t last) { return message_id(journal, hash_of(subject), at(1), at(last)); };
+  const auto id = [&](const char* subject, std::uint32_t last) {
+    return message_id(journal, hash_of(subject), at(1), at(last));
+  };
   EXPECT_EQ(id("s", 2), id("s", 2));
   EXPECT_NE(id("s", 2), id("t", 2));
   EXPECT_NE(id("s", 2), id("s", 3));
@@ -81,13 +84,15 @@ TEST(Answers, AreReadAsTheServersWriteThem) {
   EXPECT_EQ(a.sequence, 7u);
   EXPECT_EQ(a.per_ack, 8u);
   EXPECT_EQ(read_answer(R"({"type":"gap","last_seq":6,"seq":3})").kind, Answer::Kind::batch_gap);
-  a = read_answer(R"({"type":"err","seq":10,"error":{"code":400,"err_code":10077,"description":"maximum bytes exceeded"}})");
+  a = read_answer(
+      R"({"type":"err","seq":10,"error":{"code":400,"err_code":10077,"description":"maximum bytes exceeded"}})");
   EXPECT_EQ(a.kind, Answer::Kind::batch_error);
   EXPECT_EQ(a.code, kStreamIsFull);
   a = read_answer(R"({"stream":"T","seq":15,"batch":"b","count":5})");
   EXPECT_EQ(a.kind, Answer::Kind::batch_end);
   EXPECT_EQ(a.count, 5u);
-  a = read_answer(R"({"error":{"code":400,"err_code":10208,"description":"batch publish ID unknown"},"stream":"T","seq":0})");
+  a = read_answer(
+      R"({"error":{"code":400,"err_code":10208,"description":"batch publish ID unknown"},"stream":"T","seq":0})");
   EXPECT_EQ(a.kind, Answer::Kind::error);
   EXPECT_EQ(a.code, kBatchUnknown);
   EXPECT_EQ(a.text, "batch publish ID unknown");
@@ -105,7 +110,8 @@ TEST(Cursor, ComesBackFromItsText) {
   cursor.journal = "abc";
   cursor.stream = "T";
   cursor.stream_created = wall_from_nanos(1'700'000'000'123'456'789);
-  cursor.history = {{{1, 2}, 3, 4, wall_from_nanos(5), wall_from_nanos(6)}, {{1, 9}, 30, 40, wall_from_nanos(50), wall_from_nanos(60)}};
+  cursor.history = {{{1, 2}, 3, 4, wall_from_nanos(5), wall_from_nanos(6)},
+                    {{1, 9}, 30, 40, wall_from_nanos(50), wall_from_nanos(60)}};
   cursor.batch_id = "b1";
   cursor.batch_subject = "trade-data.control";
   cursor.at_rest = true;
@@ -120,7 +126,8 @@ TEST(Cursor, APrefixIsRefusedWithItsLine) {
   cursor.stream = "T";
   cursor.history.emplace_back();
   const std::string whole = cursor.text();
-  for (std::size_t size = 0; size + 1 < whole.size(); ++size) EXPECT_FALSE(Cursor::parse(whole.substr(0, size))) << size;
+  for (std::size_t size = 0; size + 1 < whole.size(); ++size)
+    EXPECT_FALSE(Cursor::parse(whole.substr(0, size))) << size;
   const auto wrong = Cursor::parse("marketprism publisher cursor 1\njournal abc\nnonsense 1\nend\n");
   ASSERT_FALSE(wrong);
   EXPECT_THAT(wrong.error().text(), testing::HasSubstr("line 3"));

@@ -117,15 +117,17 @@ TEST_P(Publishing, PublishesTheWholeJournalIntoAStreamThatWasMadeAnew) {
     World w = world(seed);
     for (unsigned i = 50 + seed * 13; i > 0; --i) w.step();
     w.server.make_anew();
-    if (seed % 2 == 0) w.crash(false);
-    else w.lose_connection(false);
+    if (seed % 2 == 0)
+      w.crash(false);
+    else
+      w.lose_connection(false);
     ASSERT_TRUE(w.run_to_end()) << "seed " << seed << testing::PrintToString(w.notes);
     ASSERT_EQ(w.wrong_copies(), "") << "seed " << seed << testing::PrintToString(w.notes);
   }
 }
 
-// What ClickHouse has: storage that takes messages in order, notes now and then how far it is, and looks for rows of other
-// streams when a message says that it comes again.
+// What ClickHouse has: storage that takes messages in order, notes now and then how far it is, and looks for rows of
+// other streams when a message says that it comes again.
 struct Database {
   std::map<std::string, int> rows;
   std::size_t taken = 0;  // of the present stream
@@ -152,7 +154,8 @@ TEST_P(Publishing, WhatWasStoredFromALostStreamIsNotStoredTwiceAndTheRestIsNotLo
       for (auto i = 50 + chaos() % 700; i > 0; --i) {
         w.step();
         if (chaos() % 4 == 0) database.store(w.server, database.taken + chaos() % 3);
-        if (chaos() % 8 == 0 && database.taken > 0) w.server.stored_through = w.server.stored[database.taken - 1].sequence;
+        if (chaos() % 8 == 0 && database.taken > 0)
+          w.server.stored_through = w.server.stored[database.taken - 1].sequence;
       }
       const bool dies_too = chaos() % 2 == 0;
       if (!dies_too) w.lose_connection(chaos() % 2 == 0);
@@ -195,7 +198,8 @@ TEST_P(Publishing, WhatAServerLostAndStorageHadIsNotStoredTwice) {
       for (const auto& line : w.server.stored[i].lines)
         if (!w.server.stored[i].again || rows[line] == 0) ++rows[line];
     }
-    for (const auto& event : w.journal) ASSERT_EQ(rows[event.json], 1) << event.json << " seed " << seed << testing::PrintToString(w.notes);
+    for (const auto& event : w.journal)
+      ASSERT_EQ(rows[event.json], 1) << event.json << " seed " << seed << testing::PrintToString(w.notes);
   }
 }
 
@@ -394,7 +398,8 @@ TEST(Publisher, FallsBackToTheWindowWhenTheServerRefusesBatches) {
   Publisher& p = idle.publisher();
   ASSERT_EQ(p.offer("s", {{1, 1}, 0}, "one", idle.world.now), Offer::taken);
   const std::string reply = p.next_send(idle.world.now)->reply;
-  p.answered(reply, read_answer(R"({"error":{"code":400,"err_code":10205,"description":"batch publish is disabled"}})"), idle.world.now);
+  p.answered(reply, read_answer(R"({"error":{"code":400,"err_code":10205,"description":"batch publish is disabled"}})"),
+             idle.world.now);
   const Outgoing* out = p.next_send(idle.world.now);
   ASSERT_NE(out, nullptr);
   EXPECT_THAT(out->reply, testing::StartsWith("a."));

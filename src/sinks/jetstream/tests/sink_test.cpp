@@ -75,17 +75,16 @@ class TestCollector {
   void set_events(std::uint32_t events) { events_ = events; }
 
   void start() {
-    auto opened = Sink::open(
-        options_,
-        {.ready_for_more = [this] { is_full_ = false; },
-         .rewind =
-             [this](const RecordPosition& after) {
-               ++rewinds_;
-               offer_after(after);
-             },
-         .rejected = [](const Rejected& rejected) { FAIL() << rejected.reason; },
-         .note = [this](Level, const std::string& text) { notes_.push_back(text); }},
-        [loop = loop_](std::function<void()> task) { loop->post(std::move(task)); });
+    auto opened = Sink::open(options_,
+                             {.ready_for_more = [this] { is_full_ = false; },
+                              .rewind =
+                                  [this](const RecordPosition& after) {
+                                    ++rewinds_;
+                                    offer_after(after);
+                                  },
+                              .rejected = [](const Rejected& rejected) { FAIL() << rejected.reason; },
+                              .note = [this](Level, const std::string& text) { notes_.push_back(text); }},
+                             [loop = loop_](std::function<void()> task) { loop->post(std::move(task)); });
     ASSERT_TRUE(opened) << opened.error().text();
     sink_ = std::move(*opened);
     offer_after(sink_->acked_through());
@@ -108,10 +107,16 @@ class TestCollector {
     return true;
   }
   bool run_until_all_acked(milliseconds within = 30s) {
-    return run_until([this] { return next_ >= events_ && sink_->outstanding_messages() == 0 && sink_->state() == PublisherState::publishing; }, within);
+    return run_until(
+        [this] {
+          return next_ >= events_ && sink_->outstanding_messages() == 0 && sink_->state() == PublisherState::publishing;
+        },
+        within);
   }
 
-  static std::string subject_of(std::uint32_t i) { return i % 3 == 0 ? "orderbook-data.x.spot.A" : i % 3 == 1 ? "trade-data.x.spot.A" : "trade-data.x.spot.B"; }
+  static std::string subject_of(std::uint32_t i) {
+    return i % 3 == 0 ? "orderbook-data.x.spot.A" : i % 3 == 1 ? "trade-data.x.spot.A" : "trade-data.x.spot.B";
+  }
 
  private:
   // Event i is the only one of record (1 + i / 1000, i % 1000).
@@ -248,7 +253,10 @@ TEST_P(SinkOn, HeadersTellJournalAndPositions) {
   EXPECT_THAT(std::string(stored->message.header("Nats-Msg-Id")), testing::StartsWith("0011223344556677."));
   EXPECT_EQ(stored->message.payload, "{\"n\":0}\n");
   auto bucket = nats::KeyValue::open(*connection, kBucket);
-  ASSERT_TRUE(c.run_until([&] { auto noted = bucket->get(acked_key("00112233445566778899aabbccddeeff")); return noted && *noted; }));
+  ASSERT_TRUE(c.run_until([&] {
+    auto noted = bucket->get(acked_key("00112233445566778899aabbccddeeff"));
+    return noted && *noted;
+  }));
   EXPECT_TRUE(c.sink().stop(5s));
 }
 
@@ -256,12 +264,14 @@ TEST_P(SinkOn, AKilledServerCostsNothingAndDoublesNothing) {
   auto c = collector(40'000);
   c.start();
   for (int kill = 1; kill <= 3; ++kill) {
-    ASSERT_TRUE(c.run_until([&] { return c.sink().counters().events_acked > static_cast<std::uint64_t>(kill) * 10'000 - 9'000; }))
-        << testing::PrintToString(c.notes());
+    ASSERT_TRUE(c.run_until([&] {
+      return c.sink().counters().events_acked > static_cast<std::uint64_t>(kill) * 10'000 - 9'000;
+    })) << testing::PrintToString(c.notes());
     server().kill_hard();
     c.run_until([&] { return !c.sink().connected(); }, 5s);
     server().start();
-    ASSERT_TRUE(c.run_until([&] { return c.sink().state() == PublisherState::publishing; })) << testing::PrintToString(c.notes());
+    ASSERT_TRUE(c.run_until([&] { return c.sink().state() == PublisherState::publishing; }))
+        << testing::PrintToString(c.notes());
   }
   ASSERT_TRUE(c.run_until_all_acked()) << testing::PrintToString(c.notes());
   EXPECT_TRUE(each_once(numbers_in_stream(), 40'000)) << testing::PrintToString(c.notes());
@@ -277,7 +287,7 @@ TEST_P(SinkOn, AnOutageLongerThanTheDuplicateWindowDoublesNothing) {
   c.run_until([&] { return false; }, 30ms);
   c.kill();
   server().resume();
-  std::this_thread::sleep_for(1'500ms);  // the window is over
+  std::this_thread::sleep_for(1'500ms);      // the window is over
   c.options().publisher.limits.cut_at = 64;  // and the messages are cut differently
   c.start();
   ASSERT_TRUE(c.run_until_all_acked()) << testing::PrintToString(c.notes());
@@ -291,7 +301,8 @@ TEST_P(SinkOn, AKilledCollectorGoesOnWhereItWas) {
   c.start();
   for (std::uint64_t kill = 1; kill <= 5; ++kill) {
     const std::uint64_t before = c.sink().counters().events_acked;
-    ASSERT_TRUE(c.run_until([&] { return c.sink().counters().events_acked > before + 3'000; })) << testing::PrintToString(c.notes());
+    ASSERT_TRUE(c.run_until([&] { return c.sink().counters().events_acked > before + 3'000; }))
+        << testing::PrintToString(c.notes());
     c.kill();
     c.options().publisher.limits.cut_at = 50 * kill;
     c.options().publisher.async_window = 100 * kill;
@@ -307,7 +318,8 @@ TEST_P(SinkOn, AFullStreamHoldsBackAndGoesOnWhenThereIsRoom) {
   c.options().stream.max_bytes = 200'000;
   c.options().publisher.limits.cut_at = 200;
   c.start();
-  ASSERT_TRUE(c.run_until([&] { return c.sink().counters().refusals + c.sink().counters().held_back > 0; })) << testing::PrintToString(c.notes());
+  ASSERT_TRUE(c.run_until([&] { return c.sink().counters().refusals + c.sink().counters().held_back > 0; }))
+      << testing::PrintToString(c.notes());
   // An older server must not be let come to its limit: it would drop the oldest messages instead of refusing.
   EXPECT_THAT(c.notes(), testing::Contains(testing::HasSubstr(is_fast() ? "10077" : "nearly full")));
   auto connection = connect();
@@ -322,10 +334,11 @@ TEST_P(SinkOn, AFullStreamHoldsBackAndGoesOnWhenThereIsRoom) {
     c.run_until([&] { return js.stream_info("T")->bytes > 100'000; }, 500ms);
   }
   const PublisherCounters& counters = c.sink().counters();
-  EXPECT_TRUE(each_once(all, 40'000)) << "acked " << counters.events_acked << " sent "
-                                      << counters.messages_sent << " resent " << counters.messages_resent << " duplicates "
-                                      << counters.duplicates_filtered << " refusals " << counters.refusals << " outstanding "
-                                      << c.sink().outstanding_messages() << " read back " << counters.read_back_hits;
+  EXPECT_TRUE(each_once(all, 40'000)) << "acked " << counters.events_acked << " sent " << counters.messages_sent
+                                      << " resent " << counters.messages_resent << " duplicates "
+                                      << counters.duplicates_filtered << " refusals " << counters.refusals
+                                      << " outstanding " << c.sink().outstanding_messages() << " read back "
+                                      << counters.read_back_hits;
   EXPECT_TRUE(c.sink().stop(5s));
 }
 
@@ -360,7 +373,8 @@ TEST_P(SinkOn, StartsBeforeItsServerDoes) {
   server().kill_hard();
   auto c = collector(1'000);
   c.start();
-  ASSERT_TRUE(c.run_until([&] { return testing::Value(c.notes(), testing::Contains(testing::StartsWith("waiting for NATS"))); }));
+  ASSERT_TRUE(c.run_until(
+      [&] { return testing::Value(c.notes(), testing::Contains(testing::StartsWith("waiting for NATS"))); }));
   EXPECT_EQ(c.sink().state(), PublisherState::connecting);
   server().start();
   ASSERT_TRUE(c.run_until_all_acked()) << testing::PrintToString(c.notes());
@@ -375,7 +389,8 @@ TEST_P(SinkOn, AServerThatRefusesTheCredentialsForAWhileIsTriedAgain) {
   server().kill_hard();
   server().ask_for_password("mp", "secret");
   server().start();
-  ASSERT_TRUE(c.run_until([&] { return testing::Value(c.notes(), testing::Contains(testing::HasSubstr("trying again"))); }));
+  ASSERT_TRUE(
+      c.run_until([&] { return testing::Value(c.notes(), testing::Contains(testing::HasSubstr("trying again"))); }));
   server().kill_hard();
   server().ask_for_password("", "");
   server().start();
