@@ -189,6 +189,8 @@ std::optional<Nanos> period_length(std::string_view period) {
     case 'H': return number * Nanos{std::chrono::hours{1}};
     case 'd':
     case 'D': return number * Nanos{std::chrono::hours{24}};
+    case 'w':
+    case 'W': return number * Nanos{std::chrono::hours{7 * 24}};
     default: return std::nullopt;  // months and years are of no one length
   }
 }

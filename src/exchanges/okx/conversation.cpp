@@ -9,6 +9,7 @@
 #include "base/backoff.hpp"
 #include "base/text.hpp"
 #include "exchanges/okx/instruments.hpp"
+#include "feed/outages.hpp"
 
 namespace mp::okx {
 namespace {
@@ -38,6 +39,10 @@ constexpr std::chrono::seconds kInstrumentsEvery = 1h;
 constexpr std::chrono::seconds kInstrumentsEveryWhileUnknown = 10min;
 constexpr auto kTickersEvery = 1h;
 constexpr auto kRatiosEvery = 5min;
+// In an answer, at most; of each series the venue keeps the latest 1440.
+constexpr int kRatioRows = 100;
+constexpr int kRatioRowsKept = 1440;
+constexpr int kSettledRows = 400;
 constexpr auto kSettledFundingEvery = 30min;
 constexpr int kInstrumentsPriority = 100;
 constexpr int kBookPriority = 80;
@@ -90,9 +95,13 @@ std::int64_t millis(WallTime t) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();
 }
 
-// "…&begin=1790000000000": rows newer than the last one that is known; the latest few when none is.
-std::string since(std::string_view item, const std::optional<WallTime>& last) {
-  return last ? fmt::format("&{}={}&limit=100", item, millis(*last)) : "&limit=2";
+std::optional<WallTime> time_in(std::string_view url, std::string_view item) {
+  const auto text = query_value(url, item);
+  std::int64_t ms = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), ms);
+  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
+  const auto time = wall_from_millis(ms);
+  return time ? std::optional{*time} : std::nullopt;
 }
 
 void notice_to(Outbox& out, Notice::Level level, const char* message, std::string detail) {
@@ -123,6 +132,7 @@ void Conversation::begin(Instant now, Outbox& out) {
   next_expiry_.reset();
   resyncs_by_index_.clear();
   kind_streams_.clear();
+  ratios_passed_.clear();
   lists_missing_.clear();
   at_start_ = true;
   unresolved_.clear();
@@ -338,11 +348,8 @@ void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
     if (!publisher_.wants(type)) return;
     add_poll(
         what + name, endpoint,
-        [this, index, type, name](Instant) {
-          return fmt::format("instId={}&period={}{}", name, ratio_period_,
-                             since("begin", publisher_.last_row(index, type)));
-        },
-        kRatiosEvery, kStatisticsPriority, now, out);
+        [this, index, type, key = what + name](Instant at) { return ratio_query(index, type, key, at); }, kRatiosEvery,
+        kStatisticsPriority, now, out);
   };
   ratio(DataType::lsr_all_account, kAllAccountPoll, Endpoint::all_account_ratio);
   ratio(DataType::lsr_top_position, kTopPositionPoll, Endpoint::top_position_ratio);
@@ -350,10 +357,39 @@ void Conversation::poll_statistics(Index index, Instant now, Outbox& out) {
     add_poll(
         kSettledFundingPoll + name, Endpoint::funding_rate_history,
         [this, index, name](Instant) {
+          const auto last = publisher_.last_row(index, DataType::funding_rate);
+          if (!last) return fmt::format("instId={}&limit=2", name);
           // `before` is "newer than" with OKX.
-          return fmt::format("instId={}{}", name, since("before", publisher_.last_row(index, DataType::funding_rate)));
+          return fmt::format("instId={}&before={}&limit={}", name, millis(*last), kSettledRows);
         },
         kSettledFundingEvery, kStatisticsPriority, now, out);
+}
+
+// What is newer than the last row that is known, the very first time the last two. An answer holds the newest rows of
+// what is asked for: after a long outage it is asked for piece by piece, from the oldest on.
+std::string Conversation::ratio_query(Index index, DataType type, const std::string& key, Instant now) const {
+  auto query = fmt::format("instId={}&period={}", publisher_.catalogue().ref(index)->instrument, ratio_period_);
+  const auto last = publisher_.last_row(index, type);
+  if (!last) return query + "&limit=2";
+  auto from = *last;
+  std::string until;
+  if (const auto length = period_length(ratio_period_)) {
+    const auto passed = ratios_passed_.find(key);
+    if (passed != ratios_passed_.end()) from = std::max(from, passed->second);
+    from = std::max(from, now.wall - *length * kRatioRowsKept);
+    // `begin` and `end` are themselves left out.
+    const auto end = from + *length * kRatioRows + 1ms;  // not a row more than an answer holds
+    if (end < now.wall) until = fmt::format("&end={}", millis(end));
+  }
+  return query + fmt::format("&begin={}{}&limit={}", millis(from), until, kRatioRows);
+}
+
+void Conversation::ratios_answered(std::string_view url, const std::string& key, Instant now, Outbox& out) {
+  const auto end = time_in(url, "end");
+  if (key.empty() || !end) return;
+  // It may have held nothing; that time is not asked for again.
+  ratios_passed_.insert_or_assign(key, *end - 1ms);
+  polls_.hurry(key, now, out);
 }
 
 void Conversation::answered(std::string_view url, bool usable, std::string_view why, Instant now, Outbox& out) {
@@ -375,6 +411,8 @@ void Conversation::answered(std::string_view url, bool usable, std::string_view 
   if (!usable) return polls_.failed(url, why, now, out);
   const std::string answered_key(polls_.find(url).value_or(""));
   polls_.answered(url, now, out);
+  if (endpoint == Endpoint::all_account_ratio || endpoint == Endpoint::top_position_ratio)
+    return ratios_answered(url, answered_key, now, out);
   if (endpoint == Endpoint::tickers) {
     poll_list(std::string(query_value(url, "instType")), "", now, out);
     polls_.tick(now, out);

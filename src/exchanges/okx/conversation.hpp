@@ -4,6 +4,7 @@
 // know what is chosen and which books are lost.
 
 #include <array>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -90,6 +91,8 @@ class Conversation {
   void poll_list(const std::string& kind, const std::string& family, Instant now, Outbox& out);
   void look_at_choice(Instant now, Outbox& out);
   void poll_statistics(Index index, Instant now, Outbox& out);
+  std::string ratio_query(Index index, DataType type, const std::string& key, Instant now) const;
+  void ratios_answered(std::string_view url, const std::string& key, Instant now, Outbox& out);
   void add_poll(std::string key, Endpoint endpoint, std::function<std::string(Instant)> query,
                 std::chrono::seconds period, int priority, Instant now, Outbox& out);
   void look_after_book(Index index, Instant now, Outbox& out);
@@ -121,6 +124,7 @@ class Conversation {
   AuditRound audit_round_;
   std::optional<Index> audit_;
   std::vector<std::pair<std::string, StreamId>> kind_streams_;  // channels of a whole kind of instruments
+  std::map<std::string, WallTime> ratios_passed_;               // by poll: up to here all has been asked for
   std::vector<std::string> lists_missing_;                      // keys of lists that have not come since begin()
   bool begun_ = false;
   bool choice_is_new_ = false;  // reconfigured, and no look at the choice since

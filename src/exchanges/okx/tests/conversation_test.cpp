@@ -1,6 +1,7 @@
 // What a live session asks for: sockets, subscriptions, polls, and lost books.
 #include "exchanges/okx/conversation.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <map>
@@ -395,6 +396,49 @@ TEST(Conversation, PollsGoOnFromTheLastRowThatIsKnown) {
   EXPECT_EQ(only<LsrTopPosition>(live.all).size(), 3u);
   live.run(32s, 11min);
   EXPECT_GE(live.asked("&begin=1789999800000&limit=100"), 1u);
+}
+
+TEST(Conversation, AfterALongOutageRatiosAreAskedForPieceByPiece) {
+  Live before({"BTC-USDT-SWAP"}, {DataType::lsr_all_account});
+  before.start();
+  before.run(200ms, 60s);
+  const auto start = nanos_since_epoch(kStart) / 300'000'000'000 * 300'000;  // ms of a whole period
+  const auto row = [&](int n) { return fmt::format(R"(["{}","1.{}"])", start + n * 300'000, 1000 + n); };
+  before.rest(before.requests.back(), R"({"code":"0","msg":"","data":[)" + row(0) + "]}", 61s);
+  ASSERT_EQ(only<LsrAllAccount>(before.all).size(), 1u);
+  std::string state;
+  before.session->save(state);
+
+  // 250 periods later. The venue answers with the newest rows of what is asked for.
+  Live live({"BTC-USDT-SWAP"}, {DataType::lsr_all_account});
+  ASSERT_TRUE(live.session->restore(state));
+  const auto later = 250 * 300s;
+  live.begin(later);
+  live.note();
+  std::size_t done = 0;
+  for (std::chrono::nanoseconds t = later; t < later + 200s; t += 500ms) {
+    live.tick(t);
+    live.note();
+    for (; done < live.requests.size(); ++done) {
+      const auto url = live.requests[done];
+      if (url.find("long-short-account-ratio-contract") == std::string::npos) continue;
+      const auto number = [&](const char* item) {
+        const auto text = std::string(query_value(url, item));
+        return text.empty() ? INT64_MAX : std::stoll(text);
+      };
+      std::string rows;
+      int count = 0;
+      for (int n = 249; n >= 0 && count < 100; --n) {
+        const auto time = start + n * 300'000;
+        if (time <= number("begin") || time >= number("end")) continue;
+        rows += (count++ ? "," : "") + row(n);
+      }
+      live.rest(url, R"({"code":"0","msg":"","data":[)" + rows + "]}", t);
+      live.note();
+    }
+  }
+  EXPECT_EQ(only<LsrAllAccount>(live.all).size(), 249u) << "none is left out";
+  EXPECT_EQ(live.asked("long-short-account-ratio-contract"), 3u);
 }
 
 TEST(Conversation, RulesByVolumeAskForTheVolumesFirst) {
