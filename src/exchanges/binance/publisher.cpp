@@ -333,8 +333,13 @@ Publisher::SnapshotResult Publisher::snapshot(std::string_view venue_symbol, Res
 
 bool Publisher::audit(std::string_view venue_symbol, Result<DepthReply>& reply, const Received& from, Events& out) {
   const auto index = catalogue_.find(venue_symbol);
-  auto* feed = index ? entries_[*index].depth.get() : nullptr;
-  if (!reply || !feed || !feed->kept().synced()) return false;
+  if (!reply || !index) return false;
+  auto* feed = entries_[*index].depth.get();
+  // Lost meanwhile: as its snapshot these few levels would be all that is known of the book.
+  if (!feed || !feed->kept().synced()) {
+    reports_.unmapped("REST depth for an audit of a lost book");
+    return true;
+  }
   feed->audit(*reply, kAuditLimit, from.at, out);
   return true;
 }

@@ -123,7 +123,8 @@ TEST(Session, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   // One that fails is no snapshot that must be asked for again.
   s.session->rest_failed(url, "no route", s.at(t), s.out);
   EXPECT_TRUE(s.tick(t + 1s).requests.empty());
-  s.rest(url, body("8"), t + 1s);
+  const auto other = body("8");
+  s.rest(url, other, t + 1s);
   EXPECT_EQ(s.session->counters().audits.differed, 1u);
   EXPECT_THAT(messages(s.out), testing::Contains(HasSubstr(R"(first="ask 200 ours=7 theirs=8")")));
   // The same id and another book: ours was wrong, and is asked for anew.
@@ -134,6 +135,8 @@ TEST(Session, ABookIsHeldAgainstTheVenuesOwnNowAndThen) {
   std::vector<OrderBook> held;
   s.session->books(0, held);
   EXPECT_TRUE(held.empty()) << "a book that is wrong is not published as good";
+  s.rest(url, other, t + 2s);
+  EXPECT_EQ(s.all.size(), before + 1) << "an audit's few levels are no snapshot";
   const auto& asked = s.tick(t + 3s).requests;
   EXPECT_TRUE(std::ranges::any_of(asked, [](const RestRequest& each) {
     return each.url.find("/api/v3/depth?symbol=BTCUSDT") != std::string::npos;
