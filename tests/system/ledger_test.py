@@ -139,7 +139,7 @@ class Comparison:
                 if any(self.matches(key, row, each) for each in told[:at]):
                     self.complain("stored twice, or in another order than told", key, row)
                 elif by_time[row["timestamp"]]:
-                    self.complain("stored, told: ", key, self.differences(row, by_time[row["timestamp"]]))
+                    self.complain("stored, told", key, self.differences(row, by_time[row["timestamp"]]))
                 else:
                     self.complain("stored and never told", key, row)
                 continue
