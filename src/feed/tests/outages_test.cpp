@@ -280,8 +280,8 @@ TEST(PeriodLength, IsInMinutesHoursOrDays) {
   EXPECT_EQ(period_length("4h"), Nanos{4h});
   EXPECT_EQ(period_length("1D"), Nanos{24h});
   EXPECT_EQ(period_length("12Hutc"), Nanos{12h});
-  for (const auto* each : {"", "m", "5", "1M", "1W", "-5m", "0m", "99999999m"})
-    EXPECT_FALSE(period_length(each)) << each;
+  EXPECT_EQ(period_length("1W"), Nanos{7 * 24h});
+  for (const auto* each : {"", "m", "5", "1M", "-5m", "0m", "99999999m"}) EXPECT_FALSE(period_length(each)) << each;
 }
 
 TEST(GridSeries, AHoleInTheGridIsAnOutage) {
