@@ -93,7 +93,7 @@ std::vector<std::string> shipped_files(const Part& part) {
   return {fs::proximate(path).string()};
 }
 
-std::string quoted(const std::string& text) {
+std::string json_string(const std::string& text) {
   std::string out;
   append_json_string(out, text);
   return out;
@@ -127,8 +127,8 @@ std::string json_of(const std::vector<config::Setting>& settings) {
   for (const auto& setting : settings)
     entries.push_back(
         fmt::format(R"({{"key":{},"value":{},"origin":"{}","from":{},"differs":{},"variable":{},"help":{}}})",
-                    quoted(setting.path), quoted(setting.value), to_string(setting.origin), quoted(setting.from),
-                    setting.differs, quoted(setting.env), quoted(setting.help)));
+                    json_string(setting.path), json_string(setting.value), to_string(setting.origin),
+                    json_string(setting.from), setting.differs, json_string(setting.env), json_string(setting.help)));
   return "[" + fmt::format("{}", fmt::join(entries, ",")) + "]";
 }
 
@@ -165,7 +165,7 @@ int show(const ShowOptions& options) {
     auto settings = config.settings();
     if (options.changed) std::erase_if(settings, [](const auto& setting) { return !setting.differs; });
     if (options.json)
-      json.push_back(quoted(part->name) + ":" + json_of(settings));
+      json.push_back(json_string(part->name) + ":" + json_of(settings));
     else
       print_text(*part, files, settings);
   }

@@ -26,9 +26,9 @@ EngineResult<std::string> set_statement(const NameValues& settings) {
   std::string sql = "SET ";
   for (const auto& [name, value] : settings) {
     if (!is_setting_name(name))
-      return make_error(Code::unknown_setting, fmt::format("Unknown setting {}", quoted(name)));
+      return make_error(Code::unknown_setting, fmt::format("Unknown setting {}", sql_string(name)));
     if (sql.size() > 4) sql += ", ";
-    sql += name + " = " + quoted(value);
+    sql += name + " = " + sql_string(value);
   }
   return sql;
 }
@@ -68,7 +68,7 @@ EngineResult<void> take_off(Session& session) {
 
 EngineResult<void> note_old_settings(Session& session) {
   std::string names;
-  for (const auto& [name, value] : session.overlay.settings) names += (names.empty() ? "" : ", ") + quoted(name);
+  for (const auto& [name, value] : session.overlay.settings) names += (names.empty() ? "" : ", ") + sql_string(name);
   auto rows = session.connection.query("SELECT name, changed, value FROM system.settings WHERE name IN (" + names + ")",
                                        "TabSeparatedRaw");
   if (!rows) return rows.error();

@@ -214,7 +214,7 @@ StatementShape shape_of(std::string_view text) {
   return shape;
 }
 
-std::string quoted(std::string_view text) { return with_escapes(text, '\''); }
+std::string sql_string(std::string_view text) { return with_escapes(text, '\''); }
 std::string quoted_identifier(std::string_view name) { return with_escapes(name, '`'); }
 
 }  // namespace mp::engine

@@ -35,7 +35,7 @@ struct StatementShape {
 StatementShape shape_of(std::string_view text);
 
 // 'it\'s' with quotes, for values inside statements; `name` in back-quotes.
-std::string quoted(std::string_view text);
+std::string sql_string(std::string_view text);
 std::string quoted_identifier(std::string_view name);
 
 }  // namespace mp::engine

@@ -33,7 +33,7 @@ Result<std::string> schema_text(const std::string& file) {
   return text.str();
 }
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string out;
   append_json_string(out, text);
   return out;
@@ -42,7 +42,7 @@ std::string quoted(std::string_view text) {
 // One data type's part of /health.
 std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, MonoTime now) {
   std::string out = fmt::format(R"({{"state":"{}")", to_string(status.state));
-  if (!status.trouble.empty()) out += R"(,"trouble":)" + quoted(status.trouble);
+  if (!status.trouble.empty()) out += R"(,"trouble":)" + json_string(status.trouble);
   if (backlog != nullptr)
     out += fmt::format(R"(,"pending":{},"unacknowledged":{})", backlog->pending, backlog->unacknowledged);
   out += fmt::format(R"(,"rows":{},"rejected":{},"rows_held":{})", status.rows, status.rejected, status.rows_held);
@@ -118,12 +118,12 @@ class Service final : public Storage {
     out.drained = backlog && backlog->drained() && is_idle;
     out.json = fmt::format(
         R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
-        out.healthy ? "healthy" : "unhealthy", out.drained, quoted(options_.database), quoted(options_.stream.name),
-        to_string(options_.data_source), pending, unacknowledged);
+        out.healthy ? "healthy" : "unhealthy", out.drained, json_string(options_.database),
+        json_string(options_.stream.name), to_string(options_.data_source), pending, unacknowledged);
     out.json +=
         fmt::format(R"(,"hot_ttl_days":{})",
                     options_.hot_ttl ? std::chrono::duration_cast<std::chrono::days>(*options_.hot_ttl).count() : 0);
-    if (!problem.empty()) out.json += R"(,"problem":)" + quoted(problem);
+    if (!problem.empty()) out.json += R"(,"problem":)" + json_string(problem);
     std::string foreign;
     for (const auto& [source, rows] : foreign_.counts())
       foreign += fmt::format(R"({}"{}":{})", foreign.empty() ? "" : ",", to_string(source), rows);

@@ -25,7 +25,7 @@ constexpr std::size_t kGapsShown = 5;
 // told by the view alone.
 std::string_view counted(std::string_view table) { return table == "data_gaps" ? "gaps" : table; }
 
-std::string quoted(const std::string& name) { return "`" + name + "`"; }
+std::string sql_name(const std::string& name) { return "`" + name + "`"; }
 
 // DateTime64 literals have a blank and no zone.
 std::string time_literal(WallTime at) {
@@ -47,7 +47,7 @@ std::string sql_stored(const std::string& database, const BusRange& range) {
   std::string stored;
   for (const char* table : kTables) {
     stored += fmt::format("{}SELECT bus_sequence FROM {}.{} WHERE {}", stored.empty() ? "" : "\nUNION ALL ",
-                          quoted(database), table, in_range(range));
+                          sql_name(database), table, in_range(range));
   }
   return stored;
 }
@@ -74,7 +74,7 @@ std::string sql_counts(const std::string& database, const BusRange& range) {
   std::string sql;
   for (const char* table : kTables) {
     sql += fmt::format("{}SELECT '{}', count(), uniqExact(bus_stream, bus_sequence, bus_index) FROM {}.{} WHERE {}",
-                       sql.empty() ? "" : "\nUNION ALL ", table, quoted(database), counted(table), in_range(range));
+                       sql.empty() ? "" : "\nUNION ALL ", table, sql_name(database), counted(table), in_range(range));
   }
   return sql + " FORMAT TSV";
 }
@@ -96,7 +96,7 @@ std::string sql_known_gaps(const std::string& database, const std::vector<std::s
     for (const char c : id) list += c == '\\' || c == '\'' ? std::string{'\\', c} : std::string{c};
     list += '\'';
   }
-  return fmt::format("SELECT DISTINCT gap_id FROM {}.gaps WHERE gap_id IN ({}) FORMAT TSV", quoted(database), list);
+  return fmt::format("SELECT DISTINCT gap_id FROM {}.gaps WHERE gap_id IN ({}) FORMAT TSV", sql_name(database), list);
 }
 
 std::string sql_known_events(const std::string& database, const std::string& table,
@@ -106,7 +106,7 @@ std::string sql_known_events(const std::string& database, const std::string& tab
   const std::string time = table == "data_gaps" ? "detected_at" : "received_at";
   return fmt::format(
       "SELECT DISTINCT concat('{}|', exchange, '|', market_type, '|', symbol, '|', toString(toUnixTimestamp64Nano({}))) FROM {}.{} WHERE {} IN ({}) FORMAT TSV",
-      table, time, quoted(database), table, time, list);
+      table, time, sql_name(database), table, time, list);
 }
 
 std::string sql_gaps(const std::string& database, const BusRange& range, std::optional<WallTime> since) {
@@ -115,12 +115,12 @@ std::string sql_gaps(const std::string& database, const BusRange& range, std::op
   return fmt::format(
       "SELECT exchange, market_type, symbol, data_type, cause, toString(gap_start), toString(gap_end) FROM {}.gaps WHERE {}{} AND "
       "cause NOT IN ('start', 'end') ORDER BY gap_start FORMAT TSV",
-      quoted(database), in_range(range), begun);
+      sql_name(database), in_range(range), begun);
 }
 
 std::string sql_all_rows(const std::string& database) {
   return fmt::format("SELECT (SELECT count() FROM {0}.trades) + (SELECT count() FROM {0}.orderbook_deltas) FORMAT TSV",
-                     quoted(database));
+                     sql_name(database));
 }
 
 void read_counts(std::string_view answer, Findings& findings) {

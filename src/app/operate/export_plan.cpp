@@ -16,7 +16,7 @@ constexpr const char* kTimes[] = {"timestamp", "gap_start", "valid_from", "recei
 constexpr const char* kKeys[] = {"exchange", "market_type", "symbol"};
 constexpr const char* kPlace[] = {"bus_stream", "bus_sequence", "bus_index"};
 
-std::string quoted(std::string_view name) {
+std::string sql_name(std::string_view name) {
   std::string out = "`";
   for (const char c : name) {
     if (c == '`' || c == '\\') out += '\\';
@@ -26,10 +26,10 @@ std::string quoted(std::string_view name) {
 }
 std::string quoted_all(const std::vector<std::string>& names) {
   std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + quoted(name);
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + sql_name(name);
   return out;
 }
-std::string from_table(const ExportRequest& r) { return " FROM " + quoted(r.database) + "." + quoted(r.table); }
+std::string from_table(const ExportRequest& r) { return " FROM " + sql_name(r.database) + "." + sql_name(r.table); }
 
 // "2026-11-22 17:44:30.123456789" is exact in every version; a number of nanoseconds is not taken by all functions.
 std::string sql_time(WallTime t) {
@@ -47,7 +47,7 @@ std::string condition(const char* column, const std::vector<std::string>& values
 }
 
 std::string where(const ExportRequest& r, const ExportTable& table, const TimeRange& range) {
-  const auto time = quoted(table.time);
+  const auto time = sql_name(table.time);
   return fmt::format(" WHERE {0} >= {1} AND {0} < {2}", time, sql_time(range.from), sql_time(range.to)) +
          condition("exchange", r.exchanges) + condition("market_type", r.market_types) + condition("symbol", r.symbols);
 }
@@ -119,14 +119,14 @@ std::string sql_columns(const ExportRequest& r) {
 }
 
 std::string sql_names(const ExportRequest& r, const std::string& column) {
-  return "SELECT DISTINCT " + quoted(column) + from_table(r) + " LIMIT 100000 FORMAT TabSeparated";
+  return "SELECT DISTINCT " + sql_name(column) + from_table(r) + " LIMIT 100000 FORMAT TabSeparated";
 }
 
 std::string sql_counts(const ExportRequest& r, const ExportTable& table, const TimeRange& range,
                        std::chrono::seconds step) {
   return fmt::format(
       "SELECT intDiv(toUnixTimestamp({}), {}) * {} AS step_begin, count(){}{} GROUP BY step_begin ORDER BY step_begin FORMAT TabSeparated",
-      quoted(table.time), step.count(), step.count(), from_table(r), where(r, table, range));
+      sql_name(table.time), step.count(), step.count(), from_table(r), where(r, table, range));
 }
 
 std::string sql_row_size(const ExportRequest& r) {

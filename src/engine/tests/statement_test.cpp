@@ -98,7 +98,7 @@ TEST(Shape, SurvivesEveryPrefix) {
 }
 
 TEST(Quoting, EscapesWhatWouldEndTheText) {
-  EXPECT_EQ(quoted("it's \\"), "'it\\'s \\\\'");
+  EXPECT_EQ(sql_string("it's \\"), "'it\\'s \\\\'");
   EXPECT_EQ(quoted_identifier("a`b"), "`a\\`b`");
 }
 
