@@ -61,7 +61,7 @@ class Usage(unittest.TestCase):
     def test_a_missing_library_is_told_with_what_to_do(self):
         with tempfile.TemporaryDirectory() as data:
             done = run("--data", data, MARKETPRISM_LIBCHDB="/nowhere/libchdb.so")
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 2)
         self.assertIn("/nowhere/libchdb.so", done.stderr)
         self.assertIn("MARKETPRISM_LIBCHDB", done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
