@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/ports.hpp"
+
 namespace mp::test {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
@@ -22,19 +24,6 @@ bool have_libchdb() {
   const char* named = std::getenv("MARKETPRISM_LIBCHDB");
   return fs::exists(named != nullptr && *named != '\0' ? fs::path(named)
                                                        : fs::path(MP_SOURCE_DIR) / ".deps/chdb/libchdb.so");
-}
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  void* raw = &address;
-  if (::bind(fd, static_cast<sockaddr*>(raw), size) != 0 || ::getsockname(fd, static_cast<sockaddr*>(raw), &size) != 0)
-    throw std::runtime_error("no free port");
-  ::close(fd);
-  return ntohs(address.sin_port);
 }
 
 fs::path temporary_directory(const std::string& name) {

@@ -64,7 +64,6 @@ class EmbeddedClickHouse {
   std::unique_ptr<Child> child_;
 };
 
-int free_port();
 std::filesystem::path temporary_directory(const std::string& name);
 std::string read_file(const std::filesystem::path& path);
 

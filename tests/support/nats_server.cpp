@@ -19,6 +19,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/ports.hpp"
+
 namespace mp::test {
 namespace fs = std::filesystem;
 
@@ -27,22 +29,6 @@ const char* to_string(NatsVersion version) { return version == NatsVersion::curr
 namespace {
 
 bool is_program(const fs::path& path) { return access(path.c_str(), X_OK) == 0 && fs::is_regular_file(path); }
-
-// A port that was free a moment ago. Another process may take it in between: start() then says so.
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  void* raw = &address;
-  if (bind(fd, static_cast<sockaddr*>(raw), size) != 0 || getsockname(fd, static_cast<sockaddr*>(raw), &size) != 0) {
-    close(fd);
-    throw std::runtime_error("no free port");
-  }
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 bool greets(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,7 +1,9 @@
 """Runs the whole of MarketPrism on free ports in a temporary directory, and asks it questions."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,14 +23,19 @@ def skip(reason):
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    """Ports that nobody listens on, by chance, from below the range out of which the system serves those who ask for any:
+    else another's outgoing connection could take one before its server does."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first_given = int(file.read().split()[0])
+    found = []
+    for port in random.SystemRandom().sample(range(10_000, first_given), 1000):
+        if len(found) == count:
+            break
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    assert len(found) == count, "no free ports"
+    return found
 
 
 PORT_OPTIONS = ["nats-port", "nats-http-port", "clickhouse-port", "collector-health-port", "collector-metrics-port",

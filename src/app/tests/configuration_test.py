@@ -26,21 +26,12 @@ BAD = {
 
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+from system import free_ports  # noqa: E402
 
 
 def run(*args, **environment):
     return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=30, env={**os.environ, **environment})
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 class Configuration(unittest.TestCase):

@@ -18,6 +18,7 @@
 
 #include "net/http_server.hpp"
 #include "tests/support/nats_server.hpp"
+#include "tests/support/ports.hpp"
 
 namespace mp::clickhouse {
 namespace {
@@ -187,7 +188,7 @@ class RealServer {
   RealServer() {
     std::string pattern = (std::filesystem::temp_directory_path() / "mp_clickhouse_XXXXXX").string();
     directory_ = ::mkdtemp(pattern.data());
-    http_port_ = free_port();
+    http_port_ = test::free_port();
     write("users.xml", R"(<yandex><profiles><default/></profiles><quotas><default/></quotas><users>
       <default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></default>
       <locked><password>right</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota></locked>
@@ -198,7 +199,7 @@ class RealServer {
       <listen_host>127.0.0.1</listen_host><http_port>{1}</http_port><tcp_port>{2}</tcp_port><path>{0}/data/</path>
       <tmp_path>{0}/tmp/</tmp_path><users_config>{0}/users.xml</users_config><default_profile>default</default_profile>
       <default_database>default</default_database><mark_cache_size>16777216</mark_cache_size></yandex>)",
-                    directory_, http_port_, free_port()));
+                    directory_, http_port_, test::free_port()));
     start();
   }
   ~RealServer() {
@@ -235,20 +236,9 @@ class RealServer {
 
  private:
   void write(const std::string& name, const std::string& text) { std::ofstream{directory_ + "/" + name} << text; }
-  static unsigned free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0) throw std::runtime_error("no free port");
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-    ::close(fd);
-    return ntohs(address.sin_port);
-  }
 
   std::string directory_;
-  unsigned http_port_ = 0;
+  int http_port_ = 0;
   pid_t pid_ = -1;
 };
 

@@ -1,12 +1,9 @@
 // The launcher's loop with real processes: fake parts that answer as ours do.
 #include "app/launcher/launcher.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +14,7 @@
 #include <thread>
 
 #include "app/launcher/preflight.hpp"
+#include "tests/support/ports.hpp"
 
 namespace mp::launcher {
 namespace {
@@ -26,18 +24,6 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
-
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 std::vector<std::string> lines_of(const fs::path& path) {
   std::vector<std::string> lines;
@@ -68,7 +54,7 @@ class LauncherTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   void add(const std::string& name) {
-    ports_.push_back(free_port());
+    ports_.push_back(test::free_port());
     PartPlan part;
     part.rules.name = name;
     part.argv = {std::string(MP_BINARY_DIR) + "/bin/fake_part", name, std::to_string(ports_.back()), trace_};

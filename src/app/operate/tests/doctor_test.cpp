@@ -8,6 +8,7 @@
 #include "net/clock.hpp"
 #include "tests/support/embedded_clickhouse.hpp"
 #include "tests/support/nats_server.hpp"
+#include "tests/support/ports.hpp"
 
 namespace mp::operate {
 namespace {
