@@ -593,7 +593,7 @@ class Documents(unittest.TestCase):
     def test_every_finding_is_listed_and_every_one_that_is_listed_exists(self):
         text = "".join((ROOT / "src/app/operate" / name).read_text() for name in ("doctor.cpp", "diagnosis.cpp"))
         name = "((?:[a-z]+_)+[a-z]+)"
-        told = set(re.findall(r'\{"' + name + r'",\s*(?:Severity|offsets)', text)) | set(re.findall(r'finding\.id = "' + name + '"', text))
+        told = set(re.findall(r'\{\s*"' + name + r'",\s*(?:Severity|offsets)', text)) | set(re.findall(r'finding\.id = "' + name + '"', text))
         told |= {part + "_down" for part in re.findall(r'part_is_down\("([a-z]+)"', text)}
         for pair in re.findall(r'\?\s*"' + name + r'"\s*:\s*"' + name + r'",\s*(?:Severity|is_)', text):
             told |= set(pair)
