@@ -127,6 +127,7 @@ struct CaptureSet::State {
   struct Connected {
     ConnectionId id = 0;
     const Source* source = nullptr;
+    std::string url;  // of its line before: known to be this source's
   };
   // A line that could not be read; the text is padded.
   struct Broken {
@@ -144,7 +145,9 @@ struct CaptureSet::State {
     WallTime first;
     Nanos due{0};
     WallTime last;                                       // of the line given out last
-    std::map<std::string, Connected, std::less<>> open;  // by conn, or by url where there is none
+    // By conn, or by url where there is none; by that and the source where another source has the name already.
+    std::map<std::string, Connected, std::less<>> open;
+    bool names_are_shared = false;
     std::uint64_t line_ends = 0;                         // of `line`: where in the file
     std::deque<Broken> broken;                           // read, not yet given out
     // Of the present run of broken lines, which a good one or a boundary ends.
@@ -197,6 +200,8 @@ struct CaptureSet::State {
   const RawRecord* give(const RawRecord& what);
   void take_line(Track& track);
   void take_frame(Track& track, const CaptureLine& line);
+  std::string key_of(Track& track, const CaptureLine& line);
+  std::optional<Source> own_source(Connected& connection, const CaptureLine& line) const;
   void connect(Track& track, const CaptureLine& line, const std::string& key);
   void close(const Connected& connection, WallTime at, std::string_view reason);
   void close_all(Track& track, WallTime at, std::string_view reason);
@@ -336,7 +341,7 @@ void CaptureSet::State::connect(Track& track, const CaptureLine& line, const std
   if (source == nullptr) return;
   const auto wanted = tracks.size() == 1 ? number_of(line.conn) : std::nullopt;
   last_connection = wanted && *wanted > last_connection ? *wanted : last_connection + 1;
-  track.open[key] = {last_connection, source};
+  track.open[key] = {last_connection, source, std::string(line.url)};
   auto opened = plain(RecordKind::opened, line.received_at);
   opened.connection = last_connection;
   opened.source = source;
@@ -344,8 +349,39 @@ void CaptureSet::State::connect(Track& track, const CaptureLine& line, const std
   ready.push_back(opened);
 }
 
+// Whose the line says that it is, where that is another source than the connection's.
+std::optional<Source> CaptureSet::State::own_source(Connected& connection, const CaptureLine& line) const {
+  const auto& of = *connection.source;
+  if (!line.exchange.empty()) {
+    if (line.exchange == of.exchange && line.market == of.market) return std::nullopt;
+    return Source{std::string(line.exchange), std::string(line.market)};
+  }
+  if (line.url == connection.url) return std::nullopt;
+  const auto named = source_of_url ? source_of_url(line.url) : std::nullopt;
+  if (named && *named != of) return named;
+  connection.url = line.url;
+  return std::nullopt;
+}
+
+// Recorders number their connections alike, so in recordings that were merged one name may stand for the connections of
+// several sources: what a frame says of its own source keeps them apart.
+std::string CaptureSet::State::key_of(Track& track, const CaptureLine& line) {
+  std::string name(line.conn.empty() ? line.url : line.conn);
+  const auto known = track.open.find(name);
+  if (known != track.open.end()) {
+    const auto other = own_source(known->second, line);
+    if (!other) return name;
+    track.names_are_shared = true;
+    return name + '\n' + other->text();
+  }
+  if (!track.names_are_shared) return name;
+  const auto* source = source_of(line);
+  const auto own = source == nullptr ? name : name + '\n' + source->text();
+  return track.open.contains(own) ? own : name;
+}
+
 void CaptureSet::State::take_frame(Track& track, const CaptureLine& line) {
-  const std::string key(line.conn.empty() ? line.url : line.conn);
+  const auto key = key_of(track, line);
   auto known = track.open.find(key);
   if (line.kind == RecordKind::opened) {
     if (known != track.open.end()) close(known->second, line.received_at, "replaced");
