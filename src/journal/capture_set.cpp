@@ -144,12 +144,12 @@ struct CaptureSet::State {
     bool finished = false;
     WallTime first;
     Nanos due{0};
-    WallTime last;                                       // of the line given out last
+    WallTime last;  // of the line given out last
     // By conn, or by url where there is none; by that and the source where another source has the name already.
     std::map<std::string, Connected, std::less<>> open;
     bool names_are_shared = false;
-    std::uint64_t line_ends = 0;                         // of `line`: where in the file
-    std::deque<Broken> broken;                           // read, not yet given out
+    std::uint64_t line_ends = 0;  // of `line`: where in the file
+    std::deque<Broken> broken;    // read, not yet given out
     // Of the present run of broken lines, which a good one or a boundary ends.
     std::size_t run_lines = 0, run_bytes = 0;
     std::ptrdiff_t run_region = 0;

@@ -107,21 +107,20 @@ TEST_F(CaptureSetTest, ASecondConnectOfAConnectionEndsTheFirst) {
 
 TEST_F(CaptureSetTest, OneNameForConnectionsOfTwoSourcesIsTwoConnections) {
   // Two recordings merged by time: recorders number their connections alike.
-  const auto path =
-      file("a", {line("1", "connect", "ws", "wss://spot/a?x", "", "c"), line("2", "recv", "ws", "wss://spot/a", "s1", "c"),
-                 line("3", "connect", "ws", "wss://okx/b", "", "c"), line("4", "recv", "ws", "wss://spot/a", "s2", "c"),
-                 line("5", "recv", "ws", "wss://okx/b", "o1", "c"), line("6", "recv", "ws", "wss://elsewhere", "s3", "c"),
-                 line("7", "disconnect", "ws", "wss://spot/a", "network", "c"),
-                 line("8", "recv", "ws", "wss://okx/b", "o2", "c"), line("9", "recv", "ws", "wss://spot/a", "s4", "c"),
-                 line("10", "connect", "ws", "wss://okx/b", "", "c")});
-  EXPECT_THAT(
-      play({path}),
-      ElementsAre("start 1", "opened #1 binance.spot 1 wss://spot/a?x", "text #1 binance.spot 2 s1",
-                  "opened #2 okx 3 wss://okx/b", "text #1 binance.spot 4 s2", "text #2 okx 5 o1",
-                  "text #1 binance.spot 6 s3", "closed #1 binance.spot 7 network", "text #2 okx 8 o2",
-                  "opened #3 binance.spot 9 wss://spot/a", "text #3 binance.spot 9 s4", "closed #2 okx 10 replaced",
-                  "opened #4 okx 10 wss://okx/b", "closed #3 binance.spot 10 stopped", "closed #4 okx 10 stopped",
-                  "stop 10"));
+  const auto path = file(
+      "a",
+      {line("1", "connect", "ws", "wss://spot/a?x", "", "c"), line("2", "recv", "ws", "wss://spot/a", "s1", "c"),
+       line("3", "connect", "ws", "wss://okx/b", "", "c"), line("4", "recv", "ws", "wss://spot/a", "s2", "c"),
+       line("5", "recv", "ws", "wss://okx/b", "o1", "c"), line("6", "recv", "ws", "wss://elsewhere", "s3", "c"),
+       line("7", "disconnect", "ws", "wss://spot/a", "network", "c"), line("8", "recv", "ws", "wss://okx/b", "o2", "c"),
+       line("9", "recv", "ws", "wss://spot/a", "s4", "c"), line("10", "connect", "ws", "wss://okx/b", "", "c")});
+  EXPECT_THAT(play({path}),
+              ElementsAre("start 1", "opened #1 binance.spot 1 wss://spot/a?x", "text #1 binance.spot 2 s1",
+                          "opened #2 okx 3 wss://okx/b", "text #1 binance.spot 4 s2", "text #2 okx 5 o1",
+                          "text #1 binance.spot 6 s3", "closed #1 binance.spot 7 network", "text #2 okx 8 o2",
+                          "opened #3 binance.spot 9 wss://spot/a", "text #3 binance.spot 9 s4",
+                          "closed #2 okx 10 replaced", "opened #4 okx 10 wss://okx/b",
+                          "closed #3 binance.spot 10 stopped", "closed #4 okx 10 stopped", "stop 10"));
 }
 
 TEST_F(CaptureSetTest, ALineThatNamesItsSourceIsNotAnotherOnes) {
@@ -130,10 +129,12 @@ TEST_F(CaptureSetTest, ALineThatNamesItsSourceIsNotAnotherOnes) {
     text.insert(text.size() - 1, R"(,"exchange":"binance","market":"spot")");
     return text;
   };
-  const auto path = file("a", {of_spot("1", "s1"), line("2", "recv", "ws", "wss://okx/b", "o1", "7"), of_spot("3", "s2")});
-  EXPECT_THAT(play({path}), ElementsAre("start 1", "opened #7 binance.spot 1 wss://elsewhere", "text #7 binance.spot 1 s1",
-                                        "opened #8 okx 2 wss://okx/b", "text #8 okx 2 o1", "text #7 binance.spot 3 s2",
-                                        "closed #7 binance.spot 3 stopped", "closed #8 okx 3 stopped", "stop 3"));
+  const auto path =
+      file("a", {of_spot("1", "s1"), line("2", "recv", "ws", "wss://okx/b", "o1", "7"), of_spot("3", "s2")});
+  EXPECT_THAT(play({path}),
+              ElementsAre("start 1", "opened #7 binance.spot 1 wss://elsewhere", "text #7 binance.spot 1 s1",
+                          "opened #8 okx 2 wss://okx/b", "text #8 okx 2 o1", "text #7 binance.spot 3 s2",
+                          "closed #7 binance.spot 3 stopped", "closed #8 okx 3 stopped", "stop 3"));
 }
 
 TEST_F(CaptureSetTest, FilesRunSideBySideFromTheirOwnBeginnings) {
