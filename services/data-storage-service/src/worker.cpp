@@ -605,8 +605,10 @@ class Worker::Session {
   }
 
   // Told to stop there is no new beginning that would take again what is held, so it is stored from here. The batch is
-  // in doubt: the table is read first, and the session that has ended can bring nothing any more.
+  // in doubt, also where only the look for the session has told that it is gone: a successor may have been there
+  // meanwhile. The table is read first, and the session that has ended can bring nothing any more.
   void go_on_in_another_session() {
+    batcher_.doubt();
     if (const auto begun = worker_.take_over(bucket_, lease_, {}); begun)
       session_is_gone_ = false;
     else

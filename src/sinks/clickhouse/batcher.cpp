@@ -79,6 +79,11 @@ void Batcher::took(std::uint64_t sequence, MonoTime now) {
   if (!first_taken_at_) first_taken_at_ = now;
 }
 
+void Batcher::doubt() {
+  doubt_through_ = std::max(doubt_through_, highest_taken_);
+  if (state_ == State::storing) in_doubt_ = true;
+}
+
 void Batcher::failed(Verdict verdict, MonoTime now, double jitter) {
   trouble_ = verdict;
   in_doubt_ = true;

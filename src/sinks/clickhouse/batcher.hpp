@@ -86,6 +86,8 @@ class Batcher {
   void read_back(std::vector<RowKey> present, MonoTime now);
   void read_back_failed(Verdict verdict, MonoTime now, double jitter);
   void acknowledged(bool confirmed, MonoTime now, double jitter);
+  // Another process may have stored what has been taken so far: the table is read before it is inserted.
+  void doubt();
 
   // Other limits, for the batch that is open and all after it.
   void set_limits(const BatchLimits& limits) { limits_ = limits; }
@@ -112,7 +114,7 @@ class Batcher {
   void failed(Verdict verdict, MonoTime now, double jitter);
 
   BatchLimits limits_;
-  const std::uint64_t doubt_through_;
+  std::uint64_t doubt_through_;
 
   State state_ = State::collecting;
   RowBatch batch_;

@@ -182,6 +182,29 @@ TEST(Batcher, ReadsBackFirstWhatMayHaveBeenDeliveredBefore) {
   expect<Insert>(batcher.next(at(1s)));
 }
 
+TEST(Batcher, ReadsBackFirstWhatAnotherMayHaveStoredMeanwhile) {
+  Batcher batcher({.batch_size = 2}, 0);
+  take(batcher, 1, at(0ms));
+  batcher.doubt();  // while it is collecting
+  take(batcher, 2, at(0ms));
+  nothing_came(batcher, at(0ms));
+  expect<ReadBack>(batcher.next(at(0ms)));
+  batcher.read_back({{1, 0}}, at(1ms));
+  EXPECT_EQ(1u, expect<Insert>(batcher.next(at(1ms))).piece->rows.size());
+  batcher.doubt();  // while it is storing
+  expect<ReadBack>(batcher.next(at(2ms)));
+  batcher.read_back({{1, 0}, {2, 0}}, at(3ms));
+  EXPECT_EQ(2u, expect<Acknowledge>(batcher.next(at(3ms))).sequence);
+  batcher.acknowledged(true, at(4ms), 0);
+  EXPECT_EQ(0u, batcher.counters().rows_inserted);
+
+  // What comes after it is not in doubt.
+  take(batcher, 3, at(2s));
+  take(batcher, 4, at(2s));
+  nothing_came(batcher, at(2s));
+  expect<Insert>(batcher.next(at(2s)));
+}
+
 TEST(Batcher, DoesNotTakeAMessageTwice) {
   Batcher batcher({}, 0);
   take(batcher, 4, at(0ms));
