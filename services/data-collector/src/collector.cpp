@@ -104,6 +104,9 @@ class Collector {
 };
 
 Result<void> Collector::start() {
+  // Before anybody can take it for running: a signal in the middle of this waits for the loop, and ends it in order.
+  loop_.on_signals({SIGINT, SIGTERM}, [this](int) { request_stop(); });
+  loop_.on_signals({SIGHUP}, [this](int) { reload(); });
   // The ports first: a second instance is told before it touches anything.
   telemetry::EndpointOptions listen;
   listen.health_listen = options_.health_listen;
@@ -127,8 +130,6 @@ Result<void> Collector::start() {
   }
   keep_house();
   flush_due_sources();
-  loop_.on_signals({SIGINT, SIGTERM}, [this](int) { request_stop(); });
-  loop_.on_signals({SIGHUP}, [this](int) { reload(); });
   return {};
 }
 

@@ -1,5 +1,8 @@
 #include "ingest.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "journal/directory.hpp"
 #include "net/clock.hpp"
 
@@ -110,15 +113,19 @@ Result<void> Ingest::start_segment() {
   return journal_.start_segment(state, net::now().wall);
 }
 
-void Ingest::add(const RawRecord& record) {
+void Ingest::put(const RawRecord& record, MonoTime mono) {
   Pending pending;
   pending.record = record;
-  pending.mono = net::now().mono;
+  pending.mono = mono;
   pending.url_size = record.url.size();
   pending.payload_size = record.payload.size();
   pending.url_at = append_padded(arena_, record.url);
   pending.payload_at = append_padded(arena_, record.payload);
   pending_.push_back(pending);
+}
+
+void Ingest::add(const RawRecord& record) {
+  put(record, net::now().mono);
   if (commit_is_posted_) return;
   commit_is_posted_ = true;
   size_at_last_turn_ = 0;
@@ -141,7 +148,73 @@ void Ingest::commit_when_group_is_whole() {
   commit();
 }
 
+void Ingest::put_kept_first() {
+  const auto later = std::exchange(pending_, {});
+  const auto later_arena = std::exchange(arena_, {});
+  for (auto& each : kept_) {
+    each.record.url = each.url;
+    each.record.payload = each.payload;
+    put(each.record, each.mono);
+  }
+  for (const auto& each : later) {
+    auto record = each.record;
+    record.url = std::string_view(later_arena).substr(each.url_at, each.url_size);
+    record.payload = std::string_view(later_arena).substr(each.payload_at, each.payload_size);
+    put(record, each.mono);
+  }
+  kept_.clear();
+}
+
+// Of a group that could not be journalled; what was kept before stands in it again.
+void Ingest::keep_of_group() {
+  for (const auto& pending : group_)
+    if (!keep(pending)) ++counters_.records_dropped;
+}
+
+// False: the record is lost.
+bool Ingest::keep(const Pending& pending) {
+  if (!keeps_) return false;
+  const auto kind = pending.record.kind;
+  const auto same_place = [&](RecordKind of, const Kept& each) {
+    return each.record.kind == of && each.record.source != nullptr && pending.record.source != nullptr &&
+           *each.record.source == *pending.record.source;
+  };
+  Kept kept{pending.record, pending.mono, std::string(pending.record.url), std::string(pending.record.payload)};
+  switch (kind) {
+    case RecordKind::start:
+    case RecordKind::stop:
+    case RecordKind::opened:
+    case RecordKind::configured: break;
+    case RecordKind::closed: {
+      // Of one that nobody has been told of nobody needs to know.
+      const auto opened = std::ranges::find_if(kept_, [&](const Kept& each) {
+        return same_place(RecordKind::opened, each) && each.record.connection == pending.record.connection;
+      });
+      if (opened == kept_.end()) break;
+      kept_.erase(opened);
+      return true;
+    }
+    case RecordKind::rest:
+    case RecordKind::rest_failed:
+      if (std::ranges::any_of(kept_, [&](const Kept& each) {
+            return same_place(RecordKind::rest_failed, each) && each.url == kept.url;
+          }))
+        return false;
+      if (kind == RecordKind::rest_failed) break;
+      kept.record.kind = RecordKind::rest_failed;
+      kept.record.status = 0;
+      kept.payload = "the answer came while the journal could not be written";
+      break;
+    default: return false;
+  }
+  // Its owner may be gone when it is journalled: another configuration.
+  if (kept.record.source != nullptr) kept.record.source = &*kept_sources_.insert(*kept.record.source).first;
+  kept_.push_back(std::move(kept));
+  return kind != RecordKind::rest;
+}
+
 void Ingest::commit() {
+  if (!kept_.empty()) put_kept_first();
   if (pending_.empty()) return;
   // What the sessions ask for while this group is decoded may add records (frames sent): to the next group.
   group_.swap(pending_);
@@ -172,7 +245,7 @@ bool Ingest::journal_group(RecordPosition& first) {
   const auto appended = journal_.append(views_);
   if (!appended) {
     // What is not in the journal is not published either: the sequence numbers of what follows show the hole.
-    counters_.records_dropped += group_.size();
+    keep_of_group();
     failing_ = true;
     if (const auto skipped = failures_.admit("append", net::now().mono))
       log::error("the journal cannot be written; records are lost",
@@ -210,6 +283,8 @@ void Ingest::process(const Pending& pending, RecordPosition position) {
 }
 
 void Ingest::tick(const Source& source, Instant now) {
+  // Without connections nothing else may come that would try the journal again.
+  if (!kept_.empty()) commit();
   router_.tick(source, now, [&](const Source& of, Outbox& out, std::span<const EventPosition>) {
     callbacks_.outbox(of, nullptr, out);
   });

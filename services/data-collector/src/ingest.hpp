@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,6 +59,12 @@ class Ingest {
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
 
+  // While the journal cannot be written frames are lost, but not that a connection has opened or ended, nor that an
+  // answer will not come: sessions that are not told would wait for ever for what does not exist any more. These are
+  // kept, and journalled before what comes first when there is room again. Not for recordings, which are played again
+  // instead.
+  void keep_what_sessions_must_know() { keeps_ = true; }
+
   // Brings the sessions to where the journal ends, offering on the way what the sink has not acknowledged, and begins a
   // new segment. What the sink has no room for is caught up with later. Before the first add().
   [[nodiscard]] Result<void> recover();
@@ -91,6 +98,15 @@ class Ingest {
     MonoTime mono;
     std::size_t url_at, url_size, payload_at, payload_size;
   };
+  struct Kept {
+    RawRecord record;
+    MonoTime mono;
+    std::string url, payload;
+  };
+  void put(const RawRecord& record, MonoTime mono);
+  void put_kept_first();
+  void keep_of_group();
+  bool keep(const Pending& pending);
   void commit_when_group_is_whole();
   bool journal_group(RecordPosition& first);
   void rotate_segment_if_due();
@@ -115,6 +131,9 @@ class Ingest {
   std::vector<Pending> pending_, group_;
   std::string arena_, group_arena_;  // payloads and urls of the above, each padded
   std::vector<RawRecord> views_;
+  bool keeps_ = false;
+  std::vector<Kept> kept_;  // of groups that could not be journalled
+  std::set<Source> kept_sources_;
   std::size_t size_at_last_turn_ = 0;
   bool commit_is_posted_ = false;
 

@@ -106,6 +106,7 @@ Result<Lanes::Lane*> Lanes::open(std::string name, const journal::PlannedRecordi
   lane->sink = std::move(*sink);
   lane->ingest = std::make_unique<Ingest>(*lane->journal, makers_.live_options, makers_.catch_up_options, *lane->sink,
                                           loop_, makers_.callbacks);
+  if (!recording) lane->ingest->keep_what_sessions_must_know();
   if (auto recovered = lane->ingest->recover(); !recovered) return recovered.error();
   lanes_.push_back(std::move(lane));
   return lanes_.back().get();

@@ -402,6 +402,44 @@ TEST_F(IngestTest, AFullDiskLosesRecordsLoudlyAndTheHoleBecomesAGap) {
   EXPECT_EQ(stored_gaps(), 1u);
 }
 
+TEST_F(IngestTest, WhatSessionsMustKnowOutlivesAFullDisk) {
+  ingest_->keep_what_sessions_must_know();
+  instruments();
+  trade(1);
+  run();
+  disk_is_full_ = true;
+  record(RecordKind::closed, {}, "network: cut");
+  record(RecordKind::opened, "wss://stream.binance.com:9443/stream", "");  // and this one ends before it is known
+  run();
+  record(RecordKind::closed, {}, "network: cut again");
+  record(RecordKind::rest, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT", "{}");
+  record(RecordKind::rest, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT", "{}");
+  run();
+  record(RecordKind::opened, "wss://stream.binance.com:9443/stream", "");
+  trade(2);
+  run();
+  EXPECT_TRUE(ingest_->journal_is_failing());
+  EXPECT_EQ(ingest_->counters().records_dropped, 3u);  // two answers, a trade
+  disk_is_full_ = false;
+  const auto journalled = ingest_->counters().records;
+  ingest_->tick(source_, net::now());  // nothing else comes
+  EXPECT_FALSE(ingest_->journal_is_failing());
+  EXPECT_EQ(ingest_->counters().records - journalled, 3u);  // closed, rest_failed, opened
+  trade(3);
+  run();
+  EXPECT_EQ(ingest_->counters().records_dropped, 3u);
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 3}));
+  EXPECT_EQ(stored_gaps(), 1u);
+
+  std::vector<RecordKind> kinds;
+  auto cursor = journal::Cursor::open(directory_, {});
+  ASSERT_TRUE(cursor);
+  for (auto state = cursor->next(); state != journal::CursorState::at_head; state = cursor->next())
+    if (state == journal::CursorState::record) kinds.push_back(cursor->record().kind);
+  EXPECT_EQ(kinds, (std::vector{RecordKind::start, RecordKind::rest, RecordKind::opened, RecordKind::text,
+                                RecordKind::closed, RecordKind::rest_failed, RecordKind::opened, RecordKind::text}));
+}
+
 TEST_F(IngestTest, ACrashThatCostsTradesLeavesAGap) {
   instruments();
   trade(1);
