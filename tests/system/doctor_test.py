@@ -242,6 +242,18 @@ class Doctor(Parts):
         self.assertIn("CLICKHOUSE_PASSWORD", found["cure"])
         self.assertNotIn("wrong", json.dumps(found))
         self.assertNotIn("clickhouse_password", self.findings(CLICKHOUSE_USER="market", CLICKHOUSE_PASSWORD="right"))
+        # Storage has another one than this command.
+        right = {"CLICKHOUSE_USER": "market", "CLICKHOUSE_PASSWORD": "right"}
+        self.start("nats")
+        self.start("storage", **right)
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.end("storage")
+        self.start("storage", CLICKHOUSE_USER="market", CLICKHOUSE_PASSWORD="wrong")
+        found = self.finding("clickhouse_password", **right)
+        self.assertIn("start storage again with CLICKHOUSE_USER", found["cure"])
+        self.end("storage")
+        self.start("storage", **right)
+        self.wait_gone("clickhouse_password", **right)
 
     def test_schema_drift(self):
         self.start("nats")
@@ -479,6 +491,22 @@ class Doctor(Parts):
         self.assertIn("max_bytes", found["what"])
         self.apply(found, "storage")
         self.wait_gone("stream_differs")
+        self.write_configuration(stream_bytes="96MB")
+        stop, start = self.finding("stream_differs")["commands"]  # what runs ends first
+        threading.Thread(target=self.running["storage"].wait).start()
+        self.assertEqual(subprocess.run(stop, shell=True, timeout=60).returncode, 0)
+        self.run_in_background("storage", start)
+        self.wait_gone("stream_differs")
+
+    def test_parts_that_hang_are_no_clock_that_is_off(self):
+        for part in ("nats", "clickhouse", "storage"):
+            self.start(part)
+        self.assertNotIn("clock_off", self.findings())
+        self.running["storage"].send_signal(signal.SIGSTOP)
+        found = self.findings()
+        self.running["storage"].send_signal(signal.SIGCONT)
+        self.assertIn("port_taken", found)
+        self.assertNotIn("clock_off", found)
 
     def test_a_source_that_brings_nothing(self):
         for part in ("nats", "clickhouse", "storage", "sim", "collector"):

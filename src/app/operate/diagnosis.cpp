@@ -193,7 +193,7 @@ std::vector<Finding> judge_streams(const CollectorSeen& collector, const std::ma
                      source.age ? fmt::format("; its last event came {:.0f} s ago", *source.age)
                                 : "; no event since the collector started",
                      reason == reasons.end() ? "" : "; " + reason->second),
-         is_all
+         is_all || reason != reasons.end()
              ? "the collector connects again by itself as soon as the venue can be reached: see the venue's finding if there is one, "
                "its status page, and the collector's log"
              : "quiet instruments bring trades seldom; else the symbol may be suspended or delisted: see the venue's announcements, and "

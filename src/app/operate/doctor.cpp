@@ -201,6 +201,19 @@ class Examination {
     return there.size() == 1 ? std::optional(there.front()) : std::nullopt;
   }
 
+  // Storage (with `up`: everything) is started again with these variables; what runs has to end first.
+  std::vector<std::string> start_anew(const std::string& environment) const {
+    int pid = launcher_pid().value_or(0);
+    if (!t_.is_up && seen_.storage.state.answers) {
+      const auto place = place_of(t_.storage_health_url());
+      if (is_local(place.host)) pid = launcher::holder_of(place.port).pid;
+    }
+    std::vector<std::string> commands;
+    if (pid != 0) commands.push_back(fmt::format("kill {0}; tail --pid={0} -f /dev/null", pid));
+    commands.push_back(t_.is_up ? up_command(environment) : storage_command(environment));
+    return commands;
+  }
+
   // How a part that was started by hand is started again.
   void start_again(const std::string& part, Finding& finding) const {
     const std::string containers =
@@ -406,14 +419,12 @@ class Examination {
     const auto environment =
         fmt::format("MARKETPRISM_NATS_MAX_BYTES={} MARKETPRISM_NATS_CHANGE_STREAM=true ", stream.max_bytes * 2);
     found(
-        {"jetstream_full",
-         Severity::error,
-         what,
+        {"jetstream_full", Severity::error, what,
          fmt::format(
              "storage works and does not keep up, or trimming is off (trim.enabled): raise the bound (nats.max_bytes) to {} and "
              "let storage change the stream (nats.change_stream), by starting it so",
              more),
-         {t_.is_up ? up_command(environment) : storage_command(environment)}});
+         start_anew(environment)});
   }
 
   void judge_stream_settings(nats::JetStream& jetstream, const nats::StreamInfo& stream) {
@@ -424,12 +435,11 @@ class Examination {
       differences += (differences.empty() ? "" : "; ") + difference.text();
     const std::string environment = "MARKETPRISM_NATS_CHANGE_STREAM=true ";
     found(
-        {"stream_differs",
-         Severity::warning,
+        {"stream_differs", Severity::warning,
          fmt::format("the settings of stream {} are not ours: {}", stream.name, differences),
          "let storage bring it to our settings, by starting it so; where the server refuses a change (storage, retention), the stream "
          "must be made anew when all is stored",
-         {t_.is_up ? up_command(environment) : storage_command(environment)}});
+         start_anew(environment)});
   }
 
   // ---- ClickHouse ----
@@ -612,6 +622,17 @@ class Examination {
     } else {
       if (!s.foreign.empty() && s.state.trouble.starts_with("refuses rows"))
         found(foreign_data(s));
+      else if ((s.state.trouble.find("access_denied") != std::string::npos ||
+                s.state.trouble.find("AUTHENTICATION_FAILED") != std::string::npos) &&
+               seen_.clickhouse.state.is_well())
+        found(
+            {"clickhouse_password",
+             Severity::error,
+             "storage does not store: " + s.state.trouble,
+             "ClickHouse takes the user and password of this command, not those that storage was started with (or its user lacks the "
+             "right that is named): start storage again with CLICKHOUSE_USER and CLICKHOUSE_PASSWORD as they are here; everything waits "
+             "on the bus meanwhile",
+             {}});
       else if (!s.state.is_well())
         found(
             {"storage_unwell",
@@ -845,11 +866,11 @@ class Examination {
     checked("clock", before,
             offsets_.empty() ? "compared with nobody" : fmt::format("compared with {} others", offsets_.size()));
   }
-  // `look` took its time after NATS had answered: what it took is no offset.
+  // What was asked of other parts after NATS had answered took its time, up to some time-outs: that is no offset.
   double seconds_ahead(WallTime there) const {
     const auto now = o_.machine.now();
-    const auto since_look = std::chrono::duration<double>(now.mono - seen_.at.mono).count();
-    const double ahead = std::chrono::duration<double>(now.wall - there).count() - since_look;
+    const auto since_answer = std::chrono::duration<double>(now.mono - seen_.nats.clock_read_at).count();
+    const double ahead = std::chrono::duration<double>(now.wall - there).count() - since_answer;
     return ahead > 0 ? std::max(0.0, ahead - std::chrono::duration<double>(o_.patience).count()) : ahead;
   }
 

@@ -86,6 +86,7 @@ NatsSeen look_at_nats(const Target& target, milliseconds patience) {
   const auto varz = get(target.nats_http + "/varz", patience);
   seen.state = varz.state;
   if (!varz.state.is_well()) return seen;
+  seen.clock_read_at = net::now().mono;
   read_varz(varz.body, seen);
   const auto jsz = get(target.nats_http + "/jsz?streams=true&config=true", patience);
   if (jsz.state.is_well()) read_jsz(jsz.body, target.storage.stream.name, seen);

@@ -66,6 +66,7 @@ struct NatsSeen {
   PartState state;
   std::string version;
   std::optional<WallTime> clock;
+  MonoTime clock_read_at{};  // when that answer was here
   bool has_jetstream = false;
   std::string store;                  // folder
   std::uint64_t store_bytes = 0;      // used by all streams

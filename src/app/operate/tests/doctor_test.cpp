@@ -132,6 +132,9 @@ TEST(Judgement, StreamsThatBringNothingAreToldBySource) {
   EXPECT_EQ(findings[1].id, "stale_source");
   EXPECT_THAT(findings[1].what,
               testing::AllOf(HasSubstr("okx: 2 of 2"), HasSubstr("20 s ago"), HasSubstr("http://x/ is not reached")));
+  EXPECT_THAT(findings[0].cure, HasSubstr("delisted"));
+  const auto away = judge_streams(collector, {{"binance", "http://y/ is not reached"}});
+  EXPECT_THAT(away[0].cure, HasSubstr("as soon as the venue can be reached")) << "that some are late to be missed";
 }
 
 TEST(Judgement, TheWorstDecidesTheExitStatus) {
