@@ -25,6 +25,7 @@ void append_outage(const InstrumentRef& instrument, DataType type, DataSource so
 
 GapCause cause_of_end(std::string_view reason) {
   if (reason.starts_with(to_string(CloseReason::stale))) return GapCause::stale;
+  if (reason.starts_with(to_string(CloseReason::not_recorded))) return GapCause::overflow;
   if (reason.starts_with(to_string(CloseReason::stopped))) return GapCause::collector_down;
   return GapCause::disconnected;
 }

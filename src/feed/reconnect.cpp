@@ -14,6 +14,7 @@ constexpr BackoffPolicy kPatient{milliseconds{5'000}, milliseconds{120'000}};
 ReconnectVerdict reconnect_policy(CloseReason reason, int attempt, double jitter) {
   switch (reason) {
     case CloseReason::network:
+    case CloseReason::not_recorded:
     case CloseReason::protocol: return {true, backoff(kUsual, attempt, jitter)};
     case CloseReason::stale:
     case CloseReason::venue_notice:

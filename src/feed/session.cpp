@@ -11,6 +11,7 @@ const char* to_string(CloseReason reason) {
     case CloseReason::protocol: return "protocol";
     case CloseReason::replaced: return "replaced";
     case CloseReason::venue_notice: return "venue_notice";
+    case CloseReason::not_recorded: return "not_recorded";
     case CloseReason::stopped: return "stopped";
   }
   return "unknown";

@@ -30,6 +30,7 @@ enum class CloseReason {
   protocol,      // the venue broke its own protocol
   replaced,      // a newer connection has taken its streams over
   venue_notice,  // the venue said that it is about to close
+  not_recorded,  // frames of it could not be journalled: what came is lost, and told as of any connection that ended
   stopped,       // we are shutting down
 };
 const char* to_string(CloseReason reason);

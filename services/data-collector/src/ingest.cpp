@@ -125,6 +125,10 @@ void Ingest::put(const RawRecord& record, MonoTime mono) {
 }
 
 void Ingest::add(const RawRecord& record) {
+  if (comes_too_late(record)) {
+    ++counters_.records_dropped;
+    return;
+  }
   put(record, net::now().mono);
   if (commit_is_posted_) return;
   commit_is_posted_ = true;
@@ -169,6 +173,28 @@ void Ingest::put_kept_first() {
 void Ingest::keep_of_group() {
   for (const auto& pending : group_)
     if (!keep(pending)) ++counters_.records_dropped;
+  if (keeps_) end_connections_that_lost_frames();
+}
+
+// Where events have no numbers nothing else would show that some are missing.
+void Ingest::end_connections_that_lost_frames() {
+  for (const auto& pending : group_) {
+    const auto& record = pending.record;
+    if (record.source == nullptr || (record.kind != RecordKind::text && record.kind != RecordKind::binary)) continue;
+    if (!lost_frames_of_.emplace(*record.source, record.connection).second) continue;
+    Outbox wishes;
+    wishes.closes.push_back({record.connection, CloseReason::not_recorded});
+    callbacks_.outbox(*record.source, nullptr, wishes);
+  }
+}
+
+// What still comes of a connection that lost frames would hide the hole behind it.
+bool Ingest::comes_too_late(const RawRecord& record) {
+  if (lost_frames_of_.empty() || record.source == nullptr) return false;
+  const auto at = lost_frames_of_.find({*record.source, record.connection});
+  if (at == lost_frames_of_.end()) return false;
+  if (record.kind == RecordKind::closed) lost_frames_of_.erase(at);
+  return record.kind == RecordKind::text || record.kind == RecordKind::binary;
 }
 
 // False: the record is lost.

@@ -12,6 +12,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.hpp"
@@ -60,9 +61,9 @@ class Ingest {
   Ingest& operator=(const Ingest&) = delete;
 
   // While the journal cannot be written frames are lost, but not that a connection has opened or ended, nor that an
-  // answer will not come: sessions that are not told would wait for ever for what does not exist any more. These are
-  // kept, and journalled before what comes first when there is room again. Not for recordings, which are played again
-  // instead.
+  // answer will not come: sessions that are not told would wait for ever for what does not exist any more. A connection
+  // of which a frame was lost is ended, so that the outage of its streams is told. These are kept, and journalled
+  // before what comes first when there is room again. Not for recordings, which are played again instead.
   void keep_what_sessions_must_know() { keeps_ = true; }
 
   // Brings the sessions to where the journal ends, offering on the way what the sink has not acknowledged, and begins a
@@ -106,6 +107,8 @@ class Ingest {
   void put(const RawRecord& record, MonoTime mono);
   void put_kept_first();
   void keep_of_group();
+  void end_connections_that_lost_frames();
+  bool comes_too_late(const RawRecord& record);
   bool keep(const Pending& pending);
   void commit_when_group_is_whole();
   bool journal_group(RecordPosition& first);
@@ -134,6 +137,7 @@ class Ingest {
   bool keeps_ = false;
   std::vector<Kept> kept_;  // of groups that could not be journalled
   std::set<Source> kept_sources_;
+  std::set<std::pair<Source, ConnectionId>> lost_frames_of_;  // until they have ended
   std::size_t size_at_last_turn_ = 0;
   bool commit_is_posted_ = false;
 

@@ -111,7 +111,9 @@ class IngestTest : public testing::Test {
     sink_->start_at(acked);
     sink_->room = room_at_start_;
     Ingest::Callbacks callbacks;
-    callbacks.outbox = [](const Source&, const RawRecord*, Outbox&) {};
+    callbacks.outbox = [this](const Source&, const RawRecord*, Outbox& out) {
+      closes_.insert(closes_.end(), out.closes.begin(), out.closes.end());
+    };
     callbacks.group_done = [](std::chrono::nanoseconds) {};
     ingest_ = std::make_unique<Ingest>(*journal_, options, options, *sink_, loop_, std::move(callbacks));
     ASSERT_TRUE(ingest_->recover());
@@ -178,6 +180,7 @@ class IngestTest : public testing::Test {
   fs::path directory_;
   bool small_segments_ = false;
   bool disk_is_full_ = false;
+  std::vector<CloseSocket> closes_;  // that were asked for
   std::size_t room_at_start_ = SIZE_MAX;
   std::vector<int> trades_after_recovery_;
   bool caught_up_after_recovery_ = false;
@@ -416,10 +419,9 @@ TEST_F(IngestTest, WhatSessionsMustKnowOutlivesAFullDisk) {
   record(RecordKind::rest, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT", "{}");
   run();
   record(RecordKind::opened, "wss://stream.binance.com:9443/stream", "");
-  trade(2);
   run();
   EXPECT_TRUE(ingest_->journal_is_failing());
-  EXPECT_EQ(ingest_->counters().records_dropped, 3u);  // two answers, a trade
+  EXPECT_EQ(ingest_->counters().records_dropped, 2u);  // the answers
   disk_is_full_ = false;
   const auto journalled = ingest_->counters().records;
   ingest_->tick(source_, net::now());  // nothing else comes
@@ -427,7 +429,7 @@ TEST_F(IngestTest, WhatSessionsMustKnowOutlivesAFullDisk) {
   EXPECT_EQ(ingest_->counters().records - journalled, 3u);  // closed, rest_failed, opened
   trade(3);
   run();
-  EXPECT_EQ(ingest_->counters().records_dropped, 3u);
+  EXPECT_EQ(ingest_->counters().records_dropped, 2u);
   EXPECT_EQ(stored_trades(), (std::vector<int>{1, 3}));
   EXPECT_EQ(stored_gaps(), 1u);
 
@@ -438,6 +440,30 @@ TEST_F(IngestTest, WhatSessionsMustKnowOutlivesAFullDisk) {
     if (state == journal::CursorState::record) kinds.push_back(cursor->record().kind);
   EXPECT_EQ(kinds, (std::vector{RecordKind::start, RecordKind::rest, RecordKind::opened, RecordKind::text,
                                 RecordKind::closed, RecordKind::rest_failed, RecordKind::opened, RecordKind::text}));
+}
+
+// Liquidations and the like have no numbers that would show a hole: the connection ends, and its outage is told.
+TEST_F(IngestTest, AConnectionThatLostFramesEndsAndWhatStillComesOfItIsDropped) {
+  ingest_->keep_what_sessions_must_know();
+  instruments();
+  trade(1);
+  run();
+  disk_is_full_ = true;
+  trade(2);
+  trade(3);
+  run();
+  ASSERT_EQ(closes_.size(), 1u);
+  EXPECT_EQ(closes_[0].reason, CloseReason::not_recorded);
+  disk_is_full_ = false;
+  trade(4);  // before the connection has ended
+  run();
+  EXPECT_EQ(ingest_->counters().records_dropped, 3u);
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1}));
+  record(RecordKind::closed, {}, "not_recorded: ");
+  trade(5);
+  run();
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 5}));
+  EXPECT_EQ(stored_gaps(), 1u);
 }
 
 TEST_F(IngestTest, ACrashThatCostsTradesLeavesAGap) {

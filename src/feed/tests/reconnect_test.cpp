@@ -21,7 +21,7 @@ TEST(ReconnectPolicy, TableOfReasonsAndAttempts) {
       {CloseReason::venue_notice, 1, true, 0ms}, {CloseReason::venue_notice, 50, true, 30s},
       {CloseReason::refused, 1, true, 5s},       {CloseReason::refused, 20, true, 120s},
       {CloseReason::peer_slow, 1, true, 5s},     {CloseReason::replaced, 1, false, 0ms},
-      {CloseReason::stopped, 1, false, 0ms},
+      {CloseReason::stopped, 1, false, 0ms},     {CloseReason::not_recorded, 1, true, 500ms},
   };
   for (const auto& row : rows) {
     const auto verdict = reconnect_policy(row.reason, row.attempt, 0);
