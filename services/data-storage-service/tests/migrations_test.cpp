@@ -139,13 +139,15 @@ TEST_F(Migrated, WhatANewerVersionMadeIsRefusedAndLeftAlone) {
 
 TEST_F(Migrated, AForeignTableIsNamedWithWhatDiffers) {
   run("CREATE DATABASE foreign_hot");
-  run("CREATE TABLE foreign_hot.trades (id UInt64, note String) ENGINE = MergeTree ORDER BY id");
+  run("CREATE TABLE foreign_hot.trades (id UInt64, last_trade_id String) ENGINE = MergeTree ORDER BY id");
   const auto refused = apply_schema(*client_, schema_for(built_in_schema(), {"foreign_hot", "", std::nullopt}).value());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::conflict);
-  EXPECT_THAT(refused.error().text(), HasSubstr("foreign_hot.trades"));
+  EXPECT_THAT(refused.error().text(), HasSubstr("foreign_hot.trades: ORDER BY"));
   EXPECT_EQ(rows("SELECT name FROM system.columns WHERE database = 'foreign_hot' AND table = 'trades'").size(), 2u)
       << "not touched";
+  EXPECT_EQ(rows("SELECT name FROM system.tables WHERE database = 'foreign_hot'").size(), 1u)
+      << "nor others made beside it";
 }
 
 }  // namespace

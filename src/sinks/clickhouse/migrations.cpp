@@ -55,4 +55,16 @@ std::pair<std::string, std::string> altered_table(std::string_view statement) {
   return {name.substr(0, dot), name.substr(dot + 1)};
 }
 
+bool names_column(std::string_view statement, std::string_view column) {
+  const auto is_of_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  for (auto at = statement.find(column); at != std::string_view::npos; at = statement.find(column, at + 1)) {
+    const auto end = at + column.size();
+    const bool begins = at == 0 || !is_of_word(statement[at - 1]);
+    if (begins && (end == statement.size() || !is_of_word(statement[end]))) return true;
+  }
+  return false;
+}
+
 }  // namespace mp::sinks::clickhouse

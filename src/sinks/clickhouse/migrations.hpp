@@ -46,5 +46,7 @@ Result<MigrationPlan> plan_migrations(std::span<const Migration> known, bool has
 
 // "ALTER TABLE a.b …" -> {"a", "b"}; empty for anything else.
 std::pair<std::string, std::string> altered_table(std::string_view statement);
+// Whether a statement names this column.
+bool names_column(std::string_view statement, std::string_view column);
 
 }  // namespace mp::sinks::clickhouse

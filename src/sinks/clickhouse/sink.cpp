@@ -275,6 +275,28 @@ bool is_there(const std::vector<SchemaTable>& have, const std::string& database,
       have, [&](const SchemaTable& table) { return table.database == database && table.name == name; });
 }
 
+// What differs already in the tables that are there, whatever the migrations `to_run` will change: columns that these
+// name are left out.
+std::vector<std::string> differences_before(const std::vector<SchemaTable>& wanted,
+                                            const std::vector<SchemaTable>& have,
+                                            const std::vector<const Migration*>& to_run) {
+  std::vector<SchemaTable> there;
+  for (const auto& table : wanted) {
+    if (!is_there(have, table.database, table.name)) continue;
+    auto& kept = there.emplace_back(table);
+    for (const auto* migration : to_run)
+      for (const auto& sql : migration->statements)
+        if (altered_table(sql) == std::pair(table.database, table.name))
+          std::erase_if(kept.columns, [&](const SchemaColumn& column) { return names_column(sql, column.name); });
+  }
+  return schema_differences(there, have);
+}
+
+Error not_ours(const Client& client, const std::vector<std::string>& differences) {
+  return {Errc::conflict, "the tables of ClickHouse at " + client.address() + " are not those of the schema file",
+          fmt::format("{}", fmt::join(differences, "; "))};
+}
+
 // One migration: of tables that are not there yet nothing has to be changed.
 Result<void> run_migration(Client& client, const Migration& migration, const std::vector<SchemaTable>& have,
                            std::stop_token stop) {
@@ -355,6 +377,9 @@ Result<void> apply_schema(Client& client, const Schema& schema, std::stop_token 
       return Error{planned.error().code, planned.error().where + " of ClickHouse at " + client.address(),
                    planned.error().seen};
     plan = std::move(*planned);
+    // Somebody else's tables are not touched.
+    if (const auto differences = differences_before(*wanted, *before, plan.run); !differences.empty())
+      return not_ours(client, differences);
     for (const auto* migration : plan.run)
       if (auto done = run_migration(client, *migration, *before, stop); !done) return done;
   }
@@ -366,10 +391,9 @@ Result<void> apply_schema(Client& client, const Schema& schema, std::stop_token 
   if (!have) return refused ? *refused : have.error();
   const auto differences = schema_differences(*wanted, *have);
   if (differences.empty()) return {};
-  auto text = fmt::format("{}", fmt::join(differences, "; "));
-  if (refused) text += "; " + refused->text();
-  return Error{Errc::conflict, "the tables of ClickHouse at " + client.address() + " are not those of the schema file",
-               text};
+  auto error = not_ours(client, differences);
+  if (refused) error.seen += "; " + refused->text();
+  return error;
 }
 
 }  // namespace mp::sinks::clickhouse
