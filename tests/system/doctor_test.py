@@ -261,13 +261,15 @@ class Doctor(Parts):
         self.start("storage")
         wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
         self.assertNotIn("schema_drift", self.findings())
-        for change in ("DROP COLUMN execution", "MODIFY COLUMN side String"):
-            status, body = http(f"http://127.0.0.1:{self.port['clickhouse']}/", f"ALTER TABLE {DATABASE}.trades {change}")
+        for change in (f"ALTER TABLE {DATABASE}.trades DROP COLUMN execution", f"ALTER TABLE {DATABASE}.trades MODIFY COLUMN side String",
+                       f"DROP TABLE {DATABASE}.lsr_top_positions SYNC"):
+            status, body = http(f"http://127.0.0.1:{self.port['clickhouse']}/", change)
             self.assertEqual(status, 200, body)
         found = self.finding("schema_drift")
         self.assertIn("execution", found["what"])
         self.assertIn("side", found["what"])
-        self.assertEqual(len(found["commands"]), 2)
+        self.assertIn("lsr_top_positions", found["what"])
+        self.assertEqual(len(found["commands"]), 3)
         self.apply(found)
         self.assertNotIn("schema_drift", self.findings())
 

@@ -46,6 +46,9 @@ std::string json_of(const WorkerStatus& status, const ConsumerBacklog* backlog, 
   if (backlog != nullptr)
     out += fmt::format(R"(,"pending":{},"unacknowledged":{})", backlog->pending, backlog->unacknowledged);
   out += fmt::format(R"(,"rows":{},"rejected":{},"rows_held":{})", status.rows, status.rejected, status.rows_held);
+  if (status.held_since)
+    out +=
+        fmt::format(R"(,"held_for_seconds":{:.3f})", std::chrono::duration<double>(now - *status.held_since).count());
   if (status.last_insert)
     out += fmt::format(R"(,"last_insert_age_seconds":{:.3f})",
                        std::chrono::duration<double>(now - *status.last_insert).count());

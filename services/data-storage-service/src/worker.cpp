@@ -450,7 +450,10 @@ class Worker::Session {
     message.message.payload.clear();
     message.message.payload.shrink_to_fit();
     last_ = std::move(message);
-    if (!taken_) oldest_stored_at_ = last_.stored_at;
+    if (!taken_) {
+      oldest_stored_at_ = last_.stored_at;
+      oldest_taken_at_ = now.mono;
+    }
     taken_ = true;
   }
 
@@ -643,6 +646,7 @@ class Worker::Session {
     {
       const std::lock_guard lock{worker_.mutex_};
       worker_.status_.rows_held = batcher_.rows_held();
+      worker_.status_.held_since = taken_ ? std::optional(oldest_taken_at_) : std::nullopt;
     }
     if (counters.batches > batches_) worker_.insert_trouble_.clear();
     batches_ = counters.batches;
@@ -662,7 +666,8 @@ class Worker::Session {
   const sinks::clickhouse::EncodingOptions encoding_;
   sinks::clickhouse::MessageEncoder encoder_;
   nats::Delivered last_;
-  bool taken_ = false;           // something, and not acknowledged it
+  bool taken_ = false;  // something, and not acknowledged it
+  MonoTime oldest_taken_at_{};
   WallTime oldest_stored_at_{};  // of what was taken, by the bus's clock
   MonoTime working_at_ = net::now().mono;
   MonoTime touched_at_ = net::now().mono;

@@ -29,7 +29,8 @@ struct WorkerStatus {
   std::optional<MonoTime> last_insert;
   std::uint64_t rows = 0;
   std::uint64_t rejected = 0;
-  std::uint64_t rows_held = 0;     // taken and not acknowledged yet
+  std::uint64_t rows_held = 0;           // taken and not acknowledged yet
+  std::optional<MonoTime> held_since{};  // the oldest of them
   bool looked_for_losses = false;  // what left the stream unstored before this process began has been written down
 };
 

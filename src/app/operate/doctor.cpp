@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 
 #include "app/launcher/preflight.hpp"
@@ -531,6 +532,22 @@ class Examination {
     return static_cast<int>(std::chrono::duration_cast<std::chrono::days>(*t_.storage.hot_ttl).count());
   }
 
+  // What makes the tables that are wanted and not there.
+  static std::vector<std::string> statements_of_missing(const std::vector<std::string>& statements,
+                                                        const std::vector<sinks::clickhouse::SchemaTable>& wanted,
+                                                        const std::vector<sinks::clickhouse::SchemaTable>& have) {
+    std::vector<std::string> out;
+    auto table = wanted.begin();  // one for each statement that makes a table, in their order
+    for (const auto& sql : statements) {
+      if (!sql.starts_with("CREATE TABLE") || table == wanted.end()) continue;
+      const bool is_there = std::ranges::any_of(
+          have, [&](const auto& each) { return each.database == table->database && each.name == table->name; });
+      if (!is_there) out.push_back(sql);
+      ++table;
+    }
+    return out;
+  }
+
   void examine_schema(clickhouse::Client& client) {
     const auto before = count();
     if (!seen_.clickhouse.has_database) {
@@ -551,7 +568,8 @@ class Examination {
     if (!have) return skipped("schema", have.error().text());
     const auto differences = sinks::clickhouse::schema_differences(*wanted, *have);
     if (!differences.empty()) {
-      const auto mends = sinks::clickhouse::schema_mends(*wanted, *have);
+      auto mends = sinks::clickhouse::schema_mends(*wanted, *have);
+      std::ranges::copy(statements_of_missing(*statements, *wanted, *have), std::back_inserter(mends));
       Finding finding{
           "schema_drift",
           Severity::error,
@@ -559,9 +577,9 @@ class Examination {
                       shortened(fmt::format("{}", fmt::join(differences, "; ")), 500),
                       differences.size() > 1 ? fmt::format(" ({} differences)", differences.size()) : ""),
           mends.size() == differences.size()
-              ? "the commands change the columns"
-              : "missing tables are made when storage starts; a table with another engine or key must be renamed away (RENAME "
-                "TABLE), storage then makes a new one; the commands change columns",
+              ? "the commands change the columns and make the tables that are missing"
+              : "a table with another engine or key must be renamed away (RENAME TABLE), storage then makes a new one; the "
+                "commands change columns and make the tables that are missing",
           {}};
       for (const auto& sql : mends) finding.commands.push_back(query_command(sql));
       found(std::move(finding));
@@ -643,8 +661,10 @@ class Examination {
              {}});
       if (!s.metrics_state.is_well()) metrics_away("storage", s.metrics_state, t_.storage_metrics_url());
       for (const auto& [type, seen] : s.types) {
-        const bool is_stuck =
-            seen.waiting > 0 && seen.state == "running" && seen.last_insert_age_seconds.value_or(0) > kStuckSeconds;
+        // A rare type waits for its batch and was stored long ago: what counts is how long the oldest row waits.
+        const auto last_insert = seen.last_insert_age_seconds.value_or(0);
+        const bool is_stuck = seen.waiting > 0 && seen.state == "running" && last_insert > kStuckSeconds &&
+                              seen.held_for_seconds.value_or(last_insert) > kStuckSeconds;
         if (is_stuck)
           found(
               {"storage_behind",

@@ -211,6 +211,7 @@ void read_storage_health(std::string_view json, StorageSeen& seen) {
     row.rows = number(type, "rows");
     row.rejected = number(type, "rejected");
     row.last_insert_age_seconds = real(type, "last_insert_age_seconds");
+    row.held_for_seconds = real(type, "held_for_seconds");
     if (row.state != "running" && seen.state.trouble.empty())
       seen.state.trouble = fmt::format("{}: {}{}", name, row.state, row.trouble.empty() ? "" : ": " + row.trouble);
   }

@@ -50,6 +50,7 @@ struct StoredTypeSeen {
   std::uint64_t waiting = 0;  // on the bus: not given to storage yet, or not acknowledged
   std::uint64_t rows = 0, rejected = 0;
   std::optional<double> last_insert_age_seconds;
+  std::optional<double> held_for_seconds{};  // what storage has taken and not stored; nothing: it holds nothing
 };
 
 struct StorageSeen {
