@@ -237,7 +237,8 @@ class Queries(unittest.TestCase):
         self.compare_book(a_moment())
 
     def test_book_rebuilt_before_the_collector_died(self):
-        (gap,) = self.rows(f"SELECT min(gap_start) AS s FROM {DATABASE}.gaps WHERE {PERPETUAL} AND cause = 'collector_down'")
+        (gap,) = self.rows(f"SELECT min(gap_start) AS s FROM {DATABASE}.gaps WHERE {PERPETUAL}"
+                            " AND data_type = 'orderbook_delta' AND cause = 'collector_down'")
         self.compare_book(f"toDateTime64('{gap['s']}', 9, 'UTC') - INTERVAL 1 SECOND")
 
     def test_rebuilt_book_is_that_of_the_picture(self):
