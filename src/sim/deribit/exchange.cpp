@@ -461,18 +461,17 @@ void Exchange::note_ticker(std::size_t index, WallTime time) {
   time = std::chrono::floor<std::chrono::milliseconds>(time);
   if (ledger_ == nullptr || symbol.kind == Kind::spot || time <= listed.ticker_noted) return;
   listed.ticker_noted = time;
-  const auto told_time = std::chrono::floor<std::chrono::milliseconds>(time);  // as in the message
   const Derivative& d = market_.derivative(index);
   if (symbol.funding_hours > 0) {
     FundingNote note;
-    note.time = told_time;
+    note.time = time;
     note.rate = rate_number(d.present_rate());
     note.mark_price = mark_number(symbol, d.mark());
     note.index_price = index_number(market_.index(index));
     note.interval_hours = 8;  // the rate is told per eight hours
     write(funding_line(kExchange, symbol, note));
   }
-  write(open_interest_line(kExchange, symbol, told_time, d.open_interest(), "", false));
+  write(open_interest_line(kExchange, symbol, time, d.open_interest(), "", false));
 }
 
 void Exchange::finish(WallTime now) {

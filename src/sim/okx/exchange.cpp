@@ -495,9 +495,8 @@ void Exchange::note_funding(std::size_t index) {
 void Exchange::note_open_interest(std::size_t index) {
   const Symbol& symbol = market_.symbol(index);
   const Derivative& d = market_.derivative(index);
-  auto& told = listed_[index]->interest_noted;
-  if (d.time() <= told) return;
-  told = d.time();
+  const std::pair state{d.time(), d.open_interest()};
+  if (std::exchange(listed_[index]->interest_noted, state) == state) return;
   // Its worth is told in dollars: the quote of some instruments, and of no others.
   const auto worth = symbol.quote == "USD" ? dollars_text(symbol, d) : std::string();
   write(open_interest_line(kExchange, symbol, d.time(), d.open_interest(), worth, true));

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "sim/okx/exchange.hpp"
 
@@ -42,7 +43,8 @@ struct Exchange::Listed {
   bool ledger_funding = false, ledger_interest = false, ledger_liquidations = false;
   // What REST has told already, so that it stands in the ledger once: times, by what it is about.
   std::map<std::string, std::set<WallTime>> ledger_told;
-  WallTime funding_noted, interest_noted;  // the state that stands there last
+  WallTime funding_noted;                            // the state that stands there last
+  std::pair<WallTime, std::int64_t> interest_noted;  // its time is the beat's; trades change it in between
 
   History<FillRecord> fills;
 };
