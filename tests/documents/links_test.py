@@ -5,6 +5,7 @@ README.zh-CN.md are one document in two languages.
 usage: links_test.py MARKETPRISM (not used)"""
 
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -15,9 +16,11 @@ LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def documents():
-    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode == 0:
-        return [ROOT / name for name in done.stdout.split() if (ROOT / name).exists()]
+    """Those of git; of the whole folder where there is no git, or no repository."""
+    if shutil.which("git"):
+        done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True)
+        if done.returncode == 0:
+            return [ROOT / name for name in done.stdout.split() if (ROOT / name).exists()]
     skipped = {"build", ".deps", "dist", "data", "node_modules"}
     return [path for path in ROOT.rglob("*.md") if not skipped & set(path.relative_to(ROOT).parts)]
 
