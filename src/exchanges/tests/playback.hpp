@@ -9,23 +9,10 @@
 #include <vector>
 
 #include "exchanges/router.hpp"
+#include "exchanges/tests/padded_text.hpp"
 #include "journal/capture_line.hpp"
 
 namespace mp {
-
-// A text with the readable bytes behind it that decoders need.
-class PaddedText {
- public:
-  explicit PaddedText(std::string_view text)
-      : size_(text.size()), bytes_(new char[size_ + RawRecord::kFramePadding]()) {
-    std::copy(text.begin(), text.end(), bytes_.get());
-  }
-  std::string_view view() const { return {bytes_.get(), size_}; }
-
- private:
-  std::size_t size_;
-  std::unique_ptr<char[]> bytes_;
-};
 
 struct Line {
   RecordKind kind;

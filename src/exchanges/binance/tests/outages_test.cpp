@@ -1,48 +1,22 @@
 // What a session tells of the times in which nobody listened.
 #include <algorithm>
-#include <functional>
 
+#include "exchanges/tests/outage_records.hpp"
 #include "support.hpp"
 
 namespace mp::binance {
 namespace {
 
-// One record after the other, as the journal would have them.
-class Records {
+class Records : public OutageRecords<Records> {
  public:
-  using Step = std::function<void(Session&, Outbox&)>;
+  Records() : OutageRecords(make_binance(), "wss://fstream.binance.com/market/stream", kStart) {}
 
-  Instant at(Nanos t) const { return {kStart + t, MonoTime{} + 1000h + t}; }
-  Records& add(Step step) {
-    steps_.push_back(std::move(step));
-    return *this;
-  }
-  Records& begin(Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.begin(at(t), out); });
-  }
   Records& list(Nanos t) {
-    return add([=, this](Session& s, Outbox& out) {
-      const Padded body(fixture("usdm_rest_exchange_info.json"));
-      s.rest({"https://fapi.binance.com/fapi/v1/exchangeInfo", 200, body.view()}, at(t), out);
-    });
-  }
-  Records& rest(std::string url, std::string body, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.rest({url, 200, Padded(body).view()}, at(t), out); });
-  }
-  Records& opened(ConnectionId id, Nanos t) {
-    return add(
-        [=, this](Session& s, Outbox& out) { s.opened(id, "wss://fstream.binance.com/market/stream", at(t), out); });
-  }
-  Records& closed(ConnectionId id, Nanos t, std::string reason = "network: gone") {
-    return add([=, this](Session& s, Outbox& out) { s.closed(id, reason, at(t), out); });
+    return rest("https://fapi.binance.com/fapi/v1/exchangeInfo", fixture("usdm_rest_exchange_info.json"), t);
   }
   Records& sent(ConnectionId id, std::string method, std::string streams, int request, Nanos t) {
-    const auto text =
-        R"({"method":")" + method + R"(","params":[)" + streams + R"(],"id":)" + std::to_string(request) + "}";
-    return add([=, this](Session& s, Outbox&) { s.sent(id, Padded(text).view(), at(t)); });
-  }
-  Records& text(ConnectionId id, std::string frame, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
+    return OutageRecords::sent(
+        id, R"({"method":")" + method + R"(","params":[)" + streams + R"(],"id":)" + std::to_string(request) + "}", t);
   }
   Records& answer(ConnectionId id, int request, Nanos t) {
     return text(id, R"({"result":null,"id":)" + std::to_string(request) + "}", t);
@@ -50,49 +24,12 @@ class Records {
   Records& subscribe(ConnectionId id, std::string streams, int request, Nanos t) {
     return sent(id, "SUBSCRIBE", std::move(streams), request, t).answer(id, request, t + 50ms);
   }
-
-  // The gaps, in our words. They are the same when the session is saved and restored before any of
-  // the records.
   std::vector<std::string> gaps(std::vector<std::string> symbols = {"BTCUSDT"}) const {
-    const auto options = offline(std::move(symbols));
-    const auto whole = run(options, steps_.size());
-    for (std::size_t cut = 0; cut < steps_.size(); ++cut) EXPECT_EQ(run(options, cut), whole) << "cut at " << cut;
-    return whole;
+    return OutageRecords::gaps(options_for("derivatives", std::move(symbols)));
   }
-  std::vector<std::string> gaps_whole() const { return run(offline({"BTCUSDT"}), steps_.size()); }
-
- private:
-  static SessionOptions offline(std::vector<std::string> symbols) {
-    auto options = options_for("derivatives", std::move(symbols));
-    options.conversing = false;
-    return options;
+  std::vector<std::string> gaps_whole() const {
+    return OutageRecords::gaps_whole(options_for("derivatives", {"BTCUSDT"}));
   }
-  std::vector<std::string> run(const SessionOptions& options, std::size_t cut) const {
-    auto session = make_binance().make_session(options);
-    std::vector<std::string> out;
-    Outbox box;
-    for (std::size_t n = 0; n < steps_.size(); ++n) {
-      if (n == cut) {
-        std::string saved;
-        session->save(saved);
-        session = make_binance().make_session(options);
-        const auto restored = session->restore(saved);
-        EXPECT_TRUE(restored) << restored.error().text();
-      }
-      box.clear();
-      steps_[n](*session, box);
-      for (const auto& gap : only<Gap>(box.events)) {
-        const auto ms = [](WallTime t) {
-          return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
-        };
-        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " + to_string(gap.cause) +
-                      " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
-      }
-    }
-    return out;
-  }
-
-  std::vector<Step> steps_;
 };
 
 std::string agg_trade(int id, int ms) {

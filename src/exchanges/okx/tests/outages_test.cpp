@@ -1,7 +1,7 @@
 // What a session tells of the times in which nobody listened.
 #include <algorithm>
-#include <functional>
 
+#include "exchanges/tests/outage_records.hpp"
 #include "support.hpp"
 
 namespace mp::okx {
@@ -9,72 +9,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One record after the other, as the journal would have them.
-class Records {
+class Records : public OutageRecords<Records> {
  public:
-  using Step = std::function<void(Session&, Outbox&)>;
+  Records() : OutageRecords(make_okx(), "wss://ws.okx.com:8443/ws/v5/public", kStart) {}
 
-  Instant at(Nanos t) const { return {kStart + t, MonoTime{} + 1000h + t}; }
-  Records& add(Step step) {
-    steps_.push_back(std::move(step));
-    return *this;
-  }
-  Records& begin(Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.begin(at(t), out); });
-  }
-  Records& rest(std::string url, std::string body, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.rest({url, 200, Padded(body).view()}, at(t), out); });
-  }
-  Records& opened(ConnectionId id, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.opened(id, "wss://ws.okx.com:8443/ws/v5/public", at(t), out); });
-  }
-  Records& closed(ConnectionId id, Nanos t, std::string reason = "network: gone") {
-    return add([=, this](Session& s, Outbox& out) { s.closed(id, reason, at(t), out); });
-  }
-  Records& text(ConnectionId id, std::string frame, Nanos t) {
-    return add([=, this](Session& s, Outbox& out) { s.text(id, Padded(frame).view(), at(t), out); });
-  }
-  Records& sent(ConnectionId id, std::string frame, Nanos t) {
-    return add([=, this](Session& s, Outbox&) { s.sent(id, Padded(frame).view(), at(t)); });
-  }
-
-  // The gaps, in our words. They are the same when the session is saved and restored before any of
-  // the records.
   std::vector<std::string> gaps(std::vector<std::string> symbols) const {
-    const auto whole = run(symbols, steps_.size());
-    for (std::size_t cut = 0; cut < steps_.size(); ++cut) EXPECT_EQ(run(symbols, cut), whole) << "cut at " << cut;
-    return whole;
+    return OutageRecords::gaps(options_for(std::move(symbols)));
   }
-
- private:
-  std::vector<std::string> run(const std::vector<std::string>& symbols, std::size_t cut) const {
-    auto options = options_for(symbols);
-    options.conversing = false;
-    auto session = make_okx().make_session(options);
-    std::vector<std::string> out;
-    Outbox box;
-    for (std::size_t n = 0; n < steps_.size(); ++n) {
-      if (n == cut) {
-        std::string saved;
-        session->save(saved);
-        session = make_okx().make_session(options);
-        const auto restored = session->restore(saved);
-        EXPECT_TRUE(restored) << restored.error().text();
-      }
-      box.clear();
-      steps_[n](*session, box);
-      for (const auto& gap : only<Gap>(box.events)) {
-        const auto ms = [](WallTime t) {
-          return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(t - kStart).count());
-        };
-        out.push_back(gap.meta.instrument->instrument + " " + to_string(gap.data_type) + " " + to_string(gap.cause) +
-                      " " + ms(gap.gap_start) + " " + ms(gap.gap_end));
-      }
-    }
-    return out;
-  }
-
-  std::vector<Step> steps_;
 };
 
 using Gaps = std::vector<std::string>;
