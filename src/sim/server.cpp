@@ -43,6 +43,8 @@ constexpr auto kHttpTimeout = 75s;    // idle keep-alive connections
 constexpr auto kHousekeeping = 50ms;  // pings, lifetimes, the drain's end
 constexpr auto kCoalesce = 500us;     // what falls due within it is sent together
 constexpr auto kIdle = 20ms;
+// A venue's machines compress for themselves; here it is this machine's processor that the rest needs.
+constexpr int kCompressionLevel = 1;
 constexpr std::size_t kMaxRequestBytes = 64 * 1024;
 constexpr std::size_t kMaxConnections = 4096;
 
@@ -260,6 +262,7 @@ class Peer final : public Server::Impl::Connection, public std::enable_shared_fr
     ws_.set_option(websocket::stream_base::timeout{10s, websocket::stream_base::none(), false});
     websocket::permessage_deflate deflate;
     deflate.server_enable = true;  // if the client asks for it
+    deflate.compLevel = kCompressionLevel;
     ws_.set_option(deflate);
     ws_.auto_fragment(false);
     ws_.read_message_max(kMaxRequestBytes);

@@ -99,8 +99,8 @@ void read_database(config::Section clickhouse, StorageOptions& o) {
 
 void read_batches(config::Section batches, StorageOptions& o) {
   const BatchLimits defaults;
-  const auto interval =
-      batches.duration("min_interval", defaults.min_interval, {.help = "a table is not written more often"});
+  const auto interval = batches.duration("min_interval", defaults.min_interval,
+                                         {.help = "a table is not written more often, but for full batches"});
   const auto rows = batches.integer("max_rows", static_cast<std::int64_t>(defaults.max_rows), 1, 1'000'000,
                                     {.help = "cap of a batch that grows"});
   const auto bytes = batches.size("max_bytes", defaults.max_bytes, {.help = "the same in encoded bytes"});

@@ -41,7 +41,7 @@ TEST(StorageOptions, HaveTheGuidesDefaults) {
   EXPECT_EQ(100u, trades.batch_size);
   EXPECT_EQ(10s, trades.timeout);
   EXPECT_EQ(1000u, trades.max_queue);
-  EXPECT_EQ(250ms, trades.min_interval);
+  EXPECT_EQ(1s, trades.min_interval);
   EXPECT_EQ(1u, o.batches.at(DataType::lsr_top_position).batch_size);
   EXPECT_EQ(50u, o.batches.at(DataType::volatility_index).max_queue);
   EXPECT_EQ("127.0.0.1:8085", o.health_listen);

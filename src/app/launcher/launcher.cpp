@@ -239,7 +239,7 @@ class Launcher {
     if (part == plan_.collector && !range_) note_beginning();
     if (part == plan_.collector && !plan_.end_report.empty()) std::remove(plan_.end_report.c_str());
     child.log->forget_last_lines();
-    auto process = Process::start(plan_.parts[part].argv, plan_.parts[part].environment);
+    auto process = Process::start(plan_.parts[part].argv, plan_.parts[part].environment, plan_.parts[part].niceness);
     if (!process) {
       screen_.say(process.error().text());
       supervisor_.on_exit(part, false, false, net::now().mono);

@@ -12,6 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Merges take all of a processor for a while, several times a minute.
+constexpr int kNiceStorage = 5;
+constexpr int kNiceClickhouse = 10;
+
 std::string local(std::uint16_t port) { return fmt::format("127.0.0.1:{}", port); }
 
 // Each kind of data has its own bus and journal, so that none can be taken for another.
@@ -58,6 +62,7 @@ PartPlan clickhouse_part(const LaunchOptions& o, const Tools& tools) {
   part.rules = {"clickhouse", 120s};
   part.argv = {tools.self, "clickhouse", "--data", o.data + "/clickhouse", "--http", local(o.ports.clickhouse)};
   part.environment["MARKETPRISM_LIBCHDB"] = tools.libchdb;
+  part.niceness = kNiceClickhouse;
   part.health_url = "http://" + local(o.ports.clickhouse) + "/ping";
   return part;
 }
@@ -65,6 +70,7 @@ PartPlan clickhouse_part(const LaunchOptions& o, const Tools& tools) {
 PartPlan storage_part(const LaunchOptions& o, const Tools& tools) {
   PartPlan part;
   part.rules = {"storage", 60s};
+  part.niceness = kNiceStorage;
   part.argv = {tools.self,      "storage",
                "--nats",        "nats://" + local(o.ports.nats),
                "--stream",      o.stream,

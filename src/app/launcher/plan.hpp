@@ -78,6 +78,9 @@ struct PartPlan {
   std::string health_url;
   Ready ready = Ready::ok;
   std::string metrics_url;  // "" for none
+  // How far it stands back when the processors are busy (nice(1)). What is on its way to ClickHouse waits safely on the
+  // bus; what the collector cannot take in time is late for everybody.
+  int niceness = 0;
 };
 
 struct PortUse {

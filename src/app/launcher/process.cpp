@@ -36,10 +36,11 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
 }
 
 // Between fork and exec: system calls only, since other threads may have held locks.
-[[noreturn]] void become(pid_t parent, int output, int report, char** argv, char** envp) {
+[[noreturn]] void become(pid_t parent, int niceness, int output, int report, char** argv, char** envp) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   ::setpgid(0, 0);
+  [[maybe_unused]] const int now = ::nice(niceness);  // refused: then it runs like the others
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -62,7 +63,7 @@ std::string ExitStatus::text() const {
 }
 
 Result<Process> Process::start(const std::vector<std::string>& argv,
-                               const std::map<std::string, std::string>& environment) {
+                               const std::map<std::string, std::string>& environment, int niceness) {
   auto arguments = argv;
   auto variables = environment_with(environment);
   auto argument_pointers = pointers(arguments);
@@ -77,7 +78,7 @@ Result<Process> Process::start(const std::vector<std::string>& argv,
   }
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) become(parent, output[1], report[1], argument_pointers.data(), variable_pointers.data());
+  if (pid == 0) become(parent, niceness, output[1], report[1], argument_pointers.data(), variable_pointers.data());
   const int fork_error = errno;
   ::close(output[1]);
   ::close(report[1]);

@@ -22,10 +22,10 @@ struct ExitStatus {
 
 class Process {
  public:
-  // `environment` is added to this process's. Call from the main thread only: the kernel ends the child when
-  // the *thread* that made it ends.
+  // `environment` is added to this process's. `niceness`: how far it stands back for the others when the processors
+  // are busy (0 to 19). Call from the main thread only: the kernel ends the child when the *thread* that made it ends.
   static Result<Process> start(const std::vector<std::string>& argv,
-                               const std::map<std::string, std::string>& environment);
+                               const std::map<std::string, std::string>& environment, int niceness = 0);
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;
   ~Process();  // kills and reaps

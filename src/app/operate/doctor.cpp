@@ -503,7 +503,7 @@ class Examination {
            Severity::warning,
            fmt::format("{}.{} has {} parts in partition {}; at {} ClickHouse slows inserts down", t_.storage.database,
                        row.at(0), row.at(2), row.at(1), most),
-           "merges are behind: fewer and larger inserts (batches.min_interval of storage, e.g. 1s), or a faster disk; the command merges "
+           "merges are behind: fewer and larger inserts (batches.min_interval of storage, e.g. 5s), or a faster disk; the command merges "
            "once",
            {query_command(fmt::format("OPTIMIZE TABLE {}.{}", t_.storage.database, row.at(0)))}});
   }

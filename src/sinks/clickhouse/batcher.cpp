@@ -1,6 +1,7 @@
 #include "sinks/clickhouse/batcher.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace mp::sinks::clickhouse {
 namespace {
@@ -35,12 +36,12 @@ Step Batcher::next_collecting(MonoTime now) {
   const bool is_due = is_full || batch_.rows().size() >= limits_.batch_size || now >= timeout_at;
   if (!is_due) return Fetch{limits_.max_queue, timeout_at};
 
-  // Due, but the table was written just now: what comes meanwhile waits on the bus and joins the batch at the end.
-  if (last_write_ && now < *last_write_ + limits_.min_interval) return Wait{*last_write_ + limits_.min_interval};
-  if (!is_full && (more_waiting_ || !looked_again_)) {
-    looked_again_ = true;
-    return Fetch{limits_.max_queue, now};
-  }
+  // A backlog is worked off by full batches, and these need not wait for each other: parts of that size are few.
+  if (!is_full && more_waiting_) return Fetch{limits_.max_queue, now};
+  // The table was written just now: what comes meanwhile waits on the bus and joins the batch at the end.
+  if (!is_full && last_write_ && now < *last_write_ + limits_.min_interval)
+    return Wait{*last_write_ + limits_.min_interval};
+  if (!is_full && !std::exchange(looked_again_, true)) return Fetch{limits_.max_queue, now};
   close_batch();
   return next_storing(now);
 }

@@ -26,8 +26,9 @@ struct BatchLimits {
   std::chrono::milliseconds timeout{10'000};
   // Messages asked for at once: those fetched and not yet taken into the batch.
   std::size_t max_queue = 1'000;
-  // A table is not written more often than this; meanwhile the batch grows, up to the caps.
-  std::chrono::milliseconds min_interval{250};
+  // A table is not written more often than this; meanwhile the batch grows. One that has reached a cap goes at once:
+  // parts of that size are few. docs/decisions/0004 has what the interval costs.
+  std::chrono::milliseconds min_interval{1'000};
   std::size_t max_rows = 100'000;
   std::size_t max_bytes = 16u << 20;  // encoded; the messages of one fetch may go beyond
   std::size_t max_partitions = 50;    // of one insert

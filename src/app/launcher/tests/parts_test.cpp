@@ -366,16 +366,25 @@ TEST(Processes, SayWhatCouldNotBeStarted) {
   EXPECT_THAT(missing.error().text(), HasSubstr("/no/such/program"));
 }
 
-TEST(Processes, SeeTheAddedEnvironment) {
-  auto process = Process::start({"/bin/sh", "-c", "exit $MP_TEST_STATUS"}, {{"MP_TEST_STATUS", "7"}});
-  ASSERT_TRUE(process);
+std::string end_of(Result<Process> process) {
   std::optional<ExitStatus> status;
-  for (int i = 0; i < 1000 && !status; ++i) {
+  for (int i = 0; process && i < 1000 && !status; ++i) {
     status = process->poll_exit();
     if (!status) ::usleep(5000);
   }
-  ASSERT_TRUE(status);
-  EXPECT_EQ(status->text(), "exit status 7");
+  return status ? status->text() : "it did not end";
+}
+
+TEST(Processes, SeeTheAddedEnvironment) {
+  EXPECT_EQ(end_of(Process::start({"/bin/sh", "-c", "exit $MP_TEST_STATUS"}, {{"MP_TEST_STATUS", "7"}})),
+            "exit status 7");
+}
+
+TEST(Processes, StandBackAsFarAsTheyAreTold) {
+  const int own = ::nice(0);
+  ASSERT_LE(own, 10) << "the test itself runs at this niceness";
+  EXPECT_EQ(end_of(Process::start({"/bin/sh", "-c", "exit $(nice)"}, {}, 3)), fmt::format("exit status {}", own + 3))
+      << "run at a niceness of 0 or more: a raised priority has no exit status";
 }
 
 }  // namespace

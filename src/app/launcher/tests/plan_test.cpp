@@ -83,6 +83,13 @@ TEST(Plan, TellsOtherCommandsWhereItsPartsAre) {
     EXPECT_THAT(file->second, HasSubstr(line));
 }
 
+TEST(Plan, WhatOnlyStoresStandsBackForWhatCaptures) {
+  const auto plan = make_plan(options_for(Mode::live), kTools);
+  EXPECT_EQ(plan.parts[plan.collector].niceness, 0);
+  EXPECT_EQ(plan.parts[plan.bus].niceness, 0);
+  EXPECT_GT(plan.parts[plan.storage].niceness, 0);
+}
+
 TEST(Plan, TheSimulatorIsStoppedFirst) {
   const auto plan = make_plan(options_for(Mode::simulated), kTools);
   EXPECT_EQ(plan.parts[plan.stop[0].part].rules.name, "sim");

@@ -100,16 +100,19 @@ TEST(Batcher, StopsGrowingAtTheCaps) {
   expect<Insert>(by_bytes.next(at(0ms)));
 }
 
-TEST(Batcher, KeepsTheIntervalEvenWhenFull) {
-  Batcher batcher({.batch_size = 1, .max_rows = 1}, 0);
-  take(batcher, 1, at(0ms));
+TEST(Batcher, AFullBatchDoesNotWaitForTheInterval) {
+  Batcher batcher({.batch_size = 1, .max_queue = 2, .max_rows = 3}, 0);
+  take(batcher, 1, at(0ms), 3);
   expect<Insert>(batcher.next(at(0ms)));
   batcher.inserted(Verdict::ok, at(0ms), 0);
   expect<Acknowledge>(batcher.next(at(0ms)));
   batcher.acknowledged(true, at(0ms), 0);
-  take(batcher, 2, at(1ms));
-  EXPECT_EQ(at(250ms), expect<Wait>(batcher.next(at(1ms))).until);
-  expect<Insert>(batcher.next(at(250ms)));
+  take(batcher, 4, at(1ms), 2);
+  batcher.fetched(2, 2);
+  EXPECT_EQ(at(1ms), expect<Fetch>(batcher.next(at(1ms))).until) << "as many came as were asked for: a backlog";
+  take(batcher, 6, at(2ms));
+  batcher.fetched(1, 2);
+  expect<Insert>(batcher.next(at(2ms)));
 }
 
 TEST(Batcher, ReadsBackAfterAnyFailureAndInsertsOnlyWhatIsMissing) {
