@@ -23,20 +23,23 @@ void append_outage(const InstrumentRef& instrument, DataType type, DataSource so
   gap.gap_end = outage.end;
 }
 
-GapCause cause_of_end(std::string_view reason) {
-  if (reason.starts_with(to_string(CloseReason::stale))) return GapCause::stale;
-  if (reason.starts_with(to_string(CloseReason::not_recorded))) return GapCause::overflow;
-  if (reason.starts_with(to_string(CloseReason::stopped))) return GapCause::collector_down;
-  return GapCause::disconnected;
+ConnectionEnd end_of_connection(std::string_view reason) {
+  const auto begins_with = [reason](CloseReason with) { return reason.starts_with(to_string(with)); };
+  if (begins_with(CloseReason::stale)) return {GapCause::stale};
+  if (begins_with(CloseReason::not_recorded)) return {GapCause::overflow};
+  if (begins_with(CloseReason::stopped)) return {GapCause::collector_down};
+  return {GapCause::disconnected, begins_with(CloseReason::replaced)};
 }
 
 // ---- what is pushed --------------------------------------------------------------------------------------------
 
 std::optional<Outage> StreamCover::covered(ConnectionId connection, WallTime now) {
   if (connection == 0 || connection == given_up_on_) return std::nullopt;
-  if (carriers_[0] == connection) return std::nullopt;
+  if (is_carried_by(connection)) return std::nullopt;
   carriers_[1] = carriers_[0];
   carriers_[0] = connection;
+  before_ = last_;
+  since_ = now;
   // Until its first event there is nothing of its own to begin a gap with.
   last_ = std::max(last_, now - kInFlight);
   const auto outage = open(now);
@@ -72,13 +75,18 @@ void StreamCover::given_up(ConnectionId connection) {
   given_up_on_ = connection;
 }
 
-void StreamCover::closed(const Connections::Heard& heard, GapCause cause) {
+std::optional<Outage> StreamCover::closed(const Connections::Heard& heard, const ConnectionEnd& end) {
   if (given_up_on_ == heard.connection) given_up_on_ = 0;
-  if (!let_go(heard.connection)) return;
+  const bool was_relieved = heard.connection != 0 && heard.connection == carriers_[1];
   // One that was ended for its silence had frames that carry nothing (answers to pings) to the
   // last.
-  const auto proof = cause == GapCause::stale ? heard.data_at.value_or(WallTime{}) : heard.frame_at;
-  interrupted(std::max(last_, proof - kInFlight), cause);
+  const auto proof = end.cause == GapCause::stale ? heard.data_at.value_or(WallTime{}) : heard.frame_at;
+  if (let_go(heard.connection)) interrupted(std::max(last_, proof - kInFlight), end.cause);
+  // One that was dead when the other took over is often found to be so only afterwards. Of one that
+  // we ended nothing says so: it may have been well and quiet.
+  if (!was_relieved || end.replaced || proof >= since_) return std::nullopt;
+  const auto start = std::max(before_, proof - kInFlight);
+  return start < since_ ? std::optional{Outage{start, since_, end.cause}} : std::nullopt;
 }
 
 void StreamCover::begin(const Connections& connections) {
@@ -111,7 +119,7 @@ void StreamCover::save(StateWriter& out) const {
   out.put(std::uint64_t{given_up_on_});
   out.put(asked_id_);
   out.put(answered_);
-  out.put(last_);
+  for (const auto time : {last_, before_, since_}) out.put(time);
   out.put(interrupted_.has_value());
   if (!interrupted_) return;
   out.put(interrupted_->since);
@@ -124,7 +132,7 @@ void StreamCover::restore(StateReader& in) {
   given_up_on_ = static_cast<ConnectionId>(in.number());
   asked_id_ = in.number();
   answered_ = in.flag();
-  last_ = in.time();
+  for (auto* time : {&last_, &before_, &since_}) *time = in.time();
   interrupted_ = in.optional<Interrupted>([&] {
     Interrupted since;
     since.since = in.time();

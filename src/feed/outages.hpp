@@ -34,7 +34,11 @@ void append_outage(const InstrumentRef& instrument, DataType type, DataSource so
 
 // Why a connection has ended, by the words of the record that says so (they begin with a
 // CloseReason's).
-GapCause cause_of_end(std::string_view reason);
+struct ConnectionEnd {
+  GapCause cause{};
+  bool replaced = false;  // we ended it when another had taken over: it may have been well to the last
+};
+ConnectionEnd end_of_connection(std::string_view reason);
 
 // One stream that is pushed (an instrument's data type), over all its connections. Small: there may
 // be thousands.
@@ -43,11 +47,11 @@ class StreamCover {
   // An event of it came with `timestamp`. What ends with that, if anything does.
   std::optional<Outage> data(ConnectionId connection, WallTime timestamp, WallTime received_at) {
     if (connection == 0 || connection == given_up_on_) return std::nullopt;
+    const auto outage = covered(connection, received_at);
     // A venue's clock may be wrong by any amount: no event proves more than the moment in which it
     // came.
     last_ = std::max(last_, std::min(timestamp, received_at));
-    if (connection == carriers_[0]) return std::nullopt;
-    return covered(connection, received_at);
+    return outage;
   }
   // From here on `connection` certainly brings all of it.
   std::optional<Outage> covered(ConnectionId connection, WallTime now);
@@ -62,8 +66,9 @@ class StreamCover {
   // It was unsubscribed from over `connection`, which is open. Nobody does that to a stream that is
   // well: what it was silent for counts.
   void given_up(ConnectionId connection);
-  // A connection has ended; `heard`: when it last proved that it lived.
-  void closed(const Connections::Heard& heard, GapCause cause);
+  // A connection has ended; `heard`: when it last proved that it lived. Where another has taken over,
+  // but only after that: what nobody brought between.
+  std::optional<Outage> closed(const Connections::Heard& heard, const ConnectionEnd& end);
   // A collector begins. `connections`: as they were before.
   void begin(const Connections& connections);
   // What is missing up to now, while nobody brings it.
@@ -94,7 +99,11 @@ class StreamCover {
   ConnectionId given_up_on_ = 0;
   std::uint64_t asked_id_ = 0;
   bool answered_ = false;
-  WallTime last_{};                         // whole until then, by its own events
+  WallTime last_{};  // whole until then, by its own events
+  // When the newest carrier took over beside the other: by its own events whole until `before_`, and
+  // covered by the newest since `since_`.
+  WallTime before_{};
+  WallTime since_{};
   std::optional<Interrupted> interrupted_;  // and was covered before that
 };
 
@@ -133,8 +142,11 @@ class StreamCovers {
   StreamCover& of(DataType type) {
     return covers_[static_cast<std::size_t>(type) - static_cast<std::size_t>(kTypes[0])];
   }
-  void closed(const Connections::Heard& heard, GapCause cause) {
-    for (auto& each : covers_) each.closed(heard, cause);
+  // `tell`: of a data type and what nobody brought of it.
+  template <class Tell>
+  void closed(const Connections::Heard& heard, const ConnectionEnd& end, Tell tell) {
+    for (const auto type : kTypes)
+      if (const auto outage = of(type).closed(heard, end)) tell(type, *outage);
   }
   void begin(const Connections& connections) {
     for (auto& each : covers_) each.begin(connections);

@@ -95,10 +95,14 @@ void Publisher::begin(WallTime now, Events& out) {
 
 void Publisher::closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out) {
   const auto heard = connections_.last_heard(connection);
+  const auto end = end_of_connection(reason);
   connections_.closed(connection);
   for (Index index = 0; index < entries_.size(); ++index) {
     auto& entry = entries_[index];
-    if (heard) entry.covers.closed(*heard, cause_of_end(reason));
+    if (heard)
+      entry.covers.closed(*heard, end, [&](DataType type, const Outage& outage) {
+        tell_unless_numbered(index, type, outage, now, out);
+      });
     // While a replacement takes over, what waited for the other connection will not come any more.
     entry.aggregated.closed(connection, now, owner(index), out);
     entry.single.closed(connection, now, owner(index), out);
@@ -147,11 +151,15 @@ void Publisher::tell(Index index, DataType type, const std::optional<Outage>& ou
 }
 
 // Trades whose ids are known tell more exactly what is missing, and whether anything is.
-void Publisher::cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out) {
-  auto& entry = entries_[index];
-  const auto outage = entry.covers.of(type).covered(connection, now);
+void Publisher::tell_unless_numbered(Index index, DataType type, const std::optional<Outage>& outage, WallTime now,
+                                     Events& out) {
+  const auto& entry = entries_[index];
   if (type == DataType::trade && (entry.aggregated.ids().last() || entry.single.ids().last())) return;
   tell(index, type, outage, now, out);
+}
+
+void Publisher::cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out) {
+  tell_unless_numbered(index, type, entries_[index].covers.of(type).covered(connection, now), now, out);
 }
 
 void Publisher::sent(ConnectionId connection, const RequestFrame& request, WallTime now) {
@@ -237,7 +245,7 @@ std::optional<Publisher::Index> Publisher::trade(Frame& frame, const Received& f
   auto& tape = trade.aggregated ? entry.aggregated : entry.single;
   connections_.seen(from.connection);
   const auto outage = entry.covers.of(DataType::trade).data(from.connection, trade.time, from.at);
-  if (!entry.aggregated.ids().last() && !entry.single.ids().last()) tell(*index, DataType::trade, outage, from.at, out);
+  tell_unless_numbered(*index, DataType::trade, outage, from.at, out);
   const auto distant = reports_.too_distant(trade.time, from.at);
   const auto verdict = tape.observe({trade.id, trade.id}, {from.connection, distant ? from.at : trade.time, from.at},
                                     connections_, owner(*index), out);

@@ -139,6 +139,7 @@ class Publisher {
   std::vector<Index> instruments_of_stream(std::string_view name) const;
   void cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out);
   void tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
+  void tell_unless_numbered(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
   bool has_ended(Index index, WallTime at) const;
   bool foreign(std::optional<std::int64_t> st);
   std::optional<Index> find(std::string_view venue_symbol, DataType type, const Received& from, Events& out);

@@ -12,7 +12,7 @@
 namespace mp::binance {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 7;
+constexpr std::uint32_t kStateVersion = 8;
 
 // What the markets deliver, in the order of /health.
 constexpr DataType kSpotTypes[] = {DataType::trade, DataType::orderbook_delta, DataType::orderbook};

@@ -97,15 +97,15 @@ void Publisher::begin(WallTime now, Events& out) {
 
 void Publisher::closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out) {
   const auto heard = connections_.last_heard(connection);
-  const auto cause = cause_of_end(reason);
+  const auto end = end_of_connection(reason);
   connections_.closed(connection);
   if (heard)
-    for (auto& [name, entry] : volatility_) entry.cover.closed(*heard, cause);
+    for (auto& [name, entry] : volatility_) tell(entry, entry.cover.closed(*heard, end), now, out);
   for (Index index = 0; index < entries_.size(); ++index) {
     auto& entry = entries_[index];
     if (heard) {
-      entry.tape_cover.closed(*heard, cause);
-      entry.ticker_cover.closed(*heard, cause);
+      tell_tape(index, entry.tape_cover.closed(*heard, end), now, out);
+      tell_ticker(index, entry.ticker_cover.closed(*heard, end), now, out);
     }
     const auto before = out.size();
     entry.tape.closed(connection, now, owner(index), out);

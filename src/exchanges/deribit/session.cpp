@@ -11,7 +11,7 @@ namespace mp::deribit {
 namespace {
 
 constexpr const char* kStateKind = "deribit";
-constexpr std::uint32_t kStateVersion = 2;
+constexpr std::uint32_t kStateVersion = 3;
 
 constexpr DataType kInstrumentTypes[] = {DataType::orderbook,    DataType::orderbook_delta, DataType::trade,
                                          DataType::funding_rate, DataType::open_interest,   DataType::liquidation};

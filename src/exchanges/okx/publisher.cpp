@@ -101,12 +101,16 @@ void Publisher::opened(ConnectionId connection, WallTime now) { connections_.hea
 
 void Publisher::closed(ConnectionId connection, std::string_view reason, WallTime now, Events& out) {
   const auto heard = connections_.last_heard(connection);
+  const auto end = end_of_connection(reason);
   connections_.closed(connection);
   if (heard)
-    for (auto& channel : kind_channels_) channel.closed(*heard, cause_of_end(reason));
+    for (auto& channel : kind_channels_) channel.closed(*heard, end);
   for (Index index = 0; index < entries_.size(); ++index) {
     auto& entry = entries_[index];
-    if (heard) entry.covers.closed(*heard, cause_of_end(reason));
+    if (heard)
+      entry.covers.closed(*heard, end, [&](DataType type, const Outage& outage) {
+        tell_unless_numbered(index, type, outage, now, out);
+      });
     const TapeOwner owner{catalogue_.ref(index), data_source_};
     entry.aggregated.closed(connection, now, owner, out);
     entry.single.closed(connection, now, owner, out);
@@ -150,12 +154,16 @@ void Publisher::tell(Index index, DataType type, const std::optional<Outage>& ou
 }
 
 // Trades whose ids are known tell more exactly what is missing, and whether anything is.
-void Publisher::cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out) {
-  if (!publishes(index, type)) return;
-  auto& entry = entries_[index];
-  const auto outage = entry.covers.of(type).covered(connection, now);
+void Publisher::tell_unless_numbered(Index index, DataType type, const std::optional<Outage>& outage, WallTime now,
+                                     Events& out) {
+  const auto& entry = entries_[index];
   if (type == DataType::trade && (entry.aggregated.ids().last() || entry.single.ids().last())) return;
   tell(index, type, outage, now, out);
+}
+
+void Publisher::cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out) {
+  if (!publishes(index, type)) return;
+  tell_unless_numbered(index, type, entries_[index].covers.of(type).covered(connection, now), now, out);
 }
 
 // nullptr for a kind that has no liquidations.
@@ -316,7 +324,7 @@ void Publisher::trade(ConnectionId connection, Index index, const TradeRow& row,
   // Fills of one order that the venue has merged are another series than single fills, though they share ids.
   const bool aggregated = row.count > 0;
   const auto outage = entry.covers.of(DataType::trade).data(connection, row.time, from.at);
-  if (!entry.aggregated.ids().last() && !entry.single.ids().last()) tell(index, DataType::trade, outage, from.at, out);
+  tell_unless_numbered(index, DataType::trade, outage, from.at, out);
   auto& tape = aggregated ? entry.aggregated : entry.single;
   const auto distant = reports_.too_distant(row.time, from.at);
   const IdRange ids{aggregated ? row.id - row.count + 1 : row.id, row.id};

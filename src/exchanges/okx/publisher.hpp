@@ -130,6 +130,7 @@ class Publisher {
   bool publishes(Index index, DataType type) const;
   void cover(Index index, DataType type, ConnectionId connection, WallTime now, Events& out);
   void tell(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
+  void tell_unless_numbered(Index index, DataType type, const std::optional<Outage>& outage, WallTime now, Events& out);
   bool has_ended(Index index, WallTime at) const;
   StreamCover* kind_channel(std::string_view inst_type);
   void cover_kind(std::string_view inst_type, ConnectionId connection, WallTime now, Events& out);

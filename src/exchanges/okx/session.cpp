@@ -12,7 +12,7 @@ namespace mp::okx {
 namespace {
 
 constexpr std::string_view kStateKind = "okx";
-constexpr std::uint32_t kStateVersion = 3;
+constexpr std::uint32_t kStateVersion = 4;
 
 // What the venue delivers, in the order of /health.
 constexpr DataType kDescribed[] = {

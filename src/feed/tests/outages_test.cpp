@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <utility>
 
 namespace mp {
 namespace {
@@ -26,7 +27,7 @@ TEST(StreamCover, TheFirstCoverIsNoOutage) {
 TEST(StreamCover, AnOutageIsFromTheLastProofToTheConfirmation) {
   StreamCover stream;
   stream.covered(1, at(1s));
-  stream.closed(heard(1, 10s), GapCause::disconnected);
+  stream.closed(heard(1, 10s), {GapCause::disconnected});
   EXPECT_FALSE(stream.is_carried());
   EXPECT_EQ(stream.covered(2, at(15s)), (Outage{at(9s), at(15s), GapCause::disconnected}));
   EXPECT_FALSE(stream.data(2, at(16s), at(16s))) << "told once";
@@ -35,7 +36,7 @@ TEST(StreamCover, AnOutageIsFromTheLastProofToTheConfirmation) {
 TEST(StreamCover, OrToTheFirstData) {
   StreamCover stream;
   stream.data(1, at(1s), at(1s));
-  stream.closed(heard(1, 10s), GapCause::disconnected);
+  stream.closed(heard(1, 10s), {GapCause::disconnected});
   // What a venue repeats at a subscription may be older than the outage: when it came is what
   // counts.
   EXPECT_EQ(stream.data(2, at(500ms), at(15s)), (Outage{at(9s), at(15s), GapCause::disconnected}));
@@ -45,14 +46,14 @@ TEST(StreamCover, OrToTheFirstData) {
 TEST(StreamCover, ItsOwnLastEventProvesMoreThanTheConnectionsFrames) {
   StreamCover stream;
   stream.data(1, at(9700ms), at(9800ms));
-  stream.closed(heard(1, 9800ms), GapCause::disconnected);
+  stream.closed(heard(1, 9800ms), {GapCause::disconnected});
   EXPECT_EQ(stream.covered(2, at(15s))->start, at(9700ms));
 }
 
 TEST(StreamCover, AVenuesWrongClockProvesNothing) {
   StreamCover stream;
   stream.data(1, at(100h), at(10s));
-  stream.closed(heard(1, 10s), GapCause::disconnected);
+  stream.closed(heard(1, 10s), {GapCause::disconnected});
   EXPECT_EQ(stream.covered(2, at(15s)), (Outage{at(10s), at(15s), GapCause::disconnected}));
 }
 
@@ -61,29 +62,63 @@ TEST(StreamCover, NoOutageWhileAnotherConnectionCarriesIt) {
   stream.data(1, at(1s), at(1s));
   stream.covered(2, at(2s));
   stream.data(1, at(3s), at(3s));
-  stream.closed(heard(1, 4s), GapCause::disconnected);
+  stream.closed(heard(1, 4s), {GapCause::disconnected});
   EXPECT_TRUE(stream.is_carried_by(2));
   EXPECT_FALSE(stream.data(2, at(5s), at(5s)));
   // Nor when it is the replacement that ends.
   stream.covered(3, at(6s));
-  stream.closed(heard(3, 7s), GapCause::disconnected);
+  stream.closed(heard(3, 7s), {GapCause::disconnected});
   EXPECT_FALSE(stream.data(2, at(8s), at(8s)));
+}
+
+// It was dead, and nobody knew it, when the other took over.
+TEST(StreamCover, WhatADeadConnectionLeftUntilItWasRelievedIsToldAtItsEnd) {
+  StreamCover stream;
+  stream.data(1, at(1s), at(1s));
+  EXPECT_FALSE(stream.covered(2, at(20s)));
+  EXPECT_FALSE(stream.data(2, at(21s), at(21s)));
+  EXPECT_EQ(stream.closed(heard(1, 10s), {GapCause::disconnected}), (Outage{at(9s), at(20s), GapCause::disconnected}));
+  EXPECT_TRUE(stream.is_carried_by(2));
+  EXPECT_FALSE(stream.closed(heard(1, 10s), {GapCause::disconnected})) << "told once";
+}
+
+TEST(StreamCover, ItsOwnLastEventBeforeTheReliefProvesMore) {
+  StreamCover stream;
+  stream.data(1, at(9800ms), at(9900ms));
+  stream.data(2, at(20s), at(20s));
+  EXPECT_EQ(stream.closed(heard(1, 9900ms), {GapCause::stale}), (Outage{at(9800ms), at(20s), GapCause::stale}));
+}
+
+TEST(StreamCover, NothingIsMissingWhereTheRelievedOneLivedLongEnough) {
+  StreamCover stream;
+  stream.data(1, at(1s), at(1s));
+  stream.covered(2, at(20s));
+  stream.data(1, at(20500ms), at(21s));
+  stream.data(2, at(22s), at(22s));
+  EXPECT_FALSE(stream.closed(heard(1, 21s), {GapCause::disconnected}));
+}
+
+TEST(StreamCover, OneThatWeReplacedMayHaveBeenWellAndQuiet) {
+  StreamCover stream;
+  stream.data(1, at(1s), at(1s));
+  stream.covered(2, at(200s));
+  EXPECT_FALSE(stream.closed(heard(1, 10s), {GapCause::disconnected, true}));
 }
 
 TEST(StreamCover, AConnectionThatNeverCarriedItIsNoMatter) {
   StreamCover stream;
   stream.data(1, at(1s), at(1s));
-  stream.closed(heard(2, 2s), GapCause::disconnected);
+  stream.closed(heard(2, 2s), {GapCause::disconnected});
   EXPECT_FALSE(stream.data(1, at(3s), at(3s)));
-  stream.closed(heard(1, 4s), GapCause::disconnected);
-  stream.closed(heard(3, 9s), GapCause::stale);  // an attempt that came to nothing
+  stream.closed(heard(1, 4s), {GapCause::disconnected});
+  stream.closed(heard(3, 9s), {GapCause::stale});  // an attempt that came to nothing
   EXPECT_EQ(stream.covered(4, at(12s)), (Outage{at(3s), at(12s), GapCause::disconnected}));
 }
 
 TEST(StreamCover, AConnectionEndedForItsSilenceProvesNothingByAnswersToPings) {
   StreamCover stream;
   stream.covered(1, at(1s));
-  stream.closed(heard(1, 60s, 20s), GapCause::stale);
+  stream.closed(heard(1, 60s, 20s), {GapCause::stale});
   EXPECT_EQ(stream.covered(2, at(70s)), (Outage{at(19s), at(70s), GapCause::stale}));
 }
 
@@ -95,7 +130,7 @@ TEST(StreamCover, ACollectorThatBeginsEndsAll) {
   stream.covered(1, at(1s));
   stream.covered(2, at(2s));
   away.covered(1, at(1s));
-  away.closed(heard(1, 5s), GapCause::disconnected);
+  away.closed(heard(1, 5s), {GapCause::disconnected});
   for (auto* each : {&stream, &away, &never}) each->begin(connections);
   EXPECT_EQ(stream.covered(3, at(20s)), (Outage{at(11s), at(20s), GapCause::collector_down}));
   EXPECT_EQ(away.covered(3, at(20s)), (Outage{at(4s), at(20s), GapCause::collector_down}));
@@ -120,7 +155,7 @@ TEST(StreamCover, AnAnswerIsToOneRequestOfOneConnection) {
   EXPECT_FALSE(stream.is_answered(1));
   EXPECT_TRUE(stream.answered(1, 7));
   EXPECT_TRUE(stream.is_answered(1));
-  stream.closed(heard(1, 1s), GapCause::disconnected);
+  stream.closed(heard(1, 1s), {GapCause::disconnected});
   EXPECT_FALSE(stream.is_answered(1));
 }
 
@@ -129,7 +164,7 @@ TEST(StreamCover, WhatIsMissingWhenItEnds) {
   stream.covered(1, at(1s));
   EXPECT_FALSE(stream.ended(at(5s)));
   stream.covered(1, at(6s));
-  stream.closed(heard(1, 10s), GapCause::disconnected);
+  stream.closed(heard(1, 10s), {GapCause::disconnected});
   EXPECT_EQ(stream.ended(at(30s)), (Outage{at(9s), at(30s), GapCause::disconnected}));
   EXPECT_FALSE(stream.covered(2, at(40s))) << "begins anew";
 }
@@ -137,7 +172,7 @@ TEST(StreamCover, WhatIsMissingWhenItEnds) {
 TEST(StreamCover, AClockThatIsSetBackMakesNoGapThatEndsBeforeItBegins) {
   StreamCover stream;
   stream.covered(1, at(1s));
-  stream.closed(heard(1, 10s), GapCause::disconnected);
+  stream.closed(heard(1, 10s), {GapCause::disconnected});
   EXPECT_EQ(stream.covered(2, at(5s)), (Outage{at(9s), at(9s), GapCause::disconnected}));
 }
 
@@ -149,10 +184,13 @@ TEST(StreamCover, TellsEveryOutageOverAnyHistory) {
   for (int round = 0; round < 300; ++round) {
     Connections connections;
     StreamCover stream;
-    std::vector<ConnectionId> carrying;
+    std::vector<ConnectionId> carrying;  // the oldest first
     ConnectionId next = 1;
     std::optional<Nanos> down_since;
     bool was_covered = false;
+    Nanos relieved_at{0};
+    Nanos last_frame{0};            // over any connection,
+    Nanos last_frame_at_relief{0};  // and before the newest was there
     for (auto t = Nanos{10s}; t < 300s; t += 2s) {
       std::string saved;
       {
@@ -176,6 +214,8 @@ TEST(StreamCover, TellsEveryOutageOverAnyHistory) {
           connections.heard(next, at(t));
           told = random() % 2 == 0 ? stream.covered(next, at(t)) : stream.data(next, at(t), at(t));
           carrying.push_back(next++);
+          relieved_at = t;
+          last_frame_at_relief = std::exchange(last_frame, t);
           break;
         case 1:
           if (carrying.empty()) break;
@@ -184,8 +224,13 @@ TEST(StreamCover, TellsEveryOutageOverAnyHistory) {
             const auto last = connections.last_heard(end);
             connections.closed(end);
             ASSERT_TRUE(last);
-            stream.closed(*last, GapCause::disconnected);
+            const bool was_relieved = carrying.size() == 2 && end == carrying[0];
+            const auto left = stream.closed(*last, {GapCause::disconnected});
             std::erase(carrying, end);
+            ASSERT_EQ(left.has_value(), was_relieved && last->frame_at < at(relieved_at)) << "round " << round;
+            if (!left) break;
+            ASSERT_LE(left->start, at(last_frame_at_relief));
+            ASSERT_EQ(left->end, at(relieved_at));
           }
           break;
         case 2:
@@ -196,8 +241,10 @@ TEST(StreamCover, TellsEveryOutageOverAnyHistory) {
           break;
         default:
           if (!carrying.empty()) {
-            connections.heard(carrying[0], at(t));
-            told = stream.data(carrying[0], at(t), at(t));
+            const auto from = carrying[random() % carrying.size()];
+            connections.heard(from, at(t));
+            last_frame = t;
+            told = stream.data(from, at(t), at(t));
           }
       }
       if (carrying.empty()) {
@@ -216,11 +263,13 @@ TEST(StreamCover, TellsEveryOutageOverAnyHistory) {
   }
 }
 
-TEST(CauseOfEnd, IsInTheRecordsWords) {
-  EXPECT_EQ(cause_of_end("stale: "), GapCause::stale);
-  EXPECT_EQ(cause_of_end("stopped: "), GapCause::collector_down);
-  EXPECT_EQ(cause_of_end("network: end of stream"), GapCause::disconnected);
-  EXPECT_EQ(cause_of_end(""), GapCause::disconnected);
+TEST(EndOfConnection, IsInTheRecordsWords) {
+  EXPECT_EQ(end_of_connection("stale: ").cause, GapCause::stale);
+  EXPECT_EQ(end_of_connection("stopped: ").cause, GapCause::collector_down);
+  EXPECT_EQ(end_of_connection("network: end of stream").cause, GapCause::disconnected);
+  EXPECT_EQ(end_of_connection("").cause, GapCause::disconnected);
+  EXPECT_TRUE(end_of_connection("replaced: 24 h").replaced);
+  EXPECT_FALSE(end_of_connection("network: reset").replaced);
 }
 
 TEST(SampledSeries, MoreThanTwoOfItsUsualPausesAreAnOutage) {

@@ -107,6 +107,13 @@ TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
   EXPECT_EQ(r.gaps(), Gaps{});
 }
 
+TEST(Outages, OneThatWasDeadBeforeItWasRelievedIsToldAtItsEnd) {
+  auto r = running().opened(2, 20s).subscribe(2, kAll, 2, 20100ms).text(2, mark_price(21'000), 21s);
+  r.text(2, mark_price(24'000), 24s).closed(1, 30s, "network: reset").text(2, mark_price(31'000), 31s);
+  EXPECT_EQ(r.gaps(), (Gaps{"BTCUSDT trade disconnected 3000 21000", "BTCUSDT funding_rate disconnected 4000 21000",
+                            "BTCUSDT liquidation disconnected 3000 21000"}));
+}
+
 TEST(Outages, AReplacementThatWasNotUpYetDoes) {
   auto r = running().opened(2, 5s).sent(2, "SUBSCRIBE", kAll, 2, 5100ms).closed(1, 8s).answer(2, 2, 9s);
   r.text(2, mark_price(10'000), 10s);

@@ -96,6 +96,15 @@ TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
   EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}), Gaps{});
 }
 
+TEST(Outages, OneThatWasDeadBeforeItWasRelievedIsToldAtItsEnd) {
+  auto r = running().opened(2, 19s);
+  subscribe(r, 2, kAll, 2, 20s).text(2, ticker(21'000), 21s).closed(1, 30s, "stale: ").text(2, ticker(31'000), 31s);
+  EXPECT_EQ(r.gaps({"BTC-PERPETUAL"}),
+            (Gaps{"btc_usd volatility_index stale 3000 20050", "BTC-PERPETUAL trade stale 3000 20050",
+                  "BTC-PERPETUAL liquidation stale 3000 20050", "BTC-PERPETUAL funding_rate stale 4000 20050",
+                  "BTC-PERPETUAL open_interest stale 4000 20050"}));
+}
+
 TEST(Outages, TheAnswerToAnUnsubscriptionConfirmsNothing) {
   auto r = running().sent(1, request("unsubscribe", kTicker, 2), 60s).text(1, answer(kTicker, 2), 61s);
   subscribe(r, 1, kTicker, 3, 70s);

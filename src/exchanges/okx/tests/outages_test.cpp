@@ -107,6 +107,15 @@ TEST(Outages, AReplacementThatIsUpBeforeTheOldOneEndsMakesNone) {
   EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}), Gaps{});
 }
 
+TEST(Outages, OneThatWasDeadBeforeItWasRelievedIsToldAtItsEnd) {
+  auto r = running().opened(2, 19s);
+  subscribed(r, 2, 20s).text(2, funding(21'000), 21s).closed(1, 30s, "network: reset").text(2, funding(31'000), 31s);
+  EXPECT_EQ(r.gaps({"BTC-USDT-SWAP"}),
+            (Gaps{"BTC-USDT-SWAP trade disconnected 3000 20000", "BTC-USDT-SWAP funding_rate disconnected 4000 20000",
+                  "BTC-USDT-SWAP open_interest disconnected 3000 20000",
+                  "BTC-USDT-SWAP liquidation disconnected 3000 20000"}));
+}
+
 TEST(Outages, AStreamThatIsSubscribedAnewForItsSilence) {
   auto r = running().text(1, event("unsubscribe", "funding-rate"), 60s).text(1, on("funding-rate"), 61s);
   r.text(1, event("unsubscribe", "liquidation-orders", "SWAP"), 70s).text(1, on("liquidation-orders", "SWAP"), 71s);
