@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <mutex>
 #include <random>
+#include <utility>
+#include <vector>
 
 namespace mp::nats {
 namespace {
@@ -165,9 +167,32 @@ struct Shared {
   }
 };
 
+// Messages that were sent. nats.c frees each on a thread of its own, which it wakes for it: a fifth of the processor
+// time of a collector that publishes 5 000 a second. Given back in bundles, they wake it once for each bundle.
+class SentMessages {
+ public:
+  void add(MsgHandle message, std::size_t bytes) {
+    std::vector<MsgHandle> full;  // destroyed outside the lock
+    const std::lock_guard lock(mutex_);
+    messages_.push_back(std::move(message));
+    bytes_ += bytes;
+    if (messages_.size() < kMost && bytes_ < kMostBytes) return;
+    full.swap(messages_);
+    bytes_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 64;
+  static constexpr std::size_t kMostBytes = 1u << 20;
+  std::mutex mutex_;
+  std::vector<MsgHandle> messages_;
+  std::size_t bytes_ = 0;
+};
+
 struct Connection::Impl {
   natsConnection* nc = nullptr;
   std::shared_ptr<Shared> shared;
+  SentMessages sent;
 };
 
 namespace {
@@ -316,6 +341,7 @@ Result<void> Connection::publish(const Message& message) {
   auto msg = to_nats(message);
   if (!msg) return msg.error();
   const natsStatus status = natsConnection_PublishMsg(impl_->nc, msg->get());
+  impl_->sent.add(std::move(*msg), message.payload.size());
   if (status != NATS_OK) return error_of(status, "publish " + message.subject);
   return {};
 }
