@@ -305,9 +305,16 @@ class Pass {
   Result<void> nested(std::string_view key, od::value& value) {
     if (key != "data" && key != "error" && key != "o") return {};
     if (key == "error") fields_.has_error = true;
+    // A message stands within one wrapper. What goes on like that must not cost us the stack.
+    if (level_ == kMaxLevels)
+      return Error{Errc::bad_value, std::string(key), fmt::format("nested more than {} deep", kMaxLevels)};
     od::object inner;
     if (auto error = value.get_object().get(inner)) return json_error(error, key);
-    return key == "o" ? order(inner) : object(inner);
+    if (key == "o") return order(inner);
+    ++level_;
+    auto done = object(inner);
+    --level_;
+    return done;
   }
 
   Result<void> order(od::object& object) {
@@ -337,6 +344,8 @@ class Pass {
   DepthFrame& depth_;
   std::vector<std::string_view>& strange_;
   List list_;
+  static constexpr int kMaxLevels = 8;
+  int level_ = 0;
 };
 
 Result<std::uint64_t> id_field(std::string_view event, const char* name, const std::optional<std::int64_t>& value) {

@@ -482,6 +482,22 @@ TEST(Decode, RandomDamageNeverCrashes) {
   }
 }
 
+TEST(Decode, AMessageNestedWithoutEndIsRefusedAndDoesNotCostTheStack) {
+  constexpr int kLevels = 100'000;
+  for (const std::string key : {"data", "error", "o", "stream", "x"}) {
+    for (const bool in_list : {false, true}) {
+      std::string text;
+      for (int i = 0; i < kLevels; ++i) text += "{\"" + key + "\":" + (in_list ? "[" : "");
+      text += "1";
+      for (int i = 0; i < kLevels; ++i) text += in_list ? "]}" : "}";
+      const Decoded frame(text);
+      if (in_list || (key != "data" && key != "error")) continue;
+      ASSERT_FALSE(frame.result) << key;
+      EXPECT_EQ(frame.result.error().text(), "bad value: " + key + ": nested more than 8 deep");
+    }
+  }
+}
+
 TEST(Decode, VolumesOf24Hours) {
   Decoder decoder;
   const auto volumes = decoder.volumes(Padded(fixture("spot_rest_ticker_24hr.json")).view());
