@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -63,7 +64,12 @@ class Normalizer {
   // False when the file cannot be opened. "-" is standard input.
   bool read(const std::string& file, bool rest_only) {
     std::ifstream opened;
+    const std::string name = file == "-" ? "standard input" : file;
     if (file != "-") {
+      if (std::error_code ignored; std::filesystem::is_directory(file, ignored)) {
+        fmt::print(stderr, "marketprism normalize: {} is a folder; name the files in it\n", file);
+        return false;
+      }
       opened.open(file, std::ios::binary);
       if (!opened) {
         fmt::print(stderr, "marketprism normalize: cannot open {}\n", file);
@@ -73,8 +79,15 @@ class Normalizer {
     std::istream& in = file == "-" ? std::cin : opened;
     begin_file();
     std::uint64_t number = 0;
-    while (std::getline(in, line_)) {
+    while (next_line(in)) {
       ++number;
+      if (line_.size() > journal::kMaxCaptureLine) {
+        complain(file, {Errc::out_of_range, fmt::format("line {}", number),
+                        fmt::format("longer than the {} bytes that a line may have", journal::kMaxCaptureLine)});
+        line_.clear();
+        line_.shrink_to_fit();
+        continue;
+      }
       if (number == 1 && line_.starts_with(kByteOrderMark)) line_.erase(0, kByteOrderMark.size());
       if (!line_.empty() && line_.back() == '\r') line_.pop_back();
       if (line_.empty()) continue;
@@ -89,7 +102,7 @@ class Normalizer {
       take(*read, rest_only);
     }
     if (in.bad()) {
-      fmt::print(stderr, "marketprism normalize: reading {} failed after line {}\n", file, number);
+      fmt::print(stderr, "marketprism normalize: reading {} failed after line {}\n", name, number);
       return false;
     }
     return true;
@@ -143,6 +156,21 @@ class Normalizer {
     out.conversing = false;
     if (!orderbooks) std::erase(out.data_types, DataType::orderbook);
     return out;
+  }
+
+  // The next line, or what it takes to know that it is too long: input without line ends must not fill the memory.
+  bool next_line(std::istream& in) {
+    line_.clear();
+    for (;;) {
+      in.getline(piece_.data(), static_cast<std::streamsize>(piece_.size()));
+      const auto size = static_cast<std::size_t>(in.gcount());
+      const bool is_full = in.fail() && !in.eof() && !in.bad() && size + 1 == piece_.size();
+      if (size == 0 && !is_full) return !line_.empty() && !in.bad();
+      const bool has_end = !in.fail() && !in.eof();  // it is counted and not stored
+      if (line_.size() <= journal::kMaxCaptureLine) line_.append(piece_.data(), has_end ? size - 1 : size);
+      if (!is_full) return !in.bad();
+      in.clear(in.rdstate() & ~std::ios::failbit);
+    }
   }
 
   void complain(const std::string& file, const Error& error) {
@@ -224,6 +252,7 @@ class Normalizer {
   Router router_;
   journal::CaptureLineReader reader_;
   std::string line_;
+  std::string piece_ = std::string(64 * 1024, '\0');
   std::string text_;
   std::map<std::string, ConnectionId, std::less<>> connections_;
   ConnectionId last_connection_ = 0;

@@ -282,6 +282,35 @@ class Manners(unittest.TestCase):
         self.assertEqual([event["type"] for event in events_of(result)], ["instrument", "trade"], result.stderr)
         self.assertNotIn(b"refused", result.stderr)
 
+    def test_a_line_without_end_is_told_and_does_not_fill_the_memory(self):
+        good = b'{"t":1,"dir":"recv","transport":"ws","url":"u","raw":"{}"}'
+        with tempfile.NamedTemporaryFile() as file:
+            for _ in range(1000):  # 1 GB
+                file.write(b"z" * 1_000_000)
+            file.write(b"\n" + good + b"\n\n" + good)
+            file.flush()
+            limit = 700_000  # kB of address space
+            result = subprocess.run(["bash", "-c", f"ulimit -v {limit}; exec \"$@\"", "bash", BINARY, "normalize", "--exchange", "binance",
+                                     "--market", "spot", file.name], capture_output=True, timeout=100)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"out of range: line 1: longer than the 67108864 bytes that a line may have", result.stderr)
+        self.assertIn(b"lines read: 2\nlines refused: 1\n", result.stderr)
+
+    def test_lines_of_every_length_are_read_whole(self):
+        lines = [b'{"t":1,"dir":"recv","transport":"ws","url":"u","raw":"' + b"x" * n + b'"}'
+                 for base in (65_535, 131_070, 196_605) for n in range(base - 60, base - 50)]
+        for end in (b"\n", b"\r\n", b""):
+            result = run("--exchange", "binance", "--market", "spot", stdin=(b"\n" if not end else end).join(lines) + end)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(b"lines read: 30\n", result.stderr)
+            self.assertNotIn(b"refused", result.stderr)
+            self.assertEqual([len(each["raw"]) for each in events_of(result)], [len(json.loads(line)["raw"]) for line in lines])
+
+    def test_a_folder_is_no_file(self):
+        result = run("--exchange", "binance", "--market", "spot", tempfile.gettempdir())
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b" is a folder; name the files in it", result.stderr)
+
     def test_nothing_readable_is_a_failure(self):
         result = self.spot(stdin=b"nonsense\nmore\n")
         self.assertEqual(result.returncode, 1)
