@@ -60,7 +60,8 @@ void add_options(CLI::App& cli, Options& o) {
   cli.add_option("--user", o.user, "the one user there is (else CLICKHOUSE_USER, else default)");
   cli.add_option("--password-file", o.password_file,
                  "file whose first line is the password (else CLICKHOUSE_PASSWORD, else none)");
-  cli.add_option("--max-connections", o.max_connections, "a client beyond these gets status 503");
+  cli.add_option("--max-connections", o.max_connections, "a client beyond these gets status 503")
+      ->check(CLI::PositiveNumber);
   cli.add_option("--max-memory", o.max_memory,
                  "for all statements together, e.g. 2GB; 0: half of this machine's memory")
       ->transform(CLI::AsSizeValue(false));

@@ -88,7 +88,7 @@ void add_options(CLI::App& cli, Options& o) {
                  fmt::format("messages a second, 1 to {}: aggregated trades and 100 ms depth updates of all "
                              "instruments together; other streams come on top",
                              sim::Market::kMaxRate));
-  cli.add_option("--seed", o.seed, "the same seed and start time make the same market");
+  cli.add_option("--seed", o.seed, "the same seed and start time make the same market")->check(CLI::NonNegativeNumber);
   cli.add_option("--start-time", o.start_time,
                  "where the simulation's clock starts, e.g. 2026-11-23T00:00:00Z; default: now");
   cli.add_option(
@@ -96,8 +96,9 @@ void add_options(CLI::App& cli, Options& o) {
       "append what the markets did to this file, as JSON lines: every event of every subscribed stream from its "
       "first subscription on, what REST told, and at the end one orderbook per subscribed book");
   cli.add_option("--for", o.duration, "end after this time, e.g. 20s; default: at SIGINT or SIGTERM");
-  cli.add_option("--queue-bytes", o.queue_bytes, "a client with more than this unread is disconnected");
-  cli.add_option("--history", o.history, "trades kept for REST, per instrument");
+  cli.add_option("--queue-bytes", o.queue_bytes, "a client with more than this unread is disconnected")
+      ->check(CLI::NonNegativeNumber);
+  cli.add_option("--history", o.history, "trades kept for REST, per instrument")->check(CLI::NonNegativeNumber);
   cli.add_option("--spot-weight", o.spot_weight, "spot's REST weight per minute and address");
   cli.add_option("--usdm-weight", o.usdm_weight, "USD-M's REST weight per minute and address");
   cli.add_option("--capture", o.captures,

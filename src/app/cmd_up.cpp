@@ -75,7 +75,8 @@ void add_options(CLI::App& cli, Options& o) {
       "--symbols", o.symbols,
       "collect these, separated by commas: BTC-USDT; with --sim also BTCUSDT, okx:BTC-USDT or a number per market");
   cli.add_option("--rate", o.launch.rate, "with --sim: messages a second");
-  cli.add_option("--seed", o.launch.seed, "with --sim: the same seed makes the same market");
+  cli.add_option("--seed", o.launch.seed, "with --sim: the same seed makes the same market")
+      ->check(CLI::NonNegativeNumber);
   cli.add_option("--ledger", o.launch.ledger,
                  "with --sim: what the simulated exchange did, as JSON lines, appended to this file");
   cli.add_option("--final-books", o.launch.final_books,
@@ -110,6 +111,12 @@ std::vector<std::string> split(const std::string& text) {
 // Options that belong to another mode are refused, not ignored.
 Result<void> check_modes(const CLI::App& cli, const Options& o) {
   if (o.sim && !o.launch.captures.empty()) return usage("--sim and --capture", "choose one");
+  // `--for "$UNSET"` must not mean "for ever".
+  for (const char* option : {"--for", "--capture", "--database", "--stream", "--config", "--storage-config",
+                             "--exchange", "--ledger", "--final-books", "--log-max-bytes"}) {
+    for (const auto& value : cli.get_option(option)->results())
+      if (value.empty()) return usage(option, "its value is empty; give one, or leave the option out");
+  }
   const bool live = !o.sim && o.launch.captures.empty();
   for (const char* option : {"--rate", "--seed", "--ledger"}) {
     if (cli.count(option) > 0 && !o.sim) return usage(option, "needs --sim");
@@ -170,6 +177,8 @@ Result<void> plan_play_back(LaunchOptions& launch) {
   if (!std::isfinite(launch.speed) || launch.speed < 0)
     return usage("--speed", fmt::format("must be a number from 0 on, saw {}", launch.speed));
   for (auto& file : launch.captures) {
+    if (fs::is_directory(file))
+      return usage("--capture", file + " is a folder; name the files in it, each with a --capture of its own");
     if (!fs::is_regular_file(file)) return usage("--capture", "no such file: " + file);
     file = fs::absolute(file).lexically_normal();
   }

@@ -38,6 +38,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMissingLookedAt = 10'000;  // more than that missing is a loss, whatever they told
 constexpr std::size_t kGapsAskedAtOnce = 500;     // so that the query stays far below ClickHouse's max_query_size
 constexpr auto kDiskToldEvery = 60s;
+// Signals that come within this time are one wish of whoever sends them.
+constexpr auto kOneGesture = 400ms;
 
 sigset_t watched_signals() {
   sigset_t set;
@@ -283,13 +285,15 @@ class Launcher {
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       if (info.ssi_signo == SIGCHLD) continue;
+      // Sent to a whole group, as `timeout` and service managers do, one signal may come twice.
+      if (interrupted_ && net::now().mono - *interrupted_ < kOneGesture) continue;
       if (supervisor_.stopping() && interrupted_) {
         screen_.say("stopping at once: what was not stored yet stays in the journal and the bus");
         unclean_ = true;
         supervisor_.force_stop();
       } else {
         screen_.say("stopping in order; once more to stop at once");
-        interrupted_ = true;
+        interrupted_ = net::now().mono;
         supervisor_.request_stop(net::now().mono);
       }
     }
@@ -303,6 +307,8 @@ class Launcher {
       if (size <= 0) return;
       child.log->append({buffer.data(), static_cast<std::size_t>(size)}, [&](const std::string& line) {
         if (!is_alarming(line) || !is_to_be_shown(part)) return;
+        // While all ends, each warns of the one that ended before it: that stays in its log.
+        if (supervisor_.stopping() && is_warning(line)) return;
         screen_.say(fmt::format("{} | {}", name(part), shortened(line, 400)));
       });
     }
@@ -616,7 +622,7 @@ class Launcher {
   std::optional<BusRange> range_;
   std::optional<MonoTime> all_ready_since_;
   std::optional<MonoTime> collector_gone_;
-  bool interrupted_ = false;
+  std::optional<MonoTime> interrupted_;
   bool unclean_ = false;
   bool failure_told_ = false;
   bool checked_ = false;

@@ -68,4 +68,11 @@ bool is_alarming(std::string_view line) {
   return head.starts_with("marketprism ") && head.find(": ") != std::string_view::npos;
 }
 
+bool is_warning(std::string_view line) {
+  const auto head = line.substr(0, 80);
+  return is_alarming(line) &&
+         (head.find(" WARN ") != std::string_view::npos || head.find("[WRN]") != std::string_view::npos ||
+          head.find("\"level\":\"warn\"") != std::string_view::npos);
+}
+
 }  // namespace mp::launcher

@@ -37,5 +37,7 @@ class LogFile {
 
 // Whether a line of any part is worth showing: warnings and errors of ours and of nats-server.
 bool is_alarming(std::string_view line);
+// Of these: a warning, and no error.
+bool is_warning(std::string_view line);
 
 }  // namespace mp::launcher

@@ -55,6 +55,21 @@ class Configuration(unittest.TestCase):
         ports = [word for name, port in zip(options, free_ports(len(options))) for word in (f"--{name}-port", port)]
         return run("up", "--data", self.path / "data", *ports, *args)
 
+    def test_values_that_name_nothing_are_refused(self):
+        for option in ("--for", "--database", "--stream", "--exchange", "--ledger", "--final-books"):
+            for words in ((option, ""), (option + "=",)):
+                done = self.up("--sim", *words)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), (words, done.stderr))
+                self.assertIn(option, done.stderr)
+        done = self.up("--capture", self.path)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is a folder", done.stderr)
+        for command in (("up", "--sim", "--seed", "-1"), ("sim", "--seed", "-1"), ("sim", "--history", "-1"), ("sim", "--queue-bytes", "-1"),
+                        ("clickhouse", "--data", self.path, "--max-connections", "-1")):
+            done = run(*command)
+            self.assertEqual(done.returncode, 2, (command, done.stderr))
+            self.assertIn(command[-2], done.stderr)
+
     def test_a_file_that_is_not_there_is_wrong_usage_for_every_command(self):
         for command in ("collector", "storage", "up"):
             done = run(command, "--config", "/nowhere/at/all.yaml")

@@ -1,7 +1,7 @@
 // A stand-in for any part, for launcher_test: answers like NATS' monitoring, ClickHouse and our services at once, and
 // writes down when it started and ended.
 //   fake_part NAME PORT TRACE_FILE [die-once FILE | die | stubborn | usage | finish | unready | waiting | latch FILE |
-//                                   report FILE TEXT]
+//                                   report FILE TEXT | worry]
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -75,6 +75,10 @@ int main(int argc, char** argv) {
   const auto begun = std::chrono::steady_clock::now();
   while (told_to_end == 0 || habit == "stubborn") {
     std::this_thread::sleep_for(10ms);
+    if (habit == "worry") {
+      std::puts("2026-11-23T04:00:00.000Z WARN nats: a worry\n2026-11-23T04:00:00.000Z ERROR nats: a loss");
+      std::fflush(stdout);
+    }
     if (first && std::chrono::steady_clock::now() - begun > 700ms) std::raise(SIGKILL);
     if (habit == "finish" && std::chrono::steady_clock::now() - begun > 700ms) return 0;
   }

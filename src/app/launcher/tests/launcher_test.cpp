@@ -166,11 +166,38 @@ TEST_F(LauncherTest, ASecondSignalEndsAtOnce) {
   ASSERT_TRUE(await_everything()) << said();
   ::kill(launcher, SIGINT);
   ASSERT_TRUE(await([&] { return said().find("stopping collector") != std::string::npos; }));
+  std::this_thread::sleep_for(600ms);  // what comes at once with the first is the same gesture
   ::kill(launcher, SIGINT);
   int status = 0;
   ::waitpid(launcher, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1);
   EXPECT_THAT(said(), HasSubstr("stopping at once"));
+}
+
+// `timeout 20 ./run --sim` signals the process and then its group: that is one wish, to stop in order.
+TEST_F(LauncherTest, ASignalThatComesTwiceAtOnceStopsInOrder) {
+  const pid_t launcher = launch();
+  ASSERT_TRUE(await_everything()) << said();
+  ::kill(launcher, SIGTERM);
+  ASSERT_TRUE(await([&] { return said().find("stopping in order") != std::string::npos; }));
+  ::kill(launcher, SIGTERM);
+  ::kill(launcher, SIGINT);
+  int status = 0;
+  ::waitpid(launcher, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << said();
+  EXPECT_THAT(said(), testing::Not(HasSubstr("stopping at once")));
+  EXPECT_EQ(lines_of(trace_).back(), "stop nats");
+}
+
+TEST_F(LauncherTest, WhileAllEndsErrorsOfPartsAreShownAndWarningsAreNot) {
+  habit(0, {"worry"});
+  EXPECT_EQ(run_for(300ms), 0) << said();
+  const auto text = said();
+  const auto ending = text.find("stopping collector");
+  ASSERT_NE(ending, std::string::npos) << text;
+  EXPECT_NE(text.substr(0, ending).find("WARN nats: a worry"), std::string::npos) << text;
+  EXPECT_EQ(text.find("WARN nats: a worry", ending), std::string::npos) << text;
+  EXPECT_NE(text.find("ERROR nats: a loss", ending), std::string::npos) << text;
 }
 
 // As nats-server after a full disk: the process lives and answers 503 until it is started again, whatever becomes of

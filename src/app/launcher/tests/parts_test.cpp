@@ -354,6 +354,10 @@ TEST(Logs, WarningsOfOursAndOfNatsAreAlarming) {
   EXPECT_TRUE(is_alarming("[12] 2026/11/23 04:00:00.0 [ERR] disk"));
   EXPECT_TRUE(is_alarming("marketprism storage: conflict: x"));
   EXPECT_FALSE(is_alarming("2026-11-23T04:00:00.000Z INFO storage: started"));
+  EXPECT_TRUE(is_warning("2026-11-23T04:00:00.000Z WARN storage: insert failed"));
+  EXPECT_FALSE(is_warning("2026-11-23T04:00:00.000Z ERROR storage: insert failed"));
+  EXPECT_FALSE(is_warning("[12] 2026/11/23 04:00:00.0 [ERR] disk"));
+  EXPECT_FALSE(is_warning("2026-11-23T04:00:00.000Z INFO storage: started"));
   EXPECT_FALSE(is_alarming(
       "[12] 2026/11/23 04:00:00.0 [WRN] Healthcheck failed: \"JetStream stream '$G > KV_MARKETPRISM' could not be recovered\""));
   EXPECT_FALSE(is_alarming(
