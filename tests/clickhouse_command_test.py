@@ -104,6 +104,23 @@ class Serves(unittest.TestCase):
             refused.exception.close()
             self.assertEqual(server.end(), 0)
 
+    def test_nothing_is_inserted_while_the_disk_has_less_free_than_is_kept(self):
+        # The engine answers an INSERT whose files did not fit as done: it must not get that far.
+        space = os.statvfs(self.folder.name)
+        more_than_free = space.f_bavail * space.f_frsize + (10 << 30)
+        for keep, works in ((more_than_free, False), (0, True)):
+            server = Serving("--data", self.data, "--keep-free", str(keep))
+            server.query("CREATE TABLE IF NOT EXISTS t (x UInt8) ENGINE = MergeTree ORDER BY x")
+            if works:
+                server.query("INSERT INTO t SELECT 1")
+            else:
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    server.query("INSERT INTO t SELECT 1")
+                self.assertEqual(refused.exception.headers["X-ClickHouse-Exception-Code"], "243")
+                refused.exception.close()
+            self.assertEqual(server.query("SELECT count() FROM t"), f"{int(works)}\n")
+            self.assertEqual(server.end(), 0)
+
     def test_a_taken_port_and_a_directory_in_use_are_told(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -41,6 +41,7 @@ struct Options {
   std::string password_file;
   std::size_t max_connections = 128;
   std::uint64_t max_memory = 0;
+  std::uint64_t keep_free = engine::EngineLimits{}.keep_free_bytes;
   std::string stop_grace = "30s";
   std::string log_file;
   std::string log_level = "info";
@@ -64,6 +65,10 @@ void add_options(CLI::App& cli, Options& o) {
       ->check(CLI::PositiveNumber);
   cli.add_option("--max-memory", o.max_memory,
                  "for all statements together, e.g. 2GB; 0: half of this machine's memory")
+      ->transform(CLI::AsSizeValue(false));
+  cli.add_option(
+         "--keep-free", o.keep_free,
+         "inserts and merges are refused while less of the disk is free: the engine does not survive a full one")
       ->transform(CLI::AsSizeValue(false));
   cli.add_option("--stop-grace", o.stop_grace, "how long statements may go on when it is told to stop, e.g. 30s");
   cli.add_option("--log-file", o.log_file, "also write log lines to this file");
@@ -93,6 +98,7 @@ Result<Plan> make_plan(const Options& o) {
     return Error{Errc::usage, "MARKETPRISM_LIBCHDB", "no such file: " + library};
   plan.data = o.data;
   plan.limits.max_memory_bytes = o.max_memory;
+  plan.limits.keep_free_bytes = o.keep_free;
   plan.server.listen = o.http;
   plan.server.max_connections = o.max_connections;
   plan.server.credentials.user = !o.user.empty() ? o.user : environment("CLICKHOUSE_USER");

@@ -128,7 +128,8 @@ Arguments limit_arguments(const EngineLimits& limits) {
   return {fmt::format("--max_server_memory_usage={}", allowed),
           fmt::format("--mark_cache_size={}", limits.mark_cache_bytes),
           fmt::format("--primary_index_cache_size={}", limits.index_cache_bytes),
-          fmt::format("--index_mark_cache_size={}", limits.index_cache_bytes)};
+          fmt::format("--index_mark_cache_size={}", limits.index_cache_bytes),
+          fmt::format("--storage_configuration.disks.default.keep_free_space_bytes={}", limits.keep_free_bytes)};
 }
 
 }  // namespace

@@ -122,6 +122,9 @@ struct EngineLimits {
   std::uint64_t max_memory_bytes = 0;  // for all statements together; 0: half of the machine's memory
   std::uint64_t mark_cache_bytes = 256u << 20;
   std::uint64_t index_cache_bytes = 128u << 20;
+  // Of the disk: with less than this free, inserts and merges are refused (code 243). libchdb 26.7 does not see that
+  // write() fails: an INSERT that meets the end of the disk is answered as done, and its part cannot be read.
+  std::uint64_t keep_free_bytes = 512u << 20;
 };
 
 class Engine {
