@@ -19,7 +19,13 @@ from system import free_ports, http, wait_for  # noqa: E402
 # What listens, in the guide's words; and the simulated exchange.
 PORTS = [4222, 8222, 8123, 8085, 8086, 9093, 9094]
 SIM_PORT = 9443
-NOT_COPIED = shutil.ignore_patterns("build", ".deps", ".git", "data", "dist", "node_modules", "venv", "__pycache__", "*.log", "*.pid")
+MADE_HERE = shutil.ignore_patterns("build", ".deps", ".git", "data", "dist")  # tools/build is another thing
+MADE_ANYWHERE = shutil.ignore_patterns("node_modules", "venv", "__pycache__", "*.log", "*.pid")
+
+
+def not_copied(folder, names):
+    made = MADE_ANYWHERE(folder, names)
+    return made | MADE_HERE(folder, names) if pathlib.Path(folder) == ROOT else made
 
 
 class Checkout:
@@ -29,7 +35,7 @@ class Checkout:
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="mp-guide-"))
         *own, self.sim_port = free_ports(len(PORTS) + 1) if other_ports else [*PORTS, SIM_PORT]
         self.ports = dict(zip(PORTS, own)) if other_ports else {}
-        shutil.copytree(ROOT, self.root, ignore=NOT_COPIED, dirs_exist_ok=True)
+        shutil.copytree(ROOT, self.root, ignore=not_copied, dirs_exist_ok=True)
         (self.root / "build/release/bin").mkdir(parents=True)
         (self.root / "build/release/bin/marketprism").symlink_to(program)
         (self.root / ".deps").symlink_to(ROOT / ".deps")
