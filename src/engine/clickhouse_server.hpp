@@ -37,6 +37,7 @@ class ClickHouseServer {
 
  private:
   ClickHouseServer(Engine& engine, ClickHouseServerOptions options);
+  static bool is_from_another_site(const net::HttpServerRequest& request);
   void handle(net::HttpServerRequest& request, net::HttpServerResponse& response);
   void handle_query(net::HttpServerRequest& request, net::HttpServerResponse& response);
   EngineResult<void> execute(const QueryRequest& query, const std::string& query_id, net::HttpServerRequest& request,

@@ -22,6 +22,9 @@ std::vector<std::string> exchange_names() {
 
 void read_bus(Section nats, BusOptions& bus) {
   bus.url = nats.text("url", bus.url, {.help = "where NATS is", .env = "NATS_URL"});
+  if (!mp::nats::is_server_address(bus.url))
+    nats.refuse("url",
+                fmt::format("expected {}, saw '{}'", mp::nats::kServerAddressRule, mp::nats::without_login(bus.url)));
   bus.stream = nats.text("stream", bus.stream, {.help = "name of the JetStream stream", .env = "NATS_STREAM"});
   if (!mp::nats::is_stream_name(bus.stream))
     nats.refuse("stream", fmt::format("{}, saw '{}'", mp::nats::kStreamNameRule, bus.stream));

@@ -68,6 +68,10 @@ TEST(CollectorConfig, TheGuidesVariablesAreRead) {
   EXPECT_EQ(bus.user, "me");
   EXPECT_EQ(bus.password, "pw");
   EXPECT_EQ(settings->logging.level, log::Level::warn);
+  for (const char* good : {"nats://bus:4222", "tls://u:p@[::1]:4222/", "bus", "bus:1"})
+    EXPECT_TRUE(with({{"NATS_URL", good}})) << good;
+  for (const char* bad : {"", "http://bus", "bus:", "bus:0", "bus:65536", "foo:::bar", "nats://", "a,b", "[::1", "a b"})
+    EXPECT_FALSE(with({{"NATS_URL", bad}})) << bad;
   const auto refused = with({{"COLLECTOR_MODE", "service"}});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().text(), HasSubstr("COLLECTOR_MODE: mode: expected one of launcher"));

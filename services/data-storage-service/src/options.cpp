@@ -8,6 +8,7 @@
 #include "config/files.hpp"
 #include "config/log_settings.hpp"
 #include "nats/names.hpp"
+#include "net/url.hpp"
 #include "wire/subject.hpp"
 
 namespace mp::storage {
@@ -48,10 +49,20 @@ std::string cold_name_of(const std::string& database) {
   return database + "_cold";
 }
 
+void refuse_unless_http(config::Section& section, const std::string& key, const std::string& url) {
+  const auto parsed = net::parse_url(url);
+  if (!parsed || !parsed->scheme.starts_with("http"))
+    section.refuse(key, fmt::format("expected an address like http://127.0.0.1:8123 (or https://…), saw '{}'", url));
+}
+
 void read_nats(config::Section nats, StorageOptions& o) {
   o.nats.name = "marketprism storage";
   o.nats.urls = nats.texts("url", {"nats://127.0.0.1:4222"},
                            {.help = "the bus; several servers separated by commas", .env = "NATS_URL"});
+  for (const auto& url : o.nats.urls)
+    if (!mp::nats::is_server_address(url))
+      nats.refuse("url",
+                  fmt::format("expected {}, saw '{}'", mp::nats::kServerAddressRule, mp::nats::without_login(url)));
   o.nats.user = nats.text("user", "", {.help = "user name", .env = "NATS_USER"});
   o.nats.password = nats.text("password", "", {.help = "its password", .env = "NATS_PASSWORD", .secret = true});
   o.nats.token = nats.text("token", "", {.help = "a token instead", .env = "NATS_TOKEN", .secret = true});
@@ -69,6 +80,7 @@ void read_nats(config::Section nats, StorageOptions& o) {
 void read_clickhouse(config::Section clickhouse, StorageOptions& o) {
   o.clickhouse.url =
       clickhouse.text("url", "http://localhost:8123", {.help = "ClickHouse's HTTP interface", .env = "CLICKHOUSE_URL"});
+  refuse_unless_http(clickhouse, "url", o.clickhouse.url);
   o.clickhouse.user =
       clickhouse.text("user", "", {.help = "user name; none is sent when empty", .env = "CLICKHOUSE_USER"});
   o.clickhouse.password =
@@ -139,6 +151,7 @@ void read_tiers(config::Section tiers, StorageOptions& o) {
   cold.user = tiers.text("cold_user", "", {.help = "its user name; none is sent when empty"});
   cold.password = tiers.text("cold_password", "", {.help = "its password", .secret = true});
   cold.ca_file = tiers.text("cold_ca_file", "", {.help = "certificates to trust instead of the system's"});
+  if (!cold.url.empty()) refuse_unless_http(tiers, "cold_url", cold.url);
   if (!cold.url.empty()) t.cold = cold;
   if (o.hot_ttl) t.drop_after = std::max<std::chrono::milliseconds>(*o.hot_ttl - 30h, 0ms);
   t.settle = tiers.duration("settle", t.settle, {.help = "a day is copied once it has been over for so long"});

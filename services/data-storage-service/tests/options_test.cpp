@@ -104,6 +104,10 @@ TEST(StorageOptions, RefuseMistakesWithPlaceAndNearestKey) {
               HasSubstr("must be below high_percent"));
   EXPECT_THAT(read("storage: {data_source: simulated}\nclickhouse: {hot_ttl: 3d}\n").error().text(),
               HasSubstr("only live data expires"));
+  EXPECT_THAT(read("nats: {url: ['nats://ok:4222', 'nats://me:pw@foo:::bar']}\n").error().text(),
+              AllOf(HasSubstr("storage.yaml:1"), HasSubstr("nats.url: expected an address like nats://"),
+                    HasSubstr("'foo:::bar'"), Not(HasSubstr("pw"))));
+  EXPECT_THAT(read("clickhouse: {url: 'ftp://x'}\n").error().text(), HasSubstr("clickhouse.url: expected an address"));
   EXPECT_THAT(read("logging: {level: loud}\n").error().text(), HasSubstr("loud"));
 }
 

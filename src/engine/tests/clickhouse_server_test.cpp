@@ -168,6 +168,16 @@ TEST_F(EmbeddedClickHouse, AnswersPingAndRoot) {
   EXPECT_EQ(client.request({.url = "http://" + server_->address() + "/nothing"})->status, 404);
 }
 
+TEST_F(EmbeddedClickHouse, PagesOfOtherSitesGetNothingDone) {
+  for (const char* origin : {"http://evil.example", "https://127.0.0.1.evil.example", "null"}) {
+    const auto answer = post("", "CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a", {{"Origin", origin}});
+    EXPECT_EQ(answer.status, 403) << origin;
+    EXPECT_THAT(answer.body, HasSubstr(origin));
+  }
+  EXPECT_EQ(run("EXISTS TABLE t"), "0\n");
+  EXPECT_EQ(post("", "SELECT 1", {{"Origin", "http://" + server_->address()}}).body, "1\n");
+}
+
 TEST_F(EmbeddedClickHouse, SelectsFromQueryBodyOrBoth) {
   EXPECT_EQ(get("query=SELECT%201").body, "1\n");
   EXPECT_EQ(run("SELECT 2"), "2\n");
