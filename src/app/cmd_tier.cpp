@@ -1,8 +1,10 @@
 // marketprism tier: from the hot to the cold database, once; and how far it is.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/cli.hpp"
 #include "app/commands.hpp"
+#include "app/operate/tier_view.hpp"
 #include "app/variables.hpp"
 #include "base/text.hpp"
 #include "clickhouse/client.hpp"
@@ -18,6 +20,7 @@ namespace {
 const std::string kExamples =
     "  marketprism tier status\n"
     "      what the storage service that runs says: lag, last verified day of each table, what is about to expire\n"
+    "  marketprism tier status --json | python3 -m json.tool\n"
     "  marketprism tier run --config services/data-storage-service/config/unified_storage_service.yaml\n"
     "      one round without the service: copies what is missing of every settled day, verifies it, drops what is due\n";
 
@@ -25,6 +28,7 @@ struct Options {
   std::vector<std::string> files;
   std::string database;
   std::string health;
+  bool json = false;
 };
 
 Result<storage::StorageOptions> read(const Options& options) {
@@ -55,7 +59,14 @@ Result<void> check_hot_database(const storage::StorageOptions& options) {
                                          : fmt::format("there are: {}", fmt::join(names, ", ")))};
 }
 
-int run_once(storage::StorageOptions options) {
+int print(const std::string& tiers, bool json, const char* command) {
+  const auto view = operate::tier_view(tiers, operate::screen_of(STDOUT_FILENO));
+  if (!view) return fail(command, view.error().text());
+  fmt::print("{}", json ? tiers + "\n" : view->text);
+  return view->is_well ? 0 : 1;
+}
+
+int run_once(storage::StorageOptions options, bool json) {
   if (!storage::tiers_are_on(options))
     return fail("tier run", "nothing moves: it needs live data, clickhouse.hot_ttl, a cold database and tiers.enabled");
   if (const auto there = check_hot_database(options); !there) {
@@ -70,8 +81,7 @@ int run_once(storage::StorageOptions options) {
   storage::TierMover mover{options, bus, tables, metrics};
   const auto done = mover.run_once({});
   if (!done) return fail("tier run", done.error().text());
-  fmt::print("{}\n", storage::tier_json(*done));
-  return done->conflicts.empty() && done->expiring.empty() ? 0 : 1;
+  return print(storage::tier_json(*done), json, "tier run");
 }
 
 // The part of /health: balanced braces from `"tiers":` on.
@@ -87,16 +97,14 @@ std::string tiers_in(const std::string& health) {
   return "";
 }
 
-int show(const storage::StorageOptions& options) {
+int show(const storage::StorageOptions& options, bool json) {
   const auto answer = net::HttpClient().request({.url = "http://" + options.health_listen + "/health"});
   if (!answer) return fail("tier status", answer.error().text() + "; does storage run? --health names its address");
   const auto tiers = tiers_in(answer->body);
   if (tiers.empty())
     return fail("tier status", "the storage service at " + options.health_listen +
                                    " moves nothing: tiers are off, or its data does not expire");
-  fmt::print("{}\n", tiers);
-  return tiers.find("\"expiring\":[]") == std::string::npos || tiers.find("\"conflicts\":[]") == std::string::npos ? 1
-                                                                                                                   : 0;
+  return print(tiers, json, "tier status");
 }
 
 }  // namespace
@@ -109,10 +117,11 @@ int run_tier(int argc, char** argv) {
   auto* run_command =
       cli->add_subcommand("run", "one round; exit status 1 when a day could not be verified in time or differs");
   auto* status_command =
-      cli->add_subcommand("status", "what the storage service says, as JSON; exit status 1 when something is wrong");
+      cli->add_subcommand("status", "what the storage service says; exit status 1 when something is wrong");
   for (auto* command : {run_command, status_command}) {
     command->add_option("--config", options.files, "configuration of the storage service; repeatable");
     command->add_option("--database", options.database, "the hot database (CLICKHOUSE_DB)");
+    command->add_flag("--json", options.json, "one line of JSON for programs");
   }
   status_command->add_option("--health", options.health, "ADDRESS:PORT of storage's /health");
   if (const auto status = parse_cli(*cli, argc, argv)) return *status;
@@ -121,13 +130,13 @@ int run_tier(int argc, char** argv) {
     fail("tier", read_options.error().text());
     return 2;
   }
-  if (status_command->parsed()) return show(*read_options);
+  if (status_command->parsed()) return show(*read_options, options.json);
   auto logging = read_options->logging;
   logging.part = "tier";
   logging.standard_output = false;
   if (const auto started = telemetry::start_logging(logging); !started) return fail("tier", started.error().text());
   warn_about_variables();
-  const int status = run_once(std::move(*read_options));
+  const int status = run_once(std::move(*read_options), options.json);
   telemetry::stop_logging();
   return status;
 }

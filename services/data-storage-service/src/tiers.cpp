@@ -504,9 +504,9 @@ std::string tier_json(const TierStatus& status) {
   std::string trouble;
   append_json_string(trouble, status.trouble);
   return fmt::format(
-      R"({{"lag_seconds":{},"rows_copied":{},"days_verified":{},"days_dropped":{},"expiring":[{}],"conflicts":[{}],"trouble":{},"tables":{{{}}}}})",
+      R"({{"lag_seconds":{},"rows_copied":{},"days_verified":{},"days_dropped":{},"expiring":[{}],"conflicts":[{}],"trouble":{},"looked":{},"tables":{{{}}}}})",
       status.lag.count(), status.rows_copied, status.days_verified, status.days_dropped, list(status.expiring),
-      list(status.conflicts), trouble, tables);
+      list(status.conflicts), trouble, status.looked, tables);
 }
 
 }  // namespace mp::storage
