@@ -317,6 +317,9 @@ int run_up(int argc, char** argv) {
   options.launch.command = {no_proc ? "marketprism" : program.string()};
   options.launch.directory = fs::current_path(no_proc).string();
   options.launch.command.insert(options.launch.command.end(), argv, argv + argc);
+  auto variables = set_variables();
+  options.launch.variables = std::move(variables.values);
+  options.launch.secret_variables = std::move(variables.secrets);
   const auto launch = understand(*cli, options);
   if (!launch) {
     fail("up", launch.error().text());

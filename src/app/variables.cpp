@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <regex>
@@ -65,6 +66,17 @@ Known known_variables() {
   return known;
 }
 
+// Read by no configuration, and part of how `up` was started all the same.
+constexpr const char* kBeside[] = {"MARKETPRISM_NATS_SERVER",
+                                   "MARKETPRISM_LIBCHDB",
+                                   "https_proxy",
+                                   "HTTPS_PROXY",
+                                   "http_proxy",
+                                   "all_proxy",
+                                   "ALL_PROXY",
+                                   "no_proxy",
+                                   "NO_PROXY"};
+
 // Kubernetes and Docker set such variables in every container for services that are called marketprism-…
 bool is_of_a_service(const std::string& name) {
   static const std::regex pattern(
@@ -92,6 +104,33 @@ std::vector<UnknownVariable> unknown_variables(const std::vector<std::string>& n
   }
   std::sort(unknown.begin(), unknown.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return unknown;
+}
+
+SetVariables set_variables(const config::Environment& environment) {
+  config::Node empty;
+  empty.kind = config::Node::Kind::map;
+  config::Config collector(empty, environment), storage(empty, environment);
+  (void)collector::read_settings(collector);
+  storage::read_options(storage);
+  SetVariables set;
+  const auto add = [&](const std::string& name, bool is_secret) {
+    const auto value = environment(name);
+    if (!value || set.values.contains(name) || std::ranges::count(set.secrets, name) > 0) return;
+    if (is_secret)
+      set.secrets.push_back(name);
+    else
+      set.values.emplace(name, name.ends_with("_FILE") ? std::filesystem::absolute(*value).string() : *value);
+  };
+  for (const auto* config : {&collector, &storage})
+    for (const auto& setting : config->settings())
+      // "…_FILE": where a secret stands, which is none.
+      if (setting.origin == config::Origin::environment)
+        add(setting.from, setting.from == setting.env && setting.value.find("***") != std::string::npos);
+  for (const auto* name : kBeside) {
+    const auto value = environment(name);
+    if (value) add(name, config::without_secrets(*value) != *value);
+  }
+  return set;
 }
 
 std::string unknown_variables_text() {

@@ -273,6 +273,24 @@ class Doctor(Parts):
         self.apply(found)
         self.assertNotIn("schema_drift", self.findings())
 
+    def test_views_that_are_missing_or_changed(self):
+        for part in ("nats", "clickhouse", "storage"):
+            self.start(part)
+        wait_for("storage to be healthy", lambda: http(f"http://127.0.0.1:{self.port['storage_health']}/health")[0] == 200)
+        self.assertNotIn("schema_drift", self.findings())
+        for change in (f"DROP VIEW {DATABASE}.gaps SYNC", f"CREATE OR REPLACE VIEW {DATABASE}.latest_trades AS SELECT * FROM {DATABASE}.trades LIMIT 1",
+                       f"CREATE OR REPLACE VIEW {DATABASE}.not_ours AS SELECT 1"):
+            status, body = http(f"http://127.0.0.1:{self.port['clickhouse']}/", change)
+            self.assertEqual(status, 200, body)
+        found = self.finding("schema_drift")
+        self.assertEqual(found["severity"], "warning", "storage does without views")
+        self.assertIn("gaps: the view is missing", found["what"])
+        self.assertIn("latest_trades: the view selects something else", found["what"])
+        self.assertEqual(len(found["commands"]), 2, found)
+        self.assertIn("CREATE OR REPLACE VIEW", found["commands"][0])
+        self.apply(found)
+        self.assertNotIn("schema_drift", self.findings())
+
     def test_rows_that_would_expire(self):
         self.start("nats")
         self.start("clickhouse")
@@ -493,11 +511,16 @@ class Doctor(Parts):
         self.assertIn("max_bytes", found["what"])
         self.apply(found, "storage")
         self.wait_gone("stream_differs")
+        # What runs goes on with what it was told: that its file says something else by now is no fault of the stream.
         self.write_configuration(stream_bytes="96MB")
-        stop, start = self.finding("stream_differs")["commands"]  # what runs ends first
+        found = self.finding("restart_needed")
+        self.assertEqual(found["severity"], "note")
+        self.assertNotIn("stream_differs", self.findings())
+        stop, start = found["commands"]  # what runs ends first
         threading.Thread(target=self.running["storage"].wait).start()
         self.assertEqual(subprocess.run(stop, shell=True, timeout=60).returncode, 0)
         self.run_in_background("storage", start)
+        self.wait_gone("restart_needed")
         self.wait_gone("stream_differs")
 
     def test_parts_that_hang_are_no_clock_that_is_off(self):
@@ -565,7 +588,8 @@ class Doctor(Parts):
         numbers = [ports[name] for name in ("nats", "nats_http", "clickhouse", "sim", "collector_health", "collector_metrics", "storage_health", "storage_metrics")]
         command = [PROGRAM, "up", "--sim", "--exchange", "binance:spot", "--symbols", "BTCUSDT", "--data", str(self.path / "data")]
         command += [word for pair in zip(options, map(str, numbers)) for word in pair]
-        self.run_in_background("up", command)
+        # What is set for it alone the shell of the doctor does not know.
+        self.run_in_background("up", command, MARKETPRISM_NATS_MAX_BYTES="96MB", NATS_PASSWORD="a secret word")
 
         def ask():
             done = subprocess.run([PROGRAM, "doctor", "--json"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
@@ -574,7 +598,10 @@ class Doctor(Parts):
         def well():
             return all(http(f"http://127.0.0.1:{ports[part + '_health']}/health")[0] == 200 for part in ("storage", "collector"))
         wait_for("everything to run", well, 120)
-        self.assertFalse([f for f in ask().values() if f["severity"] == "error" and not f["id"].startswith(("disk", "clock"))])
+        found = ask()
+        self.assertFalse([f for f in found.values() if f["severity"] == "error" and not f["id"].startswith(("disk", "clock"))])
+        self.assertEqual({"stream_differs", "restart_needed"} & set(found), set(), found)
+        self.assertNotIn("a secret word", (self.path / "data/run/addresses.yaml").read_text())
 
         done = subprocess.run([PROGRAM, "status"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
         for text in ("binance spot", "orderbook_delta", "simulated data", "bus to table", "JetStream"):
@@ -595,13 +622,14 @@ class Doctor(Parts):
         wait_for("the parts to end", lambda: "nats_down" in ask() and "clickhouse_down" in ask(), 60)
         found = ask()
         for part in ("nats", "clickhouse", "storage", "collector"):
-            self.assertIn("does not run: start it again", found[part + "_down"]["cure"])
+            self.assertIn("does not run: start it again; set NATS_PASSWORD before", found[part + "_down"]["cure"])
+            self.assertIn("MARKETPRISM_NATS_MAX_BYTES=96MB ", found[part + "_down"]["commands"][0])
         done = subprocess.run([PROGRAM, "status", "--json", "--interval", "200ms"], capture_output=True, text=True, timeout=120, cwd=self.path, env=CLEAN)
         self.assertEqual(done.returncode, 1)
         self.assertEqual([p["answers"] for p in json.loads(done.stdout)["parts"]], [False] * 4)
         self.apply_up(found["nats_down"])
         wait_for("everything to run", well, 120)
-        self.assertFalse([i for i in ask() if i.endswith("_down")])
+        self.assertFalse([i for i in ask() if i.endswith("_down") or i in ("stream_differs", "restart_needed")])
 
     def apply_up(self, finding):
         self.run_in_background("up", finding["commands"][0])
@@ -623,7 +651,7 @@ class Documents(unittest.TestCase):
     def test_every_finding_is_listed_and_every_one_that_is_listed_exists(self):
         text = "".join((ROOT / "src/app/operate" / name).read_text() for name in ("doctor.cpp", "diagnosis.cpp"))
         name = "((?:[a-z]+_)+[a-z]+)"
-        told = set(re.findall(r'\{\s*"' + name + r'",\s*(?:Severity|offsets)', text)) | set(re.findall(r'finding\.id = "' + name + '"', text))
+        told = set(re.findall(r'\{\s*"' + name + r'",\s*(?:Severity|offsets|of_tables)', text)) | set(re.findall(r'finding\.id = "' + name + '"', text))
         told |= {part + "_down" for part in re.findall(r'part_is_down\("([a-z]+)"', text)}
         for pair in re.findall(r'\?\s*"' + name + r'"\s*:\s*"' + name + r'",\s*(?:Severity|is_)', text):
             told |= set(pair)

@@ -123,9 +123,11 @@ class Service final : public Storage {
         R"({{"status":"{}","drained":{},"database":{},"stream":{},"data_source":"{}","pending":{},"unacknowledged":{})",
         out.healthy ? "healthy" : "unhealthy", out.drained, json_string(options_.database),
         json_string(options_.stream.name), to_string(options_.data_source), pending, unacknowledged);
+    // As it was started, not as a file says now: what runs is judged by it.
     out.json +=
-        fmt::format(R"(,"hot_ttl_days":{})",
-                    options_.hot_ttl ? std::chrono::duration_cast<std::chrono::days>(*options_.hot_ttl).count() : 0);
+        fmt::format(R"(,"hot_ttl_days":{},"nats_max_bytes":{})",
+                    options_.hot_ttl ? std::chrono::duration_cast<std::chrono::days>(*options_.hot_ttl).count() : 0,
+                    options_.stream.max_bytes);
     if (!problem.empty()) out.json += R"(,"problem":)" + json_string(problem);
     std::string foreign;
     for (const auto& [source, rows] : foreign_.counts())

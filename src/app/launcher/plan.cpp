@@ -207,6 +207,7 @@ std::string addresses(const LaunchOptions& o) {
   line("clickhouse", "http://" + local(p.clickhouse));
   line("nats", "nats://" + local(p.nats));
   line("nats_http", "http://" + local(p.nats_http));
+  line("stream", o.stream);
   line("storage_health", local(p.storage_health));
   line("storage_metrics", local(p.storage_metrics));
   line("collector_health", local(p.collector_health));
@@ -221,6 +222,10 @@ std::string addresses(const LaunchOptions& o) {
   if (!o.storage_config.empty()) line("storage_config", o.storage_config);
   if (!o.storage_config.empty() && !o.database.empty()) line("cold_database", cold_database_of(o.database));
   if (o.mode != Mode::replay) line("collector_config", o.markets.empty() ? o.config : collector_file(o));
+  // A shell that looks at it, or starts it again, need not have them.
+  if (!o.variables.empty()) text += "variables:\n";
+  for (const auto& [name, value] : o.variables) line("  " + name, value);
+  if (!o.secret_variables.empty()) line("secret_variables", fmt::format("{}", fmt::join(o.secret_variables, ", ")));
   return text;
 }
 

@@ -56,6 +56,9 @@ struct LaunchOptions {
   Ports ports;
   std::vector<std::string> command{};  // that started it, and starts it again
   std::string directory{};             // in which it was typed
+  // The variables that its parts read, as they were set for it; of those that hold secrets the names.
+  std::map<std::string, std::string> variables{};
+  std::vector<std::string> secret_variables{};
 };
 
 // What was found on this machine.

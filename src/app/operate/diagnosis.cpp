@@ -6,6 +6,7 @@
 #include <ctime>
 #include <map>
 
+#include "app/launcher/plan.hpp"
 #include "app/operate/doctor.hpp"
 #include "app/operate/export.hpp"
 #include "app/operate/status_view.hpp"
@@ -149,19 +150,33 @@ std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std
                  {"sudo timedatectl set-ntp true"}};
 }
 
-std::optional<Finding> judge_disk(const std::string& use, const DiskSeen& disk) {
+std::optional<Finding> judge_disk(const std::vector<DiskUse>& uses, const DiskSeen& disk) {
   if (disk.total_bytes == 0) return std::nullopt;
   const double share = static_cast<double>(disk.free_bytes) / static_cast<double>(disk.total_bytes);
   const bool is_full = disk.free_bytes < kDiskFullBytes || share < kDiskFullShare;
   if (!is_full && share >= kDiskLowShare) return std::nullopt;
-  return Finding{
+  std::vector<std::string> names;
+  std::string folders;
+  for (const auto& [use, folder] : uses) {
+    if (std::find(names.begin(), names.end(), use) == names.end()) names.push_back(use);
+    if (!folder.empty()) folders += " " + launcher::shell_quoted(folder);
+  }
+  Finding finding{
       is_full ? "disk_full" : "disk_low",
       is_full ? Severity::error : Severity::warning,
       fmt::format("{} free of {} on the disk of {} ({})", bytes_text(disk.free_bytes), bytes_text(disk.total_bytes),
-                  use, disk.path),
-      "make room there (what grows is listed by the command), or lower journal.keep_bytes of the collector or clickhouse.hot_ttl of "
-      "storage; segments of the journal that are not published are never to be removed",
-      {fmt::format("du -xhd1 '{}' | sort -h | tail", disk.path)}};
+                  fmt::join(names, ", "), disk.path),
+      "make room there, or lower journal.keep_bytes of the collector or clickhouse.hot_ttl of storage; segments of the journal that are "
+      "not published are never to be removed",
+      {}};
+  if (folders.empty()) {
+    finding.cure += "; it is a disk of ClickHouse's machine or container: df and du there";
+    return finding;
+  }
+  finding.cure += "; the command lists what we have there, the largest first";
+  // -l: a folder counts whole though another that is listed holds it.
+  finding.commands.push_back(fmt::format("du -xshl{} | sort -rh", folders));
+  return finding;
 }
 
 std::vector<Finding> judge_streams(const CollectorSeen& collector, const std::map<std::string, std::string>& reasons) {

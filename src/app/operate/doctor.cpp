@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 
@@ -10,8 +11,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <set>
+#include <thread>
 
 #include "app/launcher/preflight.hpp"
 #include "app/operate/export.hpp"
@@ -37,6 +40,7 @@ using std::chrono::milliseconds;
 
 constexpr double kStreamFull = 0.9;
 constexpr double kStuckSeconds = 60;
+constexpr std::uint64_t kSameRoom = 64u << 20;
 constexpr int kAuthenticationFailed = 516, kUnknownUser = 192, kWrongPassword = 193, kRequiredPassword = 194;
 
 std::string self() {
@@ -79,6 +83,7 @@ class Examination {
   explicit Examination(const DoctorOptions& options) : o_(options), t_(options.target) {}
 
   Diagnosis run() {
+    ask_venues();
     seen_ = look(t_, o_.patience);
     examine_nats();
     examine_clickhouse();
@@ -120,13 +125,21 @@ class Examination {
     return pid;
   }
 
-  // Starts `marketprism up` as it was started.
-  std::string up_command(const std::string& environment = "") const {
+  // Starts `marketprism up` as it was started, with the variables that were set for it, and `more` after them.
+  std::string up_command(const std::string& more = "") const {
+    std::string environment;
+    for (const auto& [name, value] : t_.variables) environment += fmt::format("{}={} ", name, shell_quoted(value));
+    environment += more;
     if (t_.command.empty())
       return environment + fmt::format("{} up --data {}", shell_quoted(self()), shell_quoted(t_.data));
     std::error_code error;
     const bool is_here = t_.command_directory.empty() || fs::current_path(error) == t_.command_directory;
     return (is_here ? "" : "cd " + shell_quoted(t_.command_directory) + " && ") + environment + t_.command;
+  }
+  // What the command cannot bring.
+  std::string secrets_of_up() const {
+    if (t_.secret_variables.empty()) return "";
+    return fmt::format("; set {} before, as for its last start", t_.secret_variables);
   }
 
   // The file that storage is likely to have been started with: the one that was named, else the guide's.
@@ -292,7 +305,7 @@ class Examination {
           fmt::format("`marketprism up` (pid {}) runs and starts it again by itself; its log says why it ended", *pid);
       finding.commands = {fmt::format("tail -n 30 {}", shell_quoted(t_.data + "/logs/" + part + ".log"))};
     } else if (t_.is_up) {
-      finding.cure = "`marketprism up` does not run: start it again";
+      finding.cure = "`marketprism up` does not run: start it again" + secrets_of_up();
       finding.commands = {up_command()};
     } else if (!is_local(place.host)) {
       finding.cure = fmt::format("is it running on {}, and does the way there (name, firewall) work?", place.host);
@@ -423,13 +436,26 @@ class Examination {
         {"jetstream_full", Severity::error, what,
          fmt::format(
              "storage works and does not keep up, or trimming is off (trim.enabled): raise the bound (nats.max_bytes) to {} and "
-             "let storage change the stream (nats.change_stream), by starting it so",
-             more),
+             "let storage change the stream (nats.change_stream), by starting it so{}",
+             more, t_.is_up ? secrets_of_up() : ""),
          start_anew(environment)});
   }
 
   void judge_stream_settings(nats::JetStream& jetstream, const nats::StreamInfo& stream) {
-    const auto compared = jetstream.ensure_stream(t_.storage.stream);
+    // What the storage service that runs was told; its configuration only where it does not say.
+    auto wanted = t_.storage.stream;
+    const auto& s = seen_.storage;
+    if (s.nats_max_bytes && s.stream == wanted.name) wanted.max_bytes = *s.nats_max_bytes;
+    if (wanted.max_bytes != t_.storage.stream.max_bytes && !t_.storage_config.empty())
+      found(
+          {"restart_needed", Severity::note,
+           fmt::format("storage runs with nats.max_bytes {}, {} and its variables say {}", wanted.max_bytes,
+                       t_.storage_config, t_.storage.stream.max_bytes),
+           "if that was changed since, start it again, letting it change the stream; if a variable was set for it alone, all is as it "
+           "should be" +
+               (t_.is_up ? secrets_of_up() : ""),
+           start_anew("MARKETPRISM_NATS_CHANGE_STREAM=true ")});
+    const auto compared = jetstream.ensure_stream(wanted);
     if (!compared || compared->differences.empty()) return;
     std::string differences;
     for (const auto& difference : compared->differences)
@@ -439,7 +465,8 @@ class Examination {
         {"stream_differs", Severity::warning,
          fmt::format("the settings of stream {} are not ours: {}", stream.name, differences),
          "let storage bring it to our settings, by starting it so; where the server refuses a change (storage, retention), the stream "
-         "must be made anew when all is stored",
+         "must be made anew when all is stored" +
+             (t_.is_up ? secrets_of_up() : ""),
          start_anew(environment)});
   }
 
@@ -481,8 +508,6 @@ class Examination {
              "ClickHouse " + c.version + " is too old",
              "23.8 or later is needed: upgrade it",
              {}});
-    for (const auto& disk : c.disks)
-      if (auto low = judge_disk("ClickHouse", disk)) found(std::move(*low));
     judge_parts(client);
     checked("ClickHouse", before, fmt::format("{} at {}", c.version, net::url_without_secrets(url)));
     examine_schema(client);
@@ -566,20 +591,32 @@ class Examination {
     const auto wanted = sinks::clickhouse::schema_tables(*statements);
     const auto have = wanted ? sinks::clickhouse::read_schema(client, *wanted) : wanted;
     if (!have) return skipped("schema", have.error().text());
-    const auto differences = sinks::clickhouse::schema_differences(*wanted, *have);
+    auto differences = sinks::clickhouse::schema_differences(*wanted, *have);
+    const auto of_tables = differences.size();
+    const auto views = sinks::clickhouse::schema_views(*statements);
+    const auto others = views ? sinks::clickhouse::view_differences(client, *views) : views.error();
+    if (!others) return skipped("schema", others.error().text());
+    for (const auto& view : *others) differences.push_back(view.text);
     if (!differences.empty()) {
       auto mends = sinks::clickhouse::schema_mends(*wanted, *have);
       std::ranges::copy(statements_of_missing(*statements, *wanted, *have), std::back_inserter(mends));
+      // They read the tables: made last. Storage does without them, those who ask do not.
+      for (const auto& view : *others)
+        if (!view.view.statement.empty()) mends.push_back(view.view.statement);
+      const bool all = mends.size() == differences.size();
       Finding finding{
           "schema_drift",
-          Severity::error,
-          fmt::format("the tables are not those of the schema, storage does not write: {}{}",
-                      shortened(fmt::format("{}", fmt::join(differences, "; ")), 500),
-                      differences.size() > 1 ? fmt::format(" ({} differences)", differences.size()) : ""),
-          mends.size() == differences.size()
-              ? "the commands change the columns and make the tables that are missing"
+          of_tables > 0 ? Severity::error : Severity::warning,
+          fmt::format(
+              "{}: {}{}",
+              of_tables > 0
+                  ? "the tables are not those of the schema, storage does not write"
+                  : "views are not those of the schema, what they are asked is answered otherwise or not at all",
+              shortened(fmt::format("{}", fmt::join(differences, "; ")), 500),
+              differences.size() > 1 ? fmt::format(" ({} differences)", differences.size()) : ""),
+          all ? "the commands change the columns and make the tables and views that are missing or different"
               : "a table with another engine or key must be renamed away (RENAME TABLE), storage then makes a new one; the "
-                "commands change columns and make the tables that are missing",
+                "commands change columns and make the tables and views that are missing or different",
           {}};
       for (const auto& sql : mends) finding.commands.push_back(query_command(sql));
       found(std::move(finding));
@@ -757,51 +794,83 @@ class Examination {
     return {bases.begin(), bases.end()};
   }
 
-  void examine_venues() {
-    const auto before = count();
-    std::size_t tried = 0, left = 0;
+  // A venue's address, and what it answered.
+  struct Venue {
+    std::string exchange, address, proxy;
+    bool is_here = false;
+    Instant asked{}, answered{};
+    std::optional<Result<net::HttpResponse>> answer{};
+  };
+
+  // All at once, in threads of their own, while the rest is looked at: together they take no longer than the slowest.
+  // What has not ended when it must (a name server that is silent holds a thread for longer than any time-out) is left
+  // behind; so the threads have everything to themselves.
+  void ask_venues() {
     std::set<std::string> done;
     for (const auto& session : t_.collector.sources) {
       const auto proxy = t_.collector.proxies.find(session.source);
       for (const auto& address : addresses_of(session)) {
-        const auto host = net::parse_url(address)->host;
-        const bool is_here = is_local(host);
+        const bool is_here = is_local(net::parse_url(address)->host);
         if (o_.offline && !is_here) {
-          ++left;
+          ++venues_left_;
           continue;
         }
         if (!done.insert(address + session.source.exchange).second) continue;
-        ++tried;
-        try_venue(session.source.exchange, address, proxy == t_.collector.proxies.end() ? "" : proxy->second, is_here);
+        venues_.push_back(
+            {session.source.exchange, address, proxy == t_.collector.proxies.end() ? "" : proxy->second, is_here});
       }
     }
-    if (tried == 0) return skipped("venues", left > 0 ? "--offline" : "no venue is configured");
-    checked(
-        "venues", before,
-        fmt::format("{} addresses answer{}", tried, left > 0 ? fmt::format(", {} left out by --offline", left) : ""));
+    venues_until_ = std::chrono::steady_clock::now() + o_.patience * 4;
+    for (auto venue : venues_) {
+      std::promise<Venue> asked;
+      answers_.push_back(asked.get_future());
+      net::HttpRequest request{.url = venue.address, .proxy = venue.proxy};
+      request.timeouts = {.connect = o_.patience * 2, .total = o_.patience * 3};
+      std::thread([venue, request, asked = std::move(asked), now = o_.machine.now,
+                   ca_file = t_.collector.ca_file]() mutable {
+        net::HttpClient client({.ca_file = ca_file});
+        venue.asked = now();
+        venue.answer = client.request(request);
+        venue.answered = now();
+        asked.set_value(std::move(venue));
+      }).detach();
+    }
   }
 
-  void try_venue(const std::string& exchange, const std::string& address, const std::string& proxy, bool is_here) {
-    net::HttpClient client({.ca_file = t_.collector.ca_file});
-    net::HttpRequest request{.url = address, .proxy = proxy};
-    request.timeouts = {.connect = o_.patience * 2, .total = o_.patience * 4};
-    const auto asked = o_.machine.now();
-    const auto answer = client.request(request);
-    if (!answer) return venue_away(exchange, address, answer.error(), is_here);
+  void examine_venues() {
+    const auto before = count();
+    for (std::size_t i = 0; i < venues_.size(); ++i) {
+      auto& venue = venues_[i];
+      if (answers_[i].wait_until(venues_until_) == std::future_status::ready)
+        venue = answers_[i].get();
+      else
+        venue.answer = Error{Errc::timeout, "GET " + venue.address,
+                             fmt::format("no answer within {} s (a name server that is silent?)",
+                                         std::chrono::duration_cast<std::chrono::seconds>(o_.patience * 4).count())};
+      judge_venue(venue);
+    }
+    if (venues_.empty()) return skipped("venues", venues_left_ > 0 ? "--offline" : "no venue is configured");
+    checked("venues", before,
+            fmt::format("{} addresses answer{}", venues_.size(),
+                        venues_left_ > 0 ? fmt::format(", {} left out by --offline", venues_left_) : ""));
+  }
+
+  void judge_venue(const Venue& venue) {
+    const auto& answer = *venue.answer;
+    if (!answer) return venue_away(venue.exchange, venue.address, answer.error(), venue.is_here);
     if (answer->status == 451)
       found({"venue_refuses",
              Severity::error,
-             fmt::format("{} does not serve this region: {} answers 451", exchange, address),
+             fmt::format("{} does not serve this region: {} answers 451", venue.exchange, venue.address),
              "collect it from a machine elsewhere, or through a proxy there (network.proxy)",
              {}});
     const auto date = answer->header("Date");
     const auto there = date ? parse_http_date(*date) : std::nullopt;
-    if (!there || is_here) return;
-    const auto answered = o_.machine.now();
-    const double half_way = std::chrono::duration<double>(answered.mono - asked.mono).count() / 2;
+    if (!there || venue.is_here) return;
+    const double half_way = std::chrono::duration<double>(venue.answered.mono - venue.asked.mono).count() / 2;
     // The header is cut to whole seconds.
-    const double offset = std::chrono::duration<double>(asked.wall - *there).count() + half_way - 0.5;
-    offsets_.push_back({net::parse_url(address)->host, offset, 0.5 + half_way});
+    const double offset = std::chrono::duration<double>(venue.asked.wall - *there).count() + half_way - 0.5;
+    offsets_.push_back({net::parse_url(venue.address)->host, offset, 0.5 + half_way});
   }
 
   void venue_away(const std::string& exchange, const std::string& address, const Error& error, bool is_here) {
@@ -894,20 +963,63 @@ class Examination {
     return ahead > 0 ? std::max(0.0, ahead - std::chrono::duration<double>(o_.patience).count()) : ahead;
   }
 
+  // What lies where on this machine, each folder once. A folder may be a disk of its own wherever it lies.
+  std::vector<DiskUse> folders_here() const {
+    std::vector<DiskUse> uses;
+    std::error_code error;
+    const auto add = [&](const char* use, const std::string& folder) {
+      const bool is_there = std::ranges::any_of(
+          uses, [&](const auto& each) { return each.folder == folder || fs::equivalent(each.folder, folder, error); });
+      if (!folder.empty() && !is_there) uses.push_back({use, folder});
+    };
+    const auto below = [&](const char* name) {
+      return !t_.data.empty() && fs::is_directory(t_.data + name, error) ? t_.data + name : std::string();
+    };
+    add("the journal", t_.journal);
+    if (is_local(place_of(t_.nats_http).host) && fs::is_directory(seen_.nats.store, error))
+      add("JetStream", seen_.nats.store);
+    else
+      add("JetStream", below("/nats"));
+    const bool is_clickhouse_here = is_local(place_of(t_.storage.clickhouse.url).host);
+    for (const auto& disk : seen_.clickhouse.disks)
+      if (is_clickhouse_here && fs::is_directory(disk.path, error)) add("ClickHouse", disk.path);
+    add("ClickHouse", below("/clickhouse"));
+    add("the logs", below("/logs"));
+    add("the data folder", t_.data);
+    return uses;
+  }
+
   void examine_disks() {
     const auto before = count();
-    std::vector<std::pair<std::string, std::string>> folders{{"the journal", t_.journal}, {"the data folder", t_.data}};
-    if (is_local(place_of(t_.nats_http).host) && !seen_.nats.store.empty())
-      folders.emplace_back("JetStream", seen_.nats.store);
-    std::set<std::pair<std::uint64_t, std::uint64_t>> done;
+    struct Group {
+      DiskSeen disk;
+      std::vector<DiskUse> uses;
+    };
+    std::vector<Group> groups;
+    const auto add = [&](const DiskUse& use, const DiskSeen& disk) {
+      const auto same = std::ranges::find_if(groups, [&](const Group& group) {
+        if (disk.device != 0 && group.disk.device != 0) return disk.device == group.disk.device;
+        // A container's disk may be this machine's: the same size, and as much room a moment later.
+        const auto [less, more] = std::minmax(disk.free_bytes, group.disk.free_bytes);
+        return disk.total_bytes == group.disk.total_bytes && more - less < kSameRoom;
+      });
+      if (same == groups.end())
+        groups.push_back({disk, {use}});
+      else
+        same->uses.push_back(use);
+    };
+    const auto here = folders_here();
+    for (const auto& use : here)
+      if (const auto disk = o_.machine.disk(use.folder)) add(use, *disk);
+    // Those that are not to be seen from here are on another machine, or in a container.
+    for (const auto& disk : seen_.clickhouse.disks)
+      if (std::ranges::none_of(here, [&](const auto& use) { return use.folder == disk.path; }))
+        add({"ClickHouse", ""}, {disk.path, disk.free_bytes, disk.total_bytes});
     std::string detail;
-    for (const auto& [use, folder] : folders) {
-      if (folder.empty()) continue;
-      const auto disk = o_.machine.disk(folder);
-      // One disk for several is told once.
-      if (!disk || !done.insert({disk->total_bytes, disk->free_bytes >> 24}).second) continue;
-      if (auto finding = judge_disk(use, *disk)) found(std::move(*finding));
-      detail += fmt::format("{}{} free at {}", detail.empty() ? "" : ", ", bytes_text(disk->free_bytes), disk->path);
+    for (const auto& group : groups) {
+      if (auto finding = judge_disk(group.uses, group.disk)) found(std::move(*finding));
+      detail += fmt::format("{}{} free at {}", detail.empty() ? "" : ", ", bytes_text(group.disk.free_bytes),
+                            group.disk.path);
     }
     checked("disk", before, detail);
   }
@@ -950,6 +1062,10 @@ class Examination {
   Snapshot seen_;
   Diagnosis diagnosis_;
   std::string nats_version_;
+  std::vector<Venue> venues_;
+  std::vector<std::future<Venue>> answers_;  // one for each
+  std::chrono::steady_clock::time_point venues_until_{};
+  std::size_t venues_left_ = 0;  // not tried
   std::vector<ClockOffset> offsets_;
   std::map<std::string, std::string> reasons_;
 };
@@ -965,9 +1081,10 @@ Machine this_machine() {
     std::error_code error;
     while (!fs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
     struct statvfs disk {};
-    if (::statvfs(path.c_str(), &disk) != 0) return std::nullopt;
+    struct stat file {};
+    if (::statvfs(path.c_str(), &disk) != 0 || ::stat(path.c_str(), &file) != 0) return std::nullopt;
     return DiskSeen{path.string(), static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize,
-                    static_cast<std::uint64_t>(disk.f_blocks) * disk.f_frsize};
+                    static_cast<std::uint64_t>(disk.f_blocks) * disk.f_frsize, file.st_dev};
   };
   machine.clock_is_synchronised = []() -> std::optional<bool> {
     struct timex state {};

@@ -70,7 +70,12 @@ struct ClockOffset {
   double doubt = 0;  // how far it may be off
 };
 std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std::optional<bool> is_synchronised);
-std::optional<Finding> judge_disk(const std::string& use, const DiskSeen& disk);
+// What lies on a disk: "the journal" and its folder; "" when that is not on this machine.
+struct DiskUse {
+  std::string use;
+  std::string folder;
+};
+std::optional<Finding> judge_disk(const std::vector<DiskUse>& uses, const DiskSeen& disk);
 // The streams of each source that bring nothing. `reasons`: why, by exchange, where it is known.
 std::vector<Finding> judge_streams(const CollectorSeen& collector, const std::map<std::string, std::string>& reasons);
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7).

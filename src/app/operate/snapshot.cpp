@@ -199,6 +199,7 @@ void read_storage_health(std::string_view json, StorageSeen& seen) {
   seen.state.trouble = text(health, "problem");
   if (std::uint64_t days = 0; health["hot_ttl_days"].get(days) == simdjson::SUCCESS)
     seen.hot_ttl_days = static_cast<int>(days);
+  if (std::int64_t bytes = 0; health["nats_max_bytes"].get(bytes) == simdjson::SUCCESS) seen.nats_max_bytes = bytes;
   dom::object foreign;
   if (health["foreign_rows"].get(foreign) == simdjson::SUCCESS)
     for (const auto& [source, rows] : foreign)

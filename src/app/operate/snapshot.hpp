@@ -57,6 +57,7 @@ struct StorageSeen {
   PartState state;
   std::string database, stream, data_source;
   std::optional<int> hot_ttl_days;               // as it runs; 0: rows are kept
+  std::optional<std::int64_t> nats_max_bytes;    // the stream's bound as it was told
   std::map<std::string, std::uint64_t> foreign;  // rows refused because they are of this other data source
   std::map<std::string, StoredTypeSeen> types;
   PartState metrics_state;
@@ -81,6 +82,7 @@ struct NatsSeen {
 struct DiskSeen {
   std::string path;
   std::uint64_t free_bytes = 0, total_bytes = 0;
+  std::uint64_t device = 0;  // of this machine, as the kernel numbers file systems; 0: not known
 };
 
 struct ClickHouseSeen {

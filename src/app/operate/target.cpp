@@ -16,6 +16,12 @@ namespace {
 namespace fs = std::filesystem;
 using Values = std::map<std::string, std::string>;
 
+// What `marketprism up` wrote; empty when there is no such file.
+struct Written {
+  Values addresses;
+  Values variables;
+};
+
 Result<config::Node> load(const std::string& file) {
   config::Node empty;
   empty.kind = config::Node::Kind::map;
@@ -23,15 +29,19 @@ Result<config::Node> load(const std::string& file) {
   return config::load_files({file});
 }
 
-// What `marketprism up` wrote; empty when there is no such file.
-Result<Values> read_addresses(const std::string& data) {
+Result<Written> read_addresses(const std::string& data) {
   const auto file = fs::path(data) / "run" / launcher::kAddressesFile;
-  if (data.empty() || !fs::is_regular_file(file)) return Values{};
+  if (data.empty() || !fs::is_regular_file(file)) return Written{};
   const auto node = config::load_yaml(file.string());
   if (!node) return node.error();
-  Values values;
-  for (const auto& entry : node->entries) values[entry.key] = entry.value.scalar;
-  return values;
+  Written written;
+  for (const auto& entry : node->entries) {
+    if (entry.key == "variables")
+      for (const auto& variable : entry.value.entries) written.variables[variable.key] = variable.value.scalar;
+    else
+      written.addresses[entry.key] = entry.value.scalar;
+  }
+  return written;
 }
 
 // Each variable that stands for an address, behind the variables that are really set.
@@ -39,7 +49,7 @@ struct Named {
   const char* variable;
   const char* address;
 };
-constexpr Named kBoth[] = {{"NATS_URL", "nats"}};
+constexpr Named kBoth[] = {{"NATS_URL", "nats"}, {"NATS_STREAM", "stream"}};
 constexpr Named kStorage[] = {{"CLICKHOUSE_URL", "clickhouse"},
                               {"CLICKHOUSE_DB", "database"},
                               {"MARKETPRISM_CLICKHOUSE_COLD_DATABASE", "cold_database"},
@@ -72,14 +82,16 @@ void add_flag(std::vector<config::Flag>& flags, const std::string& path, const s
 }
 
 Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::string& file,
-                                             const config::Environment& environment, const Values& addresses) {
+                                             const config::Environment& environment, const Written& written) {
   std::vector<std::string> files;
   if (!file.empty()) files.push_back(file);
-  auto root = storage::load_configuration(files, environment, {});
+  // What `up` tells its parts by options wins over its environment.
+  Values then = written.variables;
+  add_named(then, written.addresses, kBoth);
+  add_named(then, written.addresses, kStorage);
+  const auto all = behind(environment, std::move(then));
+  auto root = storage::load_configuration(files, all, {});
   if (!root) return root.error();
-  Values then;
-  add_named(then, addresses, kBoth);
-  add_named(then, addresses, kStorage);
   std::vector<config::Flag> flags;
   add_flag(flags, "clickhouse.url", f.clickhouse, "--url");
   add_flag(flags, "clickhouse.database", f.database, "--database");
@@ -88,7 +100,7 @@ Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::st
   add_flag(flags, "nats.stream", f.stream, "--stream");
   add_flag(flags, "health.listen", f.storage_health, "--storage-health");
   add_flag(flags, "metrics.listen", f.storage_metrics, "--storage-metrics");
-  config::Config config{std::move(*root), behind(environment, std::move(then)), std::move(flags)};
+  config::Config config{std::move(*root), all, std::move(flags)};
   auto options = storage::read_options(config);
   if (auto ok = config.finish(); !ok) return ok.error();
   if (f.password_file.empty()) return options;
@@ -101,12 +113,12 @@ Result<storage::StorageOptions> read_storage(const TargetFlags& f, const std::st
 }
 
 Result<collector::CollectorOptions> read_collector(const TargetFlags& f, const std::string& file,
-                                                   const config::Environment& environment, const Values& addresses) {
+                                                   const config::Environment& environment, const Written& written) {
   auto root = load(file);
   if (!root) return root.error();
-  Values then;
-  add_named(then, addresses, kBoth);
-  add_named(then, addresses, kCollector);
+  Values then = written.variables;
+  add_named(then, written.addresses, kBoth);
+  add_named(then, written.addresses, kCollector);
   std::vector<config::Flag> flags;
   add_flag(flags, "nats.url", f.nats, "--nats");
   add_flag(flags, "nats.stream", f.stream, "--stream");
@@ -154,8 +166,12 @@ std::string Target::collector_metrics_url() const { return url_of_listener(colle
 
 Result<Target> find_target(const TargetFlags& f, const config::Environment& environment) {
   Target target;
-  const auto addresses = read_addresses(f.data);
-  if (!addresses) return addresses.error();
+  const auto written = read_addresses(f.data);
+  if (!written) return written.error();
+  const auto* addresses = &written->addresses;
+  target.variables = written->variables;
+  if (const auto names = addresses->find("secret_variables"); names != addresses->end())
+    target.secret_variables = names->second;
   target.is_up = !addresses->empty();
   if (const auto command = addresses->find("command"); command != addresses->end()) target.command = command->second;
   if (const auto directory = addresses->find("directory"); directory != addresses->end())
@@ -163,11 +179,11 @@ Result<Target> find_target(const TargetFlags& f, const config::Environment& envi
   target.storage_config = f.storage_config;
   if (const auto file = addresses->find("storage_config"); target.storage_config.empty() && file != addresses->end())
     target.storage_config = file->second;
-  auto storage = read_storage(f, target.storage_config, environment, *addresses);
+  auto storage = read_storage(f, target.storage_config, environment, *written);
   if (!storage) return storage.error();
   target.storage = std::move(*storage);
   target.collector_config = collector_file(f, *addresses);
-  auto collector = read_collector(f, target.collector_config, environment, *addresses);
+  auto collector = read_collector(f, target.collector_config, environment, *written);
   if (!collector) return collector.error();
   target.collector = std::move(*collector);
   target.journal = target.collector.journal.directory;

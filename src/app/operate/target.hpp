@@ -21,19 +21,22 @@ struct TargetFlags {
   std::string storage_health, storage_metrics, collector_health, collector_metrics;
 };
 
-// Precedence: command line, environment, a `marketprism up` of the data folder, configuration files, defaults.
+// Precedence: command line, environment, a `marketprism up` of the data folder (its addresses, and the variables that
+// were set for it), configuration files, defaults.
 struct Target {
-  storage::StorageOptions storage;        // also where ClickHouse and NATS are
-  collector::CollectorOptions collector;  // its venues only when `collector_config` is there
-  std::string collector_config;           // the file that was read; "" for none
-  bool database_is_named = false;         // otherwise storage.database is only the usual one
-  std::string nats_http;                  // "http://127.0.0.1:8222"
-  std::string data;                       // absolute; "" when there is no such folder
-  bool is_up = false;                     // the addresses are those of `marketprism up`
-  std::string journal;                    // folder
-  std::string command;                    // that started `up`; "" when it is not known
-  std::string command_directory;          // where it was typed
-  std::string storage_config;             // the file that was read, named or of `up`; "" for none
+  storage::StorageOptions storage;               // also where ClickHouse and NATS are
+  collector::CollectorOptions collector;         // its venues only when `collector_config` is there
+  std::string collector_config;                  // the file that was read; "" for none
+  bool database_is_named = false;                // otherwise storage.database is only the usual one
+  std::string nats_http;                         // "http://127.0.0.1:8222"
+  std::string data;                              // absolute; "" when there is no such folder
+  bool is_up = false;                            // the addresses are those of `marketprism up`
+  std::string journal;                           // folder
+  std::string command;                           // that started `up`; "" when it is not known
+  std::string command_directory;                 // where it was typed
+  std::map<std::string, std::string> variables;  // that were set for it
+  std::string secret_variables;                  // the names of those that were and are not told, with commas
+  std::string storage_config;                    // the file that was read, named or of `up`; "" for none
 
   std::string storage_health_url() const;
   std::string storage_metrics_url() const;

@@ -360,6 +360,24 @@ Result<std::vector<SchemaTable>> schema_tables(const std::vector<std::string>& s
   return tables;
 }
 
+Result<std::vector<SchemaView>> schema_views(const std::vector<std::string>& statements) {
+  std::vector<SchemaView> views;
+  for (const auto& text : statements) {
+    auto tokens = statements_of(text);
+    if (!tokens) return tokens.error();
+    if (tokens->empty()) continue;
+    const auto& statement = tokens->front();
+    const auto as = find_outside(statement.begin(), statement.end(), [](const Token& t) { return is(t, "AS"); });
+    const auto view = std::find_if(statement.begin(), as, [](const Token& t) { return is(t, "VIEW"); });
+    if (!is(statement.front(), "CREATE") || view == as || as == statement.end()) continue;
+    const auto dot = std::find_if(view, as, [](const Token& t) { return is_sign(t, '.'); });
+    if (dot == as || dot + 1 == as)
+      return Error{Errc::bad_value, "CREATE VIEW without database: " + shortened(text, 80), ""};
+    views.push_back({std::prev(dot)->text, std::next(dot)->text, join(Tokens(as + 1, statement.end())), text});
+  }
+  return views;
+}
+
 std::vector<std::string> schema_mends(const std::vector<SchemaTable>& wanted, const std::vector<SchemaTable>& have) {
   std::vector<std::string> out;
   for (const auto& table : wanted) {

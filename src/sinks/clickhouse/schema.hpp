@@ -46,6 +46,16 @@ struct SchemaTable {
 // The tables that the statements create.
 Result<std::vector<SchemaTable>> schema_tables(const std::vector<std::string>& statements);
 
+struct SchemaView {
+  std::string database;
+  std::string name;
+  std::string select;     // behind AS
+  std::string statement;  // that makes it, in the place of one that is there
+};
+
+// The views that the statements create.
+Result<std::vector<SchemaView>> schema_views(const std::vector<std::string>& statements);
+
 // What makes `have` unfit for us, one line each, naming table, what is there and what must be; empty when it fits.
 // Columns that we do not know are allowed. A replicated form of the engine counts as the engine.
 std::vector<std::string> schema_differences(const std::vector<SchemaTable>& wanted,

@@ -19,6 +19,7 @@ using mp::clickhouse::Client;
 // session.
 constexpr const char* kSessionTimeout = "600";
 constexpr int kReadOnly = 164;
+constexpr int kUnknownFunction = 46;
 
 std::uint64_t number(const std::string& text) {
   std::uint64_t value = 0;
@@ -73,6 +74,46 @@ Result<std::vector<SchemaTable>> read_schema(Client& client, const std::vector<S
     if (table != have.end()) table->columns.push_back({row[2], without_blanks(row[3]), row[4]});
   }
   return have;
+}
+
+Result<std::vector<ViewDifference>> view_differences(Client& client, const std::vector<SchemaView>& wanted,
+                                                     std::stop_token stop) {
+  using mp::clickhouse::sql_text;
+  std::vector<ViewDifference> out;
+  if (wanted.empty()) return out;
+  std::set<std::string> databases;
+  for (const auto& view : wanted) databases.insert(sql_text(view.database));
+  const auto have = client.rows(
+      {fmt::format(
+          "SELECT database, name, engine, as_select FROM system.tables WHERE database IN ({}) FORMAT TabSeparated",
+          fmt::join(databases, ", "))},
+      stop);
+  if (!have) return have.error();
+  for (const auto& view : wanted) {
+    const auto name = view.database + "." + view.name;
+    const auto there = std::ranges::find_if(
+        *have, [&](const auto& row) { return row.size() == 4 && row[0] == view.database && row[1] == view.name; });
+    if (there == have->end()) {
+      out.push_back({view, name + ": the view is missing"});
+      continue;
+    }
+    if ((*there)[2] != "View") {
+      // To replace it would remove what is in it.
+      out.push_back({view, fmt::format("{}: is of engine {}, must be a view", name, (*there)[2])});
+      out.back().view.statement.clear();
+      continue;
+    }
+    // The server keeps it in its own spelling: both as it would write them.
+    const auto same =
+        client.query({fmt::format("SELECT formatQuerySingleLine({}) = formatQuerySingleLine({}) FORMAT TabSeparated",
+                                  sql_text(view.select), sql_text((*there)[3]))},
+                     stop);
+    if (!same) return same.error();
+    if (same->code == kUnknownFunction) continue;
+    if (!same->ok()) return same->error("comparing view " + name);
+    if (same->body.starts_with("0")) out.push_back({view, name + ": the view selects something else"});
+  }
+  return out;
 }
 
 const std::vector<mp::clickhouse::Setting>& insert_settings() {

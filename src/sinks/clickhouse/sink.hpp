@@ -117,6 +117,16 @@ Result<void> apply_schema(mp::clickhouse::Client& client, const Schema& schema, 
 Result<std::vector<SchemaTable>> read_schema(mp::clickhouse::Client& client, const std::vector<SchemaTable>& wanted,
                                              std::stop_token stop = {});
 
+// Those of `wanted` that are missing or select something else, each with what is wrong: "db.gaps: the view is missing".
+// Something else than a view in its place has an empty statement. A server that cannot format queries (before 23.10)
+// tells only what is missing.
+struct ViewDifference {
+  SchemaView view;
+  std::string text;
+};
+Result<std::vector<ViewDifference>> view_differences(mp::clickhouse::Client& client,
+                                                     const std::vector<SchemaView>& wanted, std::stop_token stop = {});
+
 // The settings of every insert: those whose defaults differ between versions, named.
 const std::vector<mp::clickhouse::Setting>& insert_settings();
 

@@ -83,6 +83,17 @@ TEST(Plan, TellsOtherCommandsWhereItsPartsAre) {
     EXPECT_THAT(file->second, HasSubstr(line));
 }
 
+TEST(Plan, TellsOtherCommandsTheVariablesThatWereSetForItAndNoSecrets) {
+  auto options = options_for(Mode::live);
+  options.stream = "MINE";
+  options.variables = {{"MARKETPRISM_NATS_MAX_BYTES", "64MB"}, {"NO_PROXY", "a \"b\""}};
+  options.secret_variables = {"NATS_PASSWORD", "CLICKHOUSE_PASSWORD"};
+  const auto text = addresses(options);
+  EXPECT_THAT(text, HasSubstr("variables:\n  MARKETPRISM_NATS_MAX_BYTES: \"64MB\"\n  NO_PROXY: \"a \\\"b\\\"\"\n"));
+  EXPECT_THAT(text, HasSubstr("secret_variables: \"NATS_PASSWORD, CLICKHOUSE_PASSWORD\"\n"));
+  EXPECT_THAT(text, HasSubstr("stream: \"MINE\"\n"));
+}
+
 TEST(Plan, WhatOnlyStoresStandsBackForWhatCaptures) {
   const auto plan = make_plan(options_for(Mode::live), kTools);
   EXPECT_EQ(plan.parts[plan.collector].niceness, 0);

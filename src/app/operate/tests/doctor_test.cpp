@@ -1,9 +1,13 @@
 // The doctor on real parts, with another clock or disk than the machine's; the rest of its findings: doctor_test.py.
 #include "app/operate/doctor.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/clock.hpp"
 #include "tests/support/embedded_clickhouse.hpp"
@@ -21,6 +25,32 @@ const Finding* find(const Diagnosis& diagnosis, const std::string& id) {
     if (finding.id == id) return &finding;
   return nullptr;
 }
+
+std::string options_journal() { return "/d/journal"; }
+
+// Takes connections (the kernel does), and says nothing.
+class SilentServer {
+ public:
+  SilentServer() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    void* raw = &address;
+    const bool listens = ::bind(fd_, static_cast<sockaddr*>(raw), size) == 0 && ::listen(fd_, 8) == 0 &&
+                         ::getsockname(fd_, static_cast<sockaddr*>(raw), &size) == 0;
+    if (!listens) throw std::runtime_error("no socket");
+    port_ = ntohs(address.sin_port);
+  }
+  ~SilentServer() { ::close(fd_); }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+  std::uint16_t port() const { return port_; }
+
+ private:
+  int fd_;
+  std::uint16_t port_ = 0;
+};
 
 class Doctor : public ::testing::Test {
  protected:
@@ -93,6 +123,51 @@ TEST_F(Doctor, ADiskThatIsNearlyFullIsToldAndTheFindingGoesWithTheCure) {
   const auto mended = examine(options_);
   EXPECT_EQ(find(mended, "disk_full"), nullptr);
   EXPECT_EQ(find(mended, "disk_low"), nullptr);
+}
+
+TEST_F(Doctor, ADiskIsToldOnceWithAllThatLiesOnIt) {
+  options_.machine.disk = [](const std::string& folder) {
+    // All on one, whose room changes while it is looked at; the journal has a disk of its own of the same size.
+    static std::uint64_t free = 500'000'000;
+    free += 300u << 20;
+    const bool is_journal = folder == options_journal();
+    return DiskSeen{folder, is_journal ? 1'000'000'000 : free, 100'000'000'000, is_journal ? 2u : 1u};
+  };
+  options_.target.journal = options_journal();
+  const auto full = examine(options_);
+  std::vector<Finding> disks;
+  for (const auto& finding : full.findings)
+    if (finding.id == "disk_full" || finding.id == "disk_low") disks.push_back(finding);
+  ASSERT_EQ(disks.size(), 2u) << diagnosis_text(full, {});
+  const auto& own = disks[0].what.find("the journal") != std::string::npos ? disks[0] : disks[1];
+  const auto& shared = &own == &disks[0] ? disks[1] : disks[0];
+  EXPECT_THAT(own.commands, testing::ElementsAre("du -xshl /d/journal | sort -rh"));
+  for (const char* use : {"JetStream", "ClickHouse", "the data folder"}) EXPECT_THAT(shared.what, HasSubstr(use));
+  ASSERT_EQ(shared.commands.size(), 1u);
+  EXPECT_THAT(shared.commands[0], HasSubstr(" /d | sort -rh"));
+}
+
+TEST_F(Doctor, VenuesThatHangAreWaitedForTogether) {
+  // They accept, and say nothing.
+  std::vector<std::unique_ptr<SilentServer>> silent;
+  for (const char* market : {"spot", "derivatives"})
+    for (int i = 0; i < 2; ++i) {
+      silent.push_back(std::make_unique<SilentServer>());
+      auto& session = options_.target.collector.sources.emplace_back();
+      session.source = {"binance", market};
+      session.ws_base = fmt::format("ws://127.0.0.1:{}", silent.back()->port());
+      session.rest_base = session.ws_base;
+      session.rest_base.replace(0, 2, "http");
+    }
+  options_.patience = 500ms;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto diagnosis = examine(options_);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  std::size_t away = 0;
+  for (const auto& finding : diagnosis.findings) away += finding.id == "venue_unreachable" ? 1u : 0u;
+  EXPECT_EQ(away, 4u) << diagnosis_text(diagnosis, {});
+  // One after the other they take four times three times the patience.
+  EXPECT_LT(took, 4 * 3 * options_.patience);
 }
 
 TEST_F(Doctor, PartsThatAreWellAreFine) {

@@ -108,6 +108,19 @@ TEST(SchemaTables, ReadColumnsKeysAndEngine) {
   EXPECT_EQ("a", copy.sorting_key);
 }
 
+TEST(SchemaViews, AreReadWithWhatTheySelect) {
+  const auto views = schema_views({"CREATE TABLE d.t (a UInt8) ENGINE = MergeTree ORDER BY a",
+                                   "CREATE OR REPLACE VIEW d.v AS SELECT a AS b FROM d.t",
+                                   "CREATE VIEW IF NOT EXISTS d.w AS SELECT 1"})
+                         .value();
+  ASSERT_EQ(views.size(), 2u);
+  EXPECT_EQ(views[0].database + "." + views[0].name, "d.v");
+  EXPECT_EQ(views[0].select, "SELECT a AS b FROM d.t");
+  EXPECT_EQ(views[0].statement, "CREATE OR REPLACE VIEW d.v AS SELECT a AS b FROM d.t");
+  EXPECT_EQ(views[1].name, "w");
+  EXPECT_FALSE(schema_views({"CREATE VIEW v AS SELECT 1"}));
+}
+
 TEST(SchemaDifferences, NameTableWhatIsAndWhatMustBe) {
   const auto wanted =
       schema_tables(
