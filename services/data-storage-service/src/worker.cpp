@@ -25,8 +25,9 @@ constexpr auto kLookForStop = 250ms;     // how late a stop may be noticed while
 constexpr auto kLongestFetch = 1'000ms;  // and while the bus is quiet: each fetch is a request to the server
 constexpr auto kAckTimeout = 5'000ms;
 constexpr auto kWorkingEvery = 60s;
-constexpr auto kTouchEvery = 60s;  // ClickHouse's session: ten minutes without a statement end it
-constexpr auto kStable = 10s;      // a session that went well for so long: what went wrong before is forgotten
+constexpr auto kTouchEvery = 60s;    // ClickHouse's session: ten minutes without a statement end it
+constexpr Nanos kLongestWait = 24h;  // of a message that counts
+constexpr auto kStable = 10s;        // a session that went well for so long: what went wrong before is forgotten
 constexpr WorkerState kWorkerStates[]{
     WorkerState::waiting_for_nats, WorkerState::waiting_for_lease, WorkerState::waiting_for_clickhouse,
     WorkerState::running,          WorkerState::failing,           WorkerState::stopped};
@@ -445,7 +446,9 @@ class Worker::Session {
     if (const auto foreign = encoder_.counters().foreign - foreign_before; foreign > 0)
       worker_.foreign_.saw(foreign, encoder_.foreign_source(), now.mono);
     if (!message.message.header(jetstream::kAgainHeader).empty()) batcher_.open_batch().mark_again(rows_before);
-    batcher_.took(message.stream_sequence, now.mono);
+    // A bus whose clock is off makes batches wait too long or too short, by no more than their time-out.
+    const auto waited = std::clamp<Nanos>(now.wall - message.stored_at, 0ns, kLongestWait);
+    batcher_.took(message.stream_sequence, now.mono - waited);
     worker_.meters_->messages.add();
     message.message.payload.clear();
     message.message.payload.shrink_to_fit();

@@ -268,6 +268,24 @@ void count_foreign_line(log::Level, std::string_view message, log::Fields) {
   if (message == "rows are refused: they are of another data source than this database") ++foreign_lines;
 }
 
+TEST_F(StorageService, WhatHasWaitedOnTheBusIsStoredAtOnce) {
+  constexpr auto kTimeout = 6s;
+  ensure_stream();
+  auto o = options();
+  for (auto& [type, limits] : o.batches) limits.timeout = kTimeout;
+  Trade trade;
+  trade.meta = meta();
+  trade.price = Price{number("1")};
+  trade.quantity = Quantity{number("1")};
+  publish({trade});
+  std::this_thread::sleep_for(kTimeout);  // an outage of storage
+  const auto storage = start(o);
+  ASSERT_TRUE(eventually([&] { return storage->health().healthy; }));
+  const auto healthy_at = net::now().mono;
+  ASSERT_TRUE(eventually([&] { return storage->health().json.find(R"("rows":1,)") != std::string::npos; }));
+  EXPECT_LT(net::now().mono - healthy_at, kTimeout - 1s);
+}
+
 TEST_F(StorageService, IsNotHealthyWhileItRefusesRowsOfAnotherDataSource) {
   auto storage = start(options());
   ensure_stream();

@@ -32,7 +32,7 @@ Step Batcher::next_collecting(MonoTime now) {
   if (batch_.empty()) return Fetch{limits_.max_queue, now + kIdleFetch};
 
   const bool is_full = batch_.rows().size() >= limits_.max_rows || batch_.byte_size() >= limits_.max_bytes;
-  const auto timeout_at = *first_taken_at_ + limits_.timeout;
+  const auto timeout_at = *waits_since_ + limits_.timeout;
   const bool is_due = is_full || batch_.rows().size() >= limits_.batch_size || now >= timeout_at;
   if (!is_due) return Fetch{limits_.max_queue, timeout_at};
 
@@ -75,9 +75,9 @@ bool Batcher::wants(std::uint64_t sequence) {
   return false;
 }
 
-void Batcher::took(std::uint64_t sequence, MonoTime now) {
+void Batcher::took(std::uint64_t sequence, MonoTime since) {
   if (highest_taken_ < sequence) highest_taken_ = sequence;
-  if (!first_taken_at_) first_taken_at_ = now;
+  if (!waits_since_) waits_since_ = since;
 }
 
 void Batcher::doubt() {
@@ -133,7 +133,7 @@ void Batcher::acknowledged(bool confirmed, MonoTime now, double jitter) {
   batch_.clear();
   stored_.clear();
   pieces_.clear();
-  first_taken_at_.reset();
+  waits_since_.reset();
   looked_again_ = false;
   attempts_ = 0;
   state_ = State::collecting;

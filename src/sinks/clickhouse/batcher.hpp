@@ -75,9 +75,11 @@ class Batcher {
 
   // Whether this message must be taken; one that comes again must not.
   bool wants(std::uint64_t sequence);
-  // Where the message's rows go to; then took().
+  // Where the message's rows go to; then took(). `since`: for how long the message waits, on the bus or here. What had
+  // been taken and not stored before a new beginning does not begin to wait anew: where beginnings follow one another
+  // faster than batches time out, nothing would ever be stored.
   RowBatch& open_batch() { return batch_; }
-  void took(std::uint64_t sequence, MonoTime now);
+  void took(std::uint64_t sequence, MonoTime since);
   // A fetch ended with `count` messages of `asked`.
   void fetched(std::size_t count, std::size_t asked) { more_waiting_ = count >= asked; }
 
@@ -120,7 +122,7 @@ class Batcher {
   State state_ = State::collecting;
   RowBatch batch_;
   std::uint64_t highest_taken_ = 0;
-  std::optional<MonoTime> first_taken_at_;  // of the open batch
+  std::optional<MonoTime> waits_since_;  // the first message of the open batch
   std::optional<MonoTime> last_write_;
   bool more_waiting_ = false;
   bool looked_again_ = false;  // the bus was asked once more after the batch had become due

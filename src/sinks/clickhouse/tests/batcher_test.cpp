@@ -67,6 +67,20 @@ TEST(Batcher, InsertsASmallBatchAfterTheTimeout) {
   expect<Insert>(batcher.next(at(2s)));
 }
 
+TEST(Batcher, WhatHasWaitedOnTheBusDoesNotBeginToWaitAnew) {
+  Batcher batcher({.batch_size = 100, .timeout = 10s, .max_queue = 2}, 0);
+  take(batcher, 1, at(0ms) - 9s);
+  take(batcher, 2, at(0ms));
+  batcher.fetched(2, 2);
+  EXPECT_EQ(at(1s), expect<Fetch>(batcher.next(at(0ms))).until);
+  // It is due; what waits behind it on the bus joins it, and nothing else is waited for.
+  expect<Fetch>(batcher.next(at(1s)));
+  take(batcher, 3, at(1s));
+  batcher.fetched(1, 2);
+  nothing_came(batcher, at(1s));
+  EXPECT_EQ(3u, expect<Insert>(batcher.next(at(1s))).piece->rows.size());
+}
+
 TEST(Batcher, GrowsWhileTheTableWasWrittenJustNow) {
   Batcher batcher({.batch_size = 1, .max_queue = 2, .min_interval = 250ms}, 0);
   take(batcher, 1, at(0ms));
