@@ -69,6 +69,47 @@ class JournalCommand(unittest.TestCase):
             self.assertIn("without a seal", told)
             self.assertIn("no damage found", told)
 
+    def test_an_end_that_is_missing_is_told_by_what_was_published(self):
+        journal = self.converted()
+        segment = next(journal.glob("*/*.mpj"))
+        number, identity = int(segment.stem), (journal / "id").read_text().strip()
+        cursor = journal / "cursor-MARKET_DATA"
+
+        def note(position, journal_id=identity):
+            cursor.write_text(f"marketprism publisher cursor 1\njournal {journal_id}\nstream MARKET_DATA 1700000000000000000\npoint {number}-10 1 1 0 0\n"
+                              f"point {position} 1 5 0 0\nend\n")
+        note(f"{number}-203")
+        self.assertIn("all good", self.run_journal("verify", journal).stdout)
+        for position, told in ((f"{number}-205", f"by cursor-MARKET_DATA record 205 of segment {number} is published, and that segment ends after 204 records: its end is cut off, at least 2 records with it"),
+                               (f"{number + 3}-0", f"record 0 of segment {number + 3} is published, and the journal ends with segment {number}: its end is missing")):
+            note(position)
+            done = self.run_journal("verify", journal, status=1)
+            self.assertIn("damage: ", done.stdout)
+            self.assertIn(told, done.stdout)
+            self.assertIn("1 damages", done.stdout)
+            # A day or a file for itself need not hold the end.
+            self.run_journal("verify", segment)
+        note(f"{number}-205", "0" * 32)  # of another journal
+        self.assertIn("all good", self.run_journal("verify", journal).stdout)
+        note(f"{number}-203")
+        segment.write_bytes(segment.read_bytes()[:-1000])  # groups of records are gone, and the seal
+        told = self.run_journal("verify", journal, status=1).stdout
+        self.assertIn("its end is cut off", told)
+        cursor.write_text("not one")
+        self.assertIn("without a seal", self.run_journal("verify", journal).stdout)
+
+    def test_a_file_that_is_no_segment_is_named(self):
+        foreign = self.path / "notes.txt"
+        foreign.write_text("not a segment\n" * 1000)
+        told = self.run_journal("cat", foreign, status=1).stderr
+        self.assertIn(f"{foreign} cannot be read", told)
+        self.assertNotIn("segment 0", told)
+        copy = self.path / "copy.mpj"
+        copy.write_bytes(next(self.converted().glob("*/*.mpj")).read_bytes())
+        self.assertIn("all good", self.run_journal("verify", copy).stdout)
+        copy.write_bytes(copy.read_bytes()[:-48])
+        self.assertIn(f"{copy} ends without its seal", self.run_journal("cat", copy).stderr)
+
     def test_lists_what_is_sound_beside_what_is_not(self):
         journal = self.converted()
         segment = next(journal.glob("*/*.mpj"))

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "journal/convert.hpp"
 #include "journal/inspect.hpp"
 #include "journal/recordings.hpp"
+#include "sinks/jetstream/cursor.hpp"
 
 namespace mp::app {
 namespace {
@@ -210,8 +213,8 @@ void tell_cut_short(const std::string& path, const std::vector<JournalFiles>& jo
       if (!summary || summary->closed) continue;
       fmt::print(
           stderr,
-          "marketprism journal: segment {} ends without its seal{}: it is being written, or its writer was killed, or the file was cut short and records are missing\n",
-          file.number,
+          "marketprism journal: {} ends without its seal{}: it is being written, or its writer was killed, or the file was cut short and records are missing\n",
+          name_of(file),
           summary->torn_bytes > 0 ? fmt::format(", after {} bytes of an unfinished group", summary->torn_bytes) : "");
     }
   }
@@ -372,11 +375,52 @@ void print_verdict(const SegmentVerdict& verdict, bool quiet) {
     for (const auto& note : verdict.notes) fmt::print("  note: {}\n", note);
 }
 
+// The last record that a collector has noted as published of this journal, and the note's file.
+struct Published {
+  fs::path file;
+  RecordPosition through;
+};
+std::optional<Published> published(const JournalFiles& journal) {
+  std::optional<Published> last;
+  std::error_code error;
+  for (fs::directory_iterator at(journal.directory, error), end; !error && at != end; at.increment(error)) {
+    if (!at->path().filename().string().starts_with("cursor-") || !at->is_regular_file()) continue;
+    std::ifstream in(at->path());
+    const auto cursor = jetstream::Cursor::parse(std::string(std::istreambuf_iterator<char>(in), {}));
+    // One that cannot be read is the collector's to tell: it says nothing of the segments.
+    if (!cursor || !journal.id || cursor->journal != journal.id->text() || cursor->history.empty()) continue;
+    const auto& through = cursor->history.back().through;
+    if (!last || last->through < through) last = Published{at->path(), through};
+  }
+  return last;
+}
+
+// A journal that ends before what was published of it was cut short: nothing in the segments themselves can tell.
+std::optional<std::string> cut_end(const Published& told, const std::optional<SegmentReached>& reached,
+                                   std::uint64_t& lost) {
+  const auto& through = told.through;
+  if (through.segment == 0 || (reached && reached->segment > through.segment)) return std::nullopt;
+  const auto note = fmt::format("by {} record {} of segment {} is published", told.file.filename().string(),
+                                through.record, through.segment);
+  if (!reached || reached->segment < through.segment) {
+    ++lost;
+    return fmt::format("{}, and the journal ends with {}: its end is missing", note,
+                       reached ? fmt::format("segment {}", reached->segment) : "no segment");
+  }
+  if (!reached->records || *reached->records > through.record) return std::nullopt;
+  const auto missing = through.record + 1 - *reached->records;
+  lost += missing;
+  return fmt::format("{}, and that segment ends after {} records: its end is cut off, at least {} records with it",
+                     note, *reached->records, missing);
+}
+
 int run_verify(const Settings& settings) {
   const auto journals = find_journals(settings.path);
   if (!journals) return refuse(journals.error());
   Totals totals;
   for (const auto& journal : *journals) {
+    // Before the segments: a collector may be writing both.
+    const auto noted = journal.whole ? published(journal) : std::nullopt;
     if (!settings.quiet) print_title(journal);
     if (journal.whole && !journal.id) {
       fmt::print("  damage: {} is missing or holds no journal id\n", (journal.directory / kIdFile).string());
@@ -393,6 +437,10 @@ int run_verify(const Settings& settings) {
       totals.damages += verdict.damages.size();
       const bool is_last = file.number == journal.segments.back().number;
       if (is_last && verdict.damages.empty() && !verdict.summary.closed) ++totals.unsealed;
+    }
+    if (const auto cut = noted ? cut_end(*noted, before, totals.lost) : std::nullopt) {
+      fmt::print("  damage: {}\n", *cut);
+      ++totals.damages;
     }
   }
   fmt::print("{} segments, {} records, {}: {}\n", totals.segments, totals.records, human_bytes(totals.bytes),

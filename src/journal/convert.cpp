@@ -188,7 +188,7 @@ Result<PrintedRecords> print_capture_lines(const JournalFiles& journal, const Re
     auto reader = SegmentReader::open(file.path);
     if (!reader && reader.error().code == Errc::io) return reader.error();
     if (!reader) {
-      printer.lose(0, fmt::format("segment {} cannot be read: {}", file.number, reader.error().text()));
+      printer.lose(0, fmt::format("{} cannot be read: {}", name_of(file), reader.error().text()));
       reached = SegmentReached{file.number, std::nullopt};
       continue;
     }

@@ -65,6 +65,10 @@ std::optional<SegmentEnd> read_closing_note(const SegmentFile& file, const Segme
 
 }  // namespace
 
+std::string name_of(const SegmentFile& file) {
+  return file.number == 0 ? file.path.string() : fmt::format("segment {}", file.number);
+}
+
 Result<std::vector<SegmentFile>> list_segments(const fs::path& directory) {
   std::vector<SegmentFile> segments;
   std::error_code error;

@@ -24,6 +24,9 @@ struct SegmentFile {
   std::uint64_t bytes = 0;
 };
 
+// For messages: "segment 12", or the path of a file that is not numbered as a segment is.
+std::string name_of(const SegmentFile& file);
+
 // By rising number. A directory without segments gives an empty list; Errc::io when it cannot be read.
 // Errc::conflict when two files have one number.
 [[nodiscard]] Result<std::vector<SegmentFile>> list_segments(const std::filesystem::path& directory);

@@ -150,7 +150,8 @@ class Verification {
     if (const auto& broken = reader.header_damage()) damage(broken->text());
     if (journal_.id && *journal_.id != header.journal)
       damage(fmt::format("belongs to journal {}, the directory to {}", header.journal.text(), journal_.id->text()));
-    if (verdict_.file.number != header.segment)
+    // A copy under a name that is no number says nothing.
+    if (verdict_.file.number != 0 && verdict_.file.number != header.segment)
       damage(fmt::format("the file is numbered {}, its header says {}", verdict_.file.number, header.segment));
     if (before_ && header.segment <= before_->segment)
       damage(fmt::format("segment {} comes after segment {}", header.segment, before_->segment));
