@@ -123,31 +123,43 @@ std::string diagnosis_json(const Diagnosis& diagnosis) {
                      exit_status(diagnosis), findings, checks);
 }
 
-std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std::optional<bool> is_synchronised) {
+std::vector<std::string> clock_commands(const ClockTools& tools) {
+  if (tools.is_container) return {};
+  const std::string sudo = tools.is_root ? "" : "sudo ";
+  // makestep at once, where it knows the time already; one that is only started steps with its first answers.
+  if (tools.has_chrony && tools.has_systemd) return {sudo + "systemctl start chrony", sudo + "chronyc makestep"};
+  if (tools.has_chrony) return {"pidof chronyd || " + sudo + "chronyd", sudo + "chronyc makestep"};
+  if (tools.has_timesyncd && tools.has_systemd) return {sudo + "timedatectl set-ntp true"};
+  return {sudo + "apt-get install -y chrony"};  // starts it
+}
+
+std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std::optional<bool> is_synchronised,
+                                    const std::vector<std::string>& commands) {
   // The middle one of those that say anything: a single peer may itself be wrong.
   std::vector<ClockOffset> off;
   for (const auto& each : offsets)
     if (std::abs(each.seconds) > kClockTolerance + each.doubt) off.push_back(each);
-  const std::string cure =
-      "start time synchronisation and set the clock once; receive times that were stored meanwhile are wrong by as much, venue times are "
-      "not";
-  const std::vector<std::string> commands{"sudo timedatectl set-ntp true", "sudo chronyc makestep"};
+  const std::string where = commands.empty() ? " on the host of this container, whose clock it is" : "";
   if (!off.empty() && off.size() * 2 >= offsets.size()) {
     std::sort(off.begin(), off.end(), [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
     const auto& middle = off[off.size() / 2];
     std::string names;
     for (const auto& each : off) names += (names.empty() ? "" : ", ") + each.of;
-    return Finding{"clock_off", Severity::error,
-                   fmt::format("this machine's clock is {:.1f} s {} by that of {}", std::abs(middle.seconds),
-                               middle.seconds > 0 ? "ahead" : "behind", names),
-                   cure, commands};
+    return Finding{
+        "clock_off", Severity::error,
+        fmt::format("this machine's clock is {:.1f} s {} by that of {}", std::abs(middle.seconds),
+                    middle.seconds > 0 ? "ahead" : "behind", names),
+        fmt::format(
+            "start time synchronisation and set the clock once{} (what tells it may look back for two minutes); nothing "
+            "has to be started again, and receive times that were stored meanwhile are wrong by as much, venue times "
+            "are not",
+            where),
+        commands};
   }
   if (!is_synchronised || *is_synchronised) return std::nullopt;
-  return Finding{"clock_not_synchronised",
-                 offsets.empty() ? Severity::warning : Severity::note,
+  return Finding{"clock_not_synchronised", offsets.empty() ? Severity::warning : Severity::note,
                  "nothing keeps this machine's clock right (the kernel says that it is not synchronised)",
-                 "start time synchronisation, by chrony or systemd-timesyncd",
-                 {"sudo timedatectl set-ntp true"}};
+                 "start time synchronisation, by chrony or systemd-timesyncd" + where, commands};
 }
 
 std::optional<Finding> judge_disk(const std::vector<DiskUse>& uses, const DiskSeen& disk) {
@@ -166,8 +178,10 @@ std::optional<Finding> judge_disk(const std::vector<DiskUse>& uses, const DiskSe
       is_full ? Severity::error : Severity::warning,
       fmt::format("{} free of {} on the disk of {} ({})", bytes_text(disk.free_bytes), bytes_text(disk.total_bytes),
                   fmt::join(names, ", "), disk.path),
-      "make room there, or lower journal.keep_bytes of the collector or clickhouse.hot_ttl of storage; segments of the journal that are "
-      "not published are never to be removed",
+      "make room there, or keep less: journal.keep_bytes (MARKETPRISM_JOURNAL_KEEP_BYTES) of the collector, which after its next start "
+      "removes in some minutes what is published and beyond it; clickhouse.hot_ttl (MARKETPRISM_CLICKHOUSE_HOT_TTL) of storage, for "
+      "the tables that are there with the commands of ttl_differs; segments of the journal that are not published are never to be "
+      "removed",
       {}};
   if (folders.empty()) {
     finding.cure += "; it is a disk of ClickHouse's machine or container: df and du there";

@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -40,6 +42,7 @@ using std::chrono::milliseconds;
 
 constexpr double kStreamFull = 0.9;
 constexpr double kStuckSeconds = 60;
+constexpr double kLocalClocks = 1;  // seconds
 constexpr std::uint64_t kSameRoom = 64u << 20;
 constexpr int kAuthenticationFailed = 516, kUnknownUser = 192, kWrongPassword = 193, kRequiredPassword = 194;
 
@@ -929,20 +932,22 @@ class Examination {
 
   void examine_clock() {
     const auto before = count();
-    // Both were asked within a moment of each other: a clock that is off shows by seconds.
-    if (const auto& clock = seen_.nats.clock) offsets_.push_back({"NATS", seconds_ahead(*clock), 0});
+    // Both were asked within a moment of each other: a clock that is off shows by seconds. Those of this machine go by
+    // the clock that is to be judged: that they agree says nothing.
+    const auto add = [&](const char* of, const std::string& address, double seconds) {
+      if (!is_local(place_of(address).host) || std::abs(seconds) > kLocalClocks) offsets_.push_back({of, seconds, 0});
+    };
+    if (const auto& clock = seen_.nats.clock) add("NATS", t_.nats_http, seconds_ahead(*clock));
     if (seen_.clickhouse.state.is_well()) {
       auto to = t_.storage.clickhouse;
       to.connect_timeout = to.query_timeout = o_.patience;
       clickhouse::Client client(to);
       if (const auto rows = client.rows({"SELECT toUnixTimestamp64Nano(now64(9)) FORMAT TabSeparated"});
           rows && !rows->empty())
-        offsets_.push_back(
-            {"ClickHouse",
-             std::chrono::duration<double>(o_.machine.now().wall -
-                                           wall_from_nanos(std::strtoll(rows->front().at(0).c_str(), nullptr, 10)))
-                 .count(),
-             0});
+        add("ClickHouse", t_.storage.clickhouse.url,
+            std::chrono::duration<double>(o_.machine.now().wall -
+                                          wall_from_nanos(std::strtoll(rows->front().at(0).c_str(), nullptr, 10)))
+                .count());
     }
     for (const auto& sample : seen_.collector.metrics.all("marketprism_collector_venue_delay_min_seconds")) {
       // Earlier than it happened: the clock is behind. Late is no proof, the path may be slow.
@@ -951,9 +956,11 @@ class Examination {
       offsets_.push_back(
           {exchange == sample.labels.end() ? "a venue" : exchange->second + "'s events", sample.value, 0});
     }
-    if (auto finding = judge_clocks(offsets_, o_.machine.clock_is_synchronised())) found(std::move(*finding));
-    checked("clock", before,
-            offsets_.empty() ? "compared with nobody" : fmt::format("compared with {} others", offsets_.size()));
+    if (auto finding = judge_clocks(offsets_, o_.machine.clock_is_synchronised(), o_.machine.clock_commands()))
+      found(std::move(*finding));
+    checked(
+        "clock", before,
+        offsets_.empty() ? "compared with nobody elsewhere" : fmt::format("compared with {} others", offsets_.size()));
   }
   // What was asked of other parts after NATS had answered took its time, up to some time-outs: that is no offset.
   double seconds_ahead(WallTime there) const {
@@ -1091,6 +1098,17 @@ Machine this_machine() {
     const int answer = ::adjtimex(&state);
     if (answer < 0) return std::nullopt;
     return answer != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+  };
+  machine.clock_commands = [] {
+    const auto is_there = [](const char* path) {
+      std::error_code error;
+      return fs::exists(path, error);
+    };
+    return clock_commands({.is_container = is_there("/.dockerenv") || is_there("/run/.containerenv"),
+                           .is_root = ::geteuid() == 0,
+                           .has_systemd = is_there("/run/systemd/system"),
+                           .has_chrony = is_there("/usr/bin/chronyc"),
+                           .has_timesyncd = is_there("/lib/systemd/systemd-timesyncd")});
   };
   return machine;
 }

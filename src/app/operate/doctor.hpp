@@ -50,6 +50,8 @@ struct Machine {
   std::function<std::optional<DiskSeen>(const std::string& folder)> disk;
   // Whether the kernel's clock is kept right by anybody.
   std::function<std::optional<bool>()> clock_is_synchronised;
+  // What mends the clock here, as it can be typed; none where it is another's (a container's host).
+  std::function<std::vector<std::string>()> clock_commands;
 };
 Machine this_machine();
 
@@ -69,7 +71,18 @@ struct ClockOffset {
   double seconds = 0;
   double doubt = 0;  // how far it may be off
 };
-std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std::optional<bool> is_synchronised);
+// `commands`: Machine::clock_commands.
+std::optional<Finding> judge_clocks(const std::vector<ClockOffset>& offsets, std::optional<bool> is_synchronised,
+                                    const std::vector<std::string>& commands);
+// What there is on a machine to keep its clock right.
+struct ClockTools {
+  bool is_container = false;
+  bool is_root = false;
+  bool has_systemd = false;    // it runs
+  bool has_chrony = false;     // chronyc
+  bool has_timesyncd = false;  // systemd's own
+};
+std::vector<std::string> clock_commands(const ClockTools& tools);
 // What lies on a disk: "the journal" and its folder; "" when that is not on this machine.
 struct DiskUse {
   std::string use;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/clock.hpp"
+#include "telemetry/endpoints.hpp"
 #include "tests/support/embedded_clickhouse.hpp"
 #include "tests/support/nats_server.hpp"
 #include "tests/support/ports.hpp"
@@ -184,12 +185,40 @@ TEST_F(Doctor, PartsThatAreWellAreFine) {
 }
 
 TEST(Judgement, OneClockAmongManyThatDiffersIsThatOnes) {
-  EXPECT_FALSE(judge_clocks({{"a", 0.1, 0}, {"b", 30, 0.5}, {"c", -0.2, 0}}, true));
-  EXPECT_EQ(judge_clocks({{"a", 30.1, 0}, {"b", 30, 0.5}, {"c", -0.2, 0}}, true)->id, "clock_off");
-  EXPECT_FALSE(judge_clocks({{"a", 1.4, 0.5}}, true)) << "within its doubt";
-  EXPECT_EQ(judge_clocks({}, false)->severity, Severity::warning);
-  EXPECT_EQ(judge_clocks({{"a", 0.1, 0}}, false)->severity, Severity::note);
-  EXPECT_FALSE(judge_clocks({}, std::nullopt));
+  const std::vector<std::string> commands{"set it"};
+  EXPECT_FALSE(judge_clocks({{"a", 0.1, 0}, {"b", 30, 0.5}, {"c", -0.2, 0}}, true, commands));
+  EXPECT_EQ(judge_clocks({{"a", 30.1, 0}, {"b", 30, 0.5}, {"c", -0.2, 0}}, true, commands)->id, "clock_off");
+  EXPECT_FALSE(judge_clocks({{"a", 1.4, 0.5}}, true, commands)) << "within its doubt";
+  EXPECT_EQ(judge_clocks({}, false, commands)->severity, Severity::warning);
+  EXPECT_EQ(judge_clocks({{"a", 0.1, 0}}, false, commands)->severity, Severity::note);
+  EXPECT_EQ(judge_clocks({{"a", 30, 0}}, false, commands)->commands, commands);
+  EXPECT_THAT(judge_clocks({{"a", 30, 0}}, false, {})->cure, HasSubstr("on the host of this container"));
+  EXPECT_FALSE(judge_clocks({}, std::nullopt, commands));
+}
+
+TEST(Judgement, TheClockIsMendedByWhatIsThere) {
+  using testing::ElementsAre;
+  EXPECT_THAT(clock_commands({.has_systemd = true, .has_chrony = true, .has_timesyncd = true}),
+              ElementsAre("sudo systemctl start chrony", "sudo chronyc makestep"));
+  EXPECT_THAT(clock_commands({.is_root = true, .has_systemd = true, .has_timesyncd = true}),
+              ElementsAre("timedatectl set-ntp true"));
+  EXPECT_THAT(clock_commands({}), ElementsAre("sudo apt-get install -y chrony"));
+  EXPECT_THAT(clock_commands({.is_container = true, .has_chrony = true}), ElementsAre());
+}
+
+// NATS and ClickHouse of this machine share its clock: they do not outvote a venue.
+TEST_F(Doctor, ThatItsOwnPartsAgreeSaysNothingOfItsClock) {
+  const auto port = test::free_port();
+  options_.target.collector.metrics_listen = fmt::format("127.0.0.1:{}", port);
+  telemetry::Metrics metrics;
+  metrics.gauge("marketprism_collector_venue_delay_min_seconds", "", {{"exchange", "okx"}}).set(-37);
+  const auto endpoints = telemetry::Endpoints::start({.metrics_listen = options_.target.collector.metrics_listen},
+                                                     metrics, [] { return telemetry::HealthReport{}; });
+  ASSERT_TRUE(endpoints) << endpoints.error().text();
+  const auto off = examine(options_);
+  const auto* finding = find(off, "clock_off");
+  ASSERT_NE(finding, nullptr) << diagnosis_text(off, {});
+  EXPECT_THAT(finding->what, HasSubstr("37.0 s behind by that of okx's events"));
 }
 
 TEST(Judgement, StreamsThatBringNothingAreToldBySource) {
