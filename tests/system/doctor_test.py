@@ -251,7 +251,16 @@ class Doctor(Parts):
         self.start("storage", CLICKHOUSE_USER="market", CLICKHOUSE_PASSWORD="wrong")
         found = self.finding("clickhouse_password", **right)
         self.assertIn("start storage again with CLICKHOUSE_USER", found["cure"])
+        # It has taken nothing of what waits, so it has nothing to wait for.
+        with socket.create_connection(("127.0.0.1", self.port["nats"])) as nats:
+            file = nats.makefile("rwb")
+            file.readline()
+            file.write(b"CONNECT {\"verbose\":false}\r\nPUB trade-data.binance.spot.BTC-USDT 2\r\n{}\r\nPING\r\n")
+            file.flush()
+            self.assertEqual(file.readline(), b"PONG\r\n")
+        begin = time.monotonic()
         self.end("storage")
+        self.assertLess(time.monotonic() - begin, 10, "half of drain_timeout")
         self.start("storage", **right)
         self.wait_gone("clickhouse_password", **right)
 

@@ -178,10 +178,10 @@ std::optional<Finding> judge_disk(const std::vector<DiskUse>& uses, const DiskSe
       is_full ? Severity::error : Severity::warning,
       fmt::format("{} free of {} on the disk of {} ({})", bytes_text(disk.free_bytes), bytes_text(disk.total_bytes),
                   fmt::join(names, ", "), disk.path),
-      "make room there, or keep less: journal.keep_bytes (MARKETPRISM_JOURNAL_KEEP_BYTES) of the collector, which after its next start "
-      "removes in some minutes what is published and beyond it; clickhouse.hot_ttl (MARKETPRISM_CLICKHOUSE_HOT_TTL) of storage, for "
-      "the tables that are there with the commands of ttl_differs; segments of the journal that are not published are never to be "
-      "removed",
+      "make room there; segments of the journal that are not published are never to be removed. To keep less: journal.keep_bytes "
+      "(MARKETPRISM_JOURNAL_KEEP_BYTES) of the collector, which then removes what is beyond it and published, some minutes after its "
+      "next start; in ClickHouse days that nobody needs (ALTER TABLE … DROP PARTITION, the room is there within ten minutes): the cold "
+      "database keeps all for ever, unless tiers.cold_url has another server for it",
       {}};
   if (folders.empty()) {
     finding.cure += "; it is a disk of ClickHouse's machine or container: df and du there";

@@ -977,7 +977,8 @@ class Examination {
     const auto add = [&](const char* use, const std::string& folder) {
       const bool is_there = std::ranges::any_of(
           uses, [&](const auto& each) { return each.folder == folder || fs::equivalent(each.folder, folder, error); });
-      if (!folder.empty() && !is_there) uses.push_back({use, folder});
+      // As it can be typed anywhere.
+      if (!folder.empty() && !is_there) uses.push_back({use, fs::absolute(folder, error).lexically_normal().string()});
     };
     const auto below = [&](const char* name) {
       return !t_.data.empty() && fs::is_directory(t_.data + name, error) ? t_.data + name : std::string();
@@ -1019,8 +1020,11 @@ class Examination {
     for (const auto& use : here)
       if (const auto disk = o_.machine.disk(use.folder)) add(use, *disk);
     // Those that are not to be seen from here are on another machine, or in a container.
+    std::error_code error;
     for (const auto& disk : seen_.clickhouse.disks)
-      if (std::ranges::none_of(here, [&](const auto& use) { return use.folder == disk.path; }))
+      if (std::ranges::none_of(here, [&](const auto& use) {
+            return use.folder == disk.path || fs::equivalent(use.folder, disk.path, error);
+          }))
         add({"ClickHouse", ""}, {disk.path, disk.free_bytes, disk.total_bytes});
     std::string detail;
     for (const auto& group : groups) {
