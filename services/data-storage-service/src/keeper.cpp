@@ -245,16 +245,32 @@ Result<void> Keeper::note_positions(nats::JetStream& jetstream, nats::KeyValue& 
 }
 
 Result<void> Keeper::trim(nats::Connection& connection, const Backlog& backlog) {
-  const auto& stream = backlog.stream;
+  auto stream = backlog.stream;
   if (stream.messages == 0) return {};
   nats::JetStream jetstream{connection};
   const auto inside = first_inside_window(jetstream, stream);
   if (!inside) return inside.error();
+  const bool is_full = fill_percent(stream) >= options_.trim.high_percent;
   auto through = *inside - 1;
-  if (fill_percent(stream) >= options_.trim.high_percent)
-    through = std::max(through, sequence_for_fill(stream, options_.trim.low_percent));
-  through = std::min(through, stored_through(backlog));
-  if (through < stream.first_sequence) return {};
+  if (is_full) through = std::max(through, sequence_for_fill(stream, options_.trim.low_percent));
+  // What was stored then is stored.
+  const auto stored = stored_through(backlog);
+  for (;;) {
+    through = std::min(through, stored);
+    if (through < stream.first_sequence) return {};
+    if (auto removed = remove_through(connection, stream, through); !removed || !is_full) return removed;
+    // Where the newest messages are the largest (a collector that catches up puts many events into each) too little
+    // has gone by their average size, and a stream that stays full takes no more: again, until there is room.
+    auto now = jetstream.stream_info(options_.stream.name);
+    if (!now) return now.error();
+    stream = std::move(*now);
+    through = sequence_for_fill(stream, options_.trim.low_percent);
+  }
+}
+
+Result<void> Keeper::remove_through(nats::Connection& connection, const nats::StreamInfo& stream,
+                                    std::uint64_t through) {
+  nats::JetStream jetstream{connection};
   auto bucket = nats::KeyValue::open(connection, jetstream::kBucket);
   if (!bucket) return bucket.error();
   if (auto noted = note_positions(jetstream, *bucket, stream, through); !noted) return noted;

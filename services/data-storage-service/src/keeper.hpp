@@ -67,6 +67,7 @@ class Keeper {
   telemetry::Gauge known();
   Result<void> note_stored(nats::Connection& connection, const Backlog& backlog);
   Result<void> trim(nats::Connection& connection, const Backlog& backlog);
+  Result<void> remove_through(nats::Connection& connection, const nats::StreamInfo& stream, std::uint64_t through);
   // Notes for each collector what it may not have read back yet and is about to leave the stream.
   Result<void> note_positions(nats::JetStream& jetstream, nats::KeyValue& bucket, const nats::StreamInfo& stream,
                               std::uint64_t through);

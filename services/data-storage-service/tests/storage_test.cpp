@@ -587,6 +587,27 @@ TEST_F(StorageService, TrimsAFullStreamOnlyAsFarAsItIsStored) {
   EXPECT_EQ("0", value("SELECT count() FROM marketprism_sim_hot.data_gaps"));
 }
 
+// As a collector leaves it that was away and catches up.
+TEST_F(StorageService, MakesRoomAtOnceThoughTheNewestMessagesAreTheLargest) {
+  ensure_stream(400'000);
+  auto o = options();
+  o.stream.max_bytes = 400'000;
+  o.trim.interval = 10s;
+  int published = 0;
+  while (published < 200) publish({trade(published++)});
+  std::vector<MarketEvent> many;
+  for (int i = 0; i < 100; ++i) many.push_back(trade(1000 + i));
+  auto stored = jetstream_->publish(message_of(many));
+  while (stored) stored = jetstream_->publish(message_of(many));
+  EXPECT_EQ(nats::kStreamFull, nats::server_code(stored.error())) << stored.error().text();
+  const auto full = jetstream_->stream_info("MARKET_DATA")->bytes;
+  const auto storage = start(o);
+  ASSERT_TRUE(eventually([&] { return jetstream_->stream_info("MARKET_DATA")->bytes < full; }));
+  // In the same round, not some more of the small ones in each.
+  EXPECT_TRUE(eventually([&] { return jetstream_->stream_info("MARKET_DATA")->bytes < 260'000; }, 8s))
+      << jetstream_->stream_info("MARKET_DATA")->bytes;
+}
+
 TEST_F(StorageService, NotesWhatACollectorHasNotReadBackBeforeItTrims) {
   ensure_stream(200'000);
   auto bucket = nats::KeyValue::open(*connection_, jetstream::kBucket).value();
