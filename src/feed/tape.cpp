@@ -5,18 +5,21 @@ namespace mp {
 Tape::Verdict Tape::observe(IdRange ids, const TapeArrival& arrival, const Connections& connections,
                             const TapeOwner& owner, std::vector<MarketEvent>& out) {
   std::vector<IdHole> holes;  // allocates only when there are any
-  const bool others_carry_it = connections.others_carry(arrival.connection, connection_);
+  const bool is_awaited = ids_.waiting() > 0 && arrival.connection == connection_;
+  const bool others_carry_it = is_awaited || connections.others_carry(arrival.connection, connection_);
   const auto verdict = ids_.observe(ids, arrival.timestamp, arrival.received_at, others_carry_it, holes);
   tell(holes, arrival.received_at, owner, out);
-  if (verdict == Verdict::accept) connection_ = arrival.connection;
+  if (verdict == Verdict::accept && ids_.waiting() == 0) connection_ = arrival.connection;
   return verdict;
 }
 
 void Tape::closed(ConnectionId connection, WallTime now, const TapeOwner& owner, std::vector<MarketEvent>& out) {
+  if (connection_ != connection) return;
+  // While holes wait for this one another has gone on: nothing else is interrupted.
+  if (ids_.waiting() == 0) return ids_.interrupted(GapCause::disconnected);
   std::vector<IdHole> holes;
   ids_.settle(std::nullopt, holes);
   tell(holes, now, owner, out);
-  if (connection_ == connection) ids_.interrupted(GapCause::disconnected);
 }
 
 void Tape::tell(const std::vector<IdHole>& holes, WallTime now, const TapeOwner& owner, std::vector<MarketEvent>& out) {

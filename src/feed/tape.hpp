@@ -47,7 +47,9 @@ class Tape {
   void tell(const std::vector<IdHole>& holes, WallTime now, const TapeOwner& owner, std::vector<MarketEvent>& out);
 
   TradeIds ids_;
-  ConnectionId connection_ = 0;  // that brought the last new trade
+  // That brought the last new trade. While holes wait, the one that they wait for: a replacement may run many trades
+  // ahead of it.
+  ConnectionId connection_ = 0;
   std::uint64_t gaps_ = 0;
 };
 

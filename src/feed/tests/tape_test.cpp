@@ -79,6 +79,51 @@ TEST(Tape, AReplacementRunningAheadIsNoGap) {
   EXPECT_TRUE(s.out.empty());
 }
 
+TEST(Tape, AReplacementRunningFarAheadIsNoGapEither) {
+  Script s;
+  s.see({10, 10}, 1, 1);
+  s.see({14, 14}, 2, 2);
+  s.see({15, 15}, 3, 2);
+  s.see({18, 18}, 4, 2);
+  for (const std::uint64_t id : {11u, 12u, 13u}) EXPECT_EQ(s.see({id, id}, 5, 1), Verdict::accept) << id;
+  EXPECT_EQ(s.see({14, 14}, 6, 1), Verdict::duplicate);
+  EXPECT_EQ(s.see({15, 15}, 7, 1), Verdict::duplicate);
+  EXPECT_EQ(s.see({16, 17}, 8, 1), Verdict::accept);
+  s.see({19, 19}, 9, 2);
+  s.close(1, 10);
+  s.see({20, 20}, 11, 2);
+  EXPECT_TRUE(s.out.empty());
+}
+
+TEST(Tape, AHoleBehindAReplacementWaitsForTheOldConnectionOnly) {
+  Script s;
+  s.see({10, 10}, 1, 1);
+  s.see({14, 14}, 2, 2);
+  s.connections.seen(3);
+  s.close(3, 3);
+  EXPECT_EQ(s.see({11, 13}, 4, 1), Verdict::accept);
+  s.see({20, 20}, 5, 2);
+  s.close(2, 6);
+  EXPECT_EQ(s.see({15, 20}, 7, 1), Verdict::accept);
+  EXPECT_TRUE(s.out.empty());
+  s.see({25, 25}, 8, 1);
+  EXPECT_EQ(s.gaps(), Lines{"sequence 20..25"});
+}
+
+TEST(Tape, AHoleBehindAReplacementIsToldWhenItHasWaitedLongEnough) {
+  Script s;
+  s.see({10, 10}, 1, 1);
+  s.see({14, 14}, 2, 2);
+  s.see({15, 15}, 4'000, 2);
+  EXPECT_TRUE(s.out.empty());
+  s.see({16, 16}, 5'100, 2);
+  EXPECT_EQ(s.gaps(), Lines{"sequence 10..14"});
+  s.see({18, 18}, 5'200, 2);
+  s.close(1, 5'300);
+  s.see({20, 20}, 5'400, 2);
+  EXPECT_EQ(s.gaps(), (Lines{"sequence 10..14", "sequence 16..18", "sequence 18..20"}));
+}
+
 TEST(Tape, WhatTheOldConnectionDoesNotBringAnyMoreIsAGap) {
   Script s;
   s.see({10, 10}, 1, 1);
