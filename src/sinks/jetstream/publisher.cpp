@@ -47,6 +47,7 @@ Publisher::Publisher(PublisherOptions options, std::optional<Cursor> cursor)
   cursor_.journal = options_.journal;
   if (!cursor_.stream.empty() && cursor_.history.empty()) cursor_.history.emplace_back();
   in_doubt_ = !(cursor_.at_rest || options_.journal_is_new);
+  start_in_doubt_ = in_doubt_;  // the process before may have died with one on its way
   if (!cursor_.history.empty()) offered_through_ = highest_offered_ = cursor_.history.back().through;
 }
 
@@ -248,7 +249,8 @@ void Publisher::connected(std::string batch_id, Instant now) {
 void Publisher::disconnected(Instant) {
   if (step_ == Step::offline) return;
   in_doubt_ = in_doubt_ || in_flight() > 0;
-  start_in_doubt_ = start_in_doubt_ || batch_.phase == Batch::Phase::starting;
+  start_in_doubt_ = start_in_doubt_ || start_is_out_;
+  start_is_out_ = false;
   ++generation_;
   step_ = Step::offline;
   stored_is_known_ = false;
@@ -266,14 +268,18 @@ void Publisher::begin(Instant now) {
     fence_is_sent_ = false;
     deadline_ = now.mono + options_.answer_timeout;
   } else if (in_doubt_ && !cursor_.stream.empty()) {
-    step_ = Step::waiting_fence;
-    deadline_ = now.mono + options_.fence_wait;
-    if (options_.fence_wait >= std::chrono::seconds{1}) {
-      note(Level::info, "waiting " + std::to_string(options_.fence_wait.count() / 1000) +
-                            " s, so that no message of the earlier connection comes in late");
-    }
+    wait_for_late_messages(now);
   } else {
     describe();
+  }
+}
+
+void Publisher::wait_for_late_messages(Instant now) {
+  step_ = Step::waiting_fence;
+  deadline_ = now.mono + options_.fence_wait;
+  if (options_.fence_wait >= std::chrono::seconds{1}) {
+    note(Level::info, "waiting " + std::to_string(options_.fence_wait.count() / 1000) +
+                          " s, so that no message of the earlier connection comes in late");
   }
 }
 
@@ -282,11 +288,7 @@ void Publisher::answered_fence(const Answer& answer, Instant now) {
     return;
   // Ended now, or not known (any more), or the stream is gone: nothing of that batch can come in late, except
   // its very first message, which opens a batch.
-  if (start_in_doubt_ && answer.kind == Answer::Kind::error) {
-    step_ = Step::waiting_fence;
-    deadline_ = now.mono + options_.fence_wait;
-    return;
-  }
+  if (start_in_doubt_ && answer.kind == Answer::Kind::error) return wait_for_late_messages(now);
   describe();
 }
 
@@ -301,7 +303,7 @@ void Publisher::described(std::uint64_t generation, const StreamView& stream, In
   reckon_room(stream);
   limit_fell_ = limit_fell_ || (stream.max_payload < limits_.max_payload && pending_ > 0);
   limits_.max_payload = stream.max_payload;
-  in_doubt_ = start_in_doubt_ = false;
+  in_doubt_ = start_in_doubt_ = start_is_out_ = false;
   for (auto& [name, subject] : subjects_) {
     subject->stored.clear();
     subject->trimmed.reset();
@@ -639,6 +641,7 @@ const Outgoing* Publisher::next_of_batch(Instant now) {
     batch_.number = batch_number;
     batch_.phase = Phase::starting;
     batch_.phase_since = now.mono;
+    start_is_out_ = true;
     ++counters_.batches;
   }
   ++batch_.sent;
@@ -711,6 +714,7 @@ void Publisher::acked_through_batch(std::uint64_t n, Instant now) {
 void Publisher::answered_batch(std::uint64_t batch_number, const Answer& answer, Instant now) {
   using Phase = Batch::Phase;
   if (batch_number != batch_.number || batch_.phase == Phase::none) return;  // of an earlier batch
+  start_is_out_ = false;
   switch (answer.kind) {
     case Answer::Kind::batch_ack:
       if (answer.per_ack > 0) batch_.per_ack = answer.per_ack;

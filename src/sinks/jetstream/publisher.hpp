@@ -250,6 +250,7 @@ class Publisher {
 
   // the circle
   void begin(Instant now);
+  void wait_for_late_messages(Instant now);
   void describe();
   void check_candidate(Instant now);
   void accept(std::uint64_t read_from);
@@ -309,6 +310,7 @@ class Publisher {
   int attempts_ = 0;             // failed circles in a row
   bool in_doubt_ = true;         // something may still be on its way from an earlier connection
   bool start_in_doubt_ = false;  // …the beginning of a batch, which a fence does not stop
+  bool start_is_out_ = false;    // of a batch, over this connection: nothing is known of it yet
   bool fence_is_sent_ = false;
   std::string batch_id_;
   StreamView stream_;

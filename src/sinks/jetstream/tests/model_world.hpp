@@ -10,6 +10,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sinks/jetstream/publisher.hpp"
@@ -244,6 +245,16 @@ class World {
     ++incarnation_;
     finish_is_told_ = false;
   }
+  // SIGKILL of the publisher; what is on the wire arrives when a new connection has long been made (the kernel goes on
+  // sending for a process that is dead), but within fence_wait.
+  void crash_with_a_slow_wire() {
+    slow_the_wire();
+    crash(false);
+  }
+  void lose_connection_with_a_slow_wire() {
+    slow_the_wire();
+    lose_connection(false);
+  }
   // SIGKILL of the publisher; what is on the wire arrives or not.
   void crash(bool wire_arrives) {
     publisher.reset();
@@ -269,6 +280,8 @@ class World {
   void step() {
     now.wall += 1ms;
     now.mono += 1ms;
+    if (now.mono >= late_at_)
+      for (const Sent& message : std::exchange(late_, {})) server.take(message);
     if (!connected && random() % 3 == 0) connect();
     switch (random() % 8) {
       case 0:
@@ -288,6 +301,9 @@ class World {
     do_commands();
     answer_one_question();
   }
+
+  // Nothing comes through, and the connection looks as good as ever.
+  bool stalled = false;
 
   // The collector goes on while the connection is down.
   void step_offering() { offer_some(); }
@@ -346,6 +362,11 @@ class World {
   std::size_t on_the_wire() const { return to_server_.size(); }
 
  private:
+  void slow_the_wire() {
+    late_ = std::exchange(to_server_, {});
+    late_at_ = now.mono + options.fence_wait / 2;
+  }
+
   void offer_after(const RecordPosition& record) {
     next_offer_ = 0;
     while (next_offer_ < journal.size() && journal[next_offer_].position.record <= record) ++next_offer_;
@@ -366,14 +387,14 @@ class World {
   }
 
   void deliver_to_server() {
-    if (to_server_.empty() || !connected) return;
+    if (to_server_.empty() || !connected || stalled) return;
     const Sent message = to_server_.front();
     to_server_.pop_front();
     for (const std::string& answer : server.take(message)) to_client_.emplace_back(message.reply, answer);
   }
 
   void deliver_to_client() {
-    if (to_client_.empty()) return;
+    if (to_client_.empty() || stalled) return;
     const auto [reply, json] = to_client_.front();
     to_client_.pop_front();
     publisher->answered(reply, read_answer(json), now);
@@ -404,7 +425,7 @@ class World {
   }
 
   void answer_one_question() {
-    if (questions_.empty() || !connected || random() % 3 != 0) return;
+    if (questions_.empty() || !connected || stalled || random() % 3 != 0) return;
     const Command question = questions_.front();
     questions_.pop_front();
     if (auto* d = std::get_if<Describe>(&question)) publisher->described(d->generation, server.view(), now);
@@ -430,6 +451,8 @@ class World {
   }
 
   std::deque<Sent> to_server_;
+  std::deque<Sent> late_;  // of a connection that is no more
+  MonoTime late_at_{};
   std::deque<std::pair<std::string, std::string>> to_client_;
   std::deque<Command> questions_;
   std::size_t next_offer_ = 0;

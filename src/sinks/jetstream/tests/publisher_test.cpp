@@ -62,6 +62,42 @@ TEST_P(Publishing, StoresEveryEventOnceWhenKilledAfterAnyStep) {
   }
 }
 
+TEST_P(Publishing, WhatADeadProcessHadOnItsWayIsNotStoredBesideWhatItsSuccessorPublishes) {
+  for (unsigned seed = 1; seed <= 2; ++seed) {
+    World whole = world(seed);
+    int steps = 0;
+    while (!whole.all_is_acked() && ++steps < 20'000) whole.step();
+    for (int kill_at = 1; kill_at <= steps; ++kill_at) {
+      World w = world(seed);
+      for (int i = 0; i < kill_at; ++i) w.step();
+      vary(w, static_cast<unsigned>(kill_at));
+      w.crash_with_a_slow_wire();
+      ASSERT_TRUE(w.run_to_end()) << "seed " << seed << " step " << kill_at << testing::PrintToString(w.notes);
+      ASSERT_EQ(w.wrong_copies(), "") << "seed " << seed << " killed after step " << kill_at;
+      ASSERT_EQ(w.inversions(), 0) << "seed " << seed << " killed after step " << kill_at;
+    }
+  }
+}
+
+TEST_P(Publishing, WhatIsOnItsWayWhenASilentConnectionBreaksIsNotStoredTwice) {
+  for (unsigned seed = 1; seed <= 2; ++seed) {
+    World whole = world(seed);
+    int steps = 0;
+    while (!whole.all_is_acked() && ++steps < 20'000) whole.step();
+    for (int stall_at = static_cast<int>(seed); stall_at <= steps; stall_at += 9) {
+      World w = world(seed);
+      for (int i = 0; i < stall_at; ++i) w.step();
+      w.stalled = true;
+      // Until it has given up on the answers, and goes round.
+      for (auto i = w.options.answer_timeout + 50ms; i > 0ms; i -= 1ms) w.step();
+      w.stalled = false;
+      w.lose_connection_with_a_slow_wire();
+      ASSERT_TRUE(w.run_to_end()) << "seed " << seed << " step " << stall_at << testing::PrintToString(w.notes);
+      ASSERT_EQ(w.wrong_copies(), "") << "seed " << seed << " stalled after step " << stall_at;
+    }
+  }
+}
+
 TEST_P(Publishing, StoresEveryEventOnceWhenKilledAgainAndAgain) {
   for (unsigned seed = 1; seed <= 150; ++seed) {
     World w = world(seed);
