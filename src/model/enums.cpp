@@ -51,7 +51,7 @@ constexpr Names<TradeExecution, 3> kTradeExecutions{
     {{TradeExecution::book, "book"}, {TradeExecution::block, "block"}, {TradeExecution::combo, "combo"}}};
 constexpr Names<Coverage, 2> kCoverages{{{Coverage::complete, "complete"}, {Coverage::sampled, "sampled"}}};
 constexpr Names<OptionRight, 2> kOptionRights{{{OptionRight::call, "C"}, {OptionRight::put, "P"}}};
-constexpr Names<GapCause, 10> kGapCauses{{{GapCause::sequence, "sequence"},
+constexpr Names<GapCause, 11> kGapCauses{{{GapCause::sequence, "sequence"},
                                           {GapCause::disconnected, "disconnected"},
                                           {GapCause::collector_down, "collector_down"},
                                           {GapCause::checksum, "checksum"},
@@ -59,6 +59,7 @@ constexpr Names<GapCause, 10> kGapCauses{{{GapCause::sequence, "sequence"},
                                           {GapCause::overflow, "overflow"},
                                           {GapCause::stale, "stale"},
                                           {GapCause::stream_lost, "stream_lost"},
+                                          {GapCause::journal_lost, "journal_lost"},
                                           {GapCause::start, "start"},
                                           {GapCause::end, "end"}}};
 

@@ -13,6 +13,7 @@ enum class GapCause {
   overflow,        // a bound of ours was reached
   stale,           // connected, but silent for too long
   stream_lost,     // the message bus lost what was not stored yet
+  journal_lost,    // a part of the journal could not be read when it was to be published
   start,           // edge of a recording: no loss
   end,             // edge of a recording: no loss
 };

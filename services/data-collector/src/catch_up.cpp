@@ -6,19 +6,27 @@
 namespace mp::collector {
 
 CatchUp::CatchUp(journal::Journal& journal, Router::OptionsFor options, CatchUpStart start, EventSink& sink)
-    : journal_(journal), options_(std::move(options)), sink_(sink), next_(start), offers_(sink, journal.id().text()) {}
+    : journal_(journal),
+      options_(std::move(options)),
+      sink_(sink),
+      next_(start),
+      offers_(sink, journal.id().text()),
+      loss_(options_, journal.id().text()) {}
 
 CatchUp::~CatchUp() = default;
 
 // Every segment decodes by itself: its checkpoint is where the one before it ended.
 void CatchUp::begin_segment() {
+  loss_.checkpoint();
   router_ = std::make_unique<Router>(options_, journal_.id().text());
   const auto checkpoint = cursor_->checkpoint();
   const auto restored = checkpoint ? router_->restore(checkpoint->state) : Result<void>(checkpoint.error());
+  has_state_ = restored.has_value();
   if (restored) return;
   log::warn("a journal checkpoint cannot be used; decoding begins without its state",
             {{"segment", cursor_->header().segment}, {"error", restored.error()}});
   router_ = std::make_unique<Router>(options_, journal_.id().text());
+  loss_.lost();  // of the books at least, and of what only its state would tell
 }
 
 CatchUp::Progress CatchUp::step(std::chrono::microseconds budget) {
@@ -40,23 +48,41 @@ CatchUp::Progress CatchUp::step(std::chrono::microseconds budget) {
       case journal::CursorState::loss:
         log::error("a part of the journal is missing or damaged; its events cannot be published",
                    {{"loss", cursor_->loss()}});
+        loss_.lost();
         break;
-      case journal::CursorState::at_head: return Progress::at_head;
+      case journal::CursorState::at_head:
+        if (!has_state_ || !loss_.is_due()) return Progress::at_head;
+        released_ = next_.events_taken;  // all of the last record
+        tell_loss(net::now().wall, kFirstOfLossAtHead);
+        break;
       case journal::CursorState::failed: error_ = cursor_->error(); return Progress::failed;
     }
   }
 }
 
 void CatchUp::decode(const RawRecord& record, RecordPosition position) {
-  std::uint32_t number = 0;
+  released_ = 0;
   held_record_ = position;
-  router_->route(record, position, MonoTime{},
-                 [&](const Source&, Outbox& out, std::span<const EventPosition> positions) {
-                   if (position < next_.record) return;
-                   for (const auto& offered : offers_.of(out.events, positions))
-                     if (position > next_.record || number++ >= next_.events_taken) held_.push_back(offered);
-                 });
+  router_->route(
+      record, position, MonoTime{},
+      [&](const Source&, Outbox& out, std::span<const EventPosition> positions) { hold(out.events, positions); });
+  if (has_state_ && loss_.is_due()) tell_loss(record.received_at, kFirstOfLoss);
+  loss_.read(record.received_at);
   if (position > next_.record) next_ = {position, 0};
+}
+
+void CatchUp::tell_loss(WallTime at, std::uint32_t first_ordinal) {
+  const auto gaps = loss_.tell(*router_, at, held_record_);
+  std::vector<EventPosition> positions;
+  for (std::uint32_t i = 0; i < gaps.size(); ++i) positions.push_back({held_record_, first_ordinal + i});
+  hold(gaps, positions);
+}
+
+// Events of the record at held_record_, as far as they have not been taken.
+void CatchUp::hold(std::span<const MarketEvent> events, std::span<const EventPosition> positions) {
+  if (held_record_ < next_.record) return;
+  for (const auto& offered : offers_.of(events, positions))
+    if (held_record_ > next_.record || released_++ >= next_.events_taken) held_.push_back(offered);
 }
 
 // Offers what the last record released; false when the sink is full.

@@ -9,12 +9,14 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "event_sink.hpp"
 #include "exchanges/router.hpp"
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"
+#include "journal_loss.hpp"
 #include "offers.hpp"
 
 namespace mp::collector {
@@ -48,16 +50,21 @@ class CatchUp {
   void begin_segment();
   bool offer_held();
   void decode(const RawRecord& record, RecordPosition position);
+  void tell_loss(WallTime at, std::uint32_t first_ordinal);
+  void hold(std::span<const MarketEvent> events, std::span<const EventPosition> positions);
 
   journal::Journal& journal_;
   Router::OptionsFor options_;
   EventSink& sink_;
   CatchUpStart next_;
   std::unique_ptr<Router> router_;
+  bool has_state_ = false;  // it began with its segment's checkpoint
   std::optional<journal::Cursor> cursor_;
   Offers offers_;
+  JournalLoss loss_;
   std::deque<OfferedEvent> held_;  // of one record at most
   RecordPosition held_record_;
+  std::uint32_t released_ = 0;  // by that record so far
   Error error_;
 };
 

@@ -8,7 +8,8 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr GapCause kLossCauses[]{GapCause::sequence, GapCause::disconnected, GapCause::collector_down,
-                                 GapCause::checksum, GapCause::overflow,     GapCause::stale};
+                                 GapCause::checksum, GapCause::audit,        GapCause::overflow,
+                                 GapCause::stale};
 constexpr StreamState kStreamStates[]{StreamState::waiting,   StreamState::subscribing, StreamState::live,
                                       StreamState::resyncing, StreamState::silent,      StreamState::refused};
 

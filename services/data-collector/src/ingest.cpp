@@ -79,31 +79,42 @@ Result<void> Ingest::replay(journal::Cursor& cursor, RecordPosition first_to_pub
     log::warn("the journal's last checkpoint cannot be used; sessions begin anew", {{"error", restored.error()}});
     router_ = Router(live_options_, journal_.id().text());
   }
+  JournalLoss loss(catch_up_options_, journal_.id().text());
   for (;;) {
     switch (cursor.next()) {
       case journal::CursorState::record:
-        replay_record(cursor.record(), cursor.position(), cursor.position() >= first_to_publish);
+        replay_record(cursor.record(), cursor.position(), cursor.position() >= first_to_publish, loss);
         break;
       case journal::CursorState::segment: break;
       case journal::CursorState::loss:
         log::error("a part of the journal is damaged; its events cannot be published", {{"loss", cursor.loss()}});
+        loss.lost();
         break;
-      case journal::CursorState::at_head: return {};
+      case journal::CursorState::at_head: return {};  // a hole at the very end is one that the next start shows
       case journal::CursorState::failed: return cursor.error();
     }
   }
 }
 
 // What the sessions wish for is not done: begin() makes them wish anew.
-void Ingest::replay_record(const RawRecord& record, RecordPosition position, bool publish) {
+void Ingest::replay_record(const RawRecord& record, RecordPosition position, bool publish, JournalLoss& loss) {
   head_ = position;
   events_of_record_ = 0;
+  const auto offer = [&](const Outbox& out, std::span<const EventPosition> positions) {
+    if (!publish || offer_events(out, positions, position)) return;
+    log::info("more waits to be published than the bus takes at once; it goes on from the journal",
+              {{"segment", position.segment}, {"record", position.record}});
+  };
   router_.route(record, position, net::now().mono,
-                [&](const Source&, Outbox& out, std::span<const EventPosition> positions) {
-                  if (!publish || offer_events(out, positions, position)) return;
-                  log::info("more waits to be published than the bus takes at once; it goes on from the journal",
-                            {{"segment", position.segment}, {"record", position.record}});
-                });
+                [&](const Source&, Outbox& out, std::span<const EventPosition> positions) { offer(out, positions); });
+  if (loss.is_due()) {
+    Outbox gaps;
+    gaps.events = loss.tell(router_, record.received_at, position);
+    std::vector<EventPosition> positions;
+    for (std::uint32_t i = 0; i < gaps.events.size(); ++i) positions.push_back({position, kFirstOfLoss + i});
+    offer(gaps, positions);
+  }
+  loss.read(record.received_at);
   if (publish && !behind_) sink_.offered_through(position);
 }
 

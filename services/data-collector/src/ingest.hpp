@@ -22,6 +22,7 @@
 #include "exchanges/router.hpp"
 #include "journal/cursor.hpp"
 #include "journal/journal.hpp"
+#include "journal_loss.hpp"
 #include "net/loop.hpp"
 #include "offers.hpp"
 
@@ -115,7 +116,7 @@ class Ingest {
   void rotate_segment_if_due();
   [[nodiscard]] Result<void> restore_sessions(RecordPosition first_to_publish);
   [[nodiscard]] Result<void> replay(journal::Cursor& cursor, RecordPosition first_to_publish);
-  void replay_record(const RawRecord& record, RecordPosition position, bool publish);
+  void replay_record(const RawRecord& record, RecordPosition position, bool publish, JournalLoss& loss);
   [[nodiscard]] Result<void> start_segment();
   void process(const Pending& pending, RecordPosition position);
   [[nodiscard]] bool offer_events(const Outbox& out, std::span<const EventPosition> positions, RecordPosition record);

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include <unistd.h>
 
 #include "feed/published_options.hpp"
+#include "journal/directory.hpp"
 #include "net/clock.hpp"
 
 namespace mp::collector {
@@ -147,7 +149,15 @@ class IngestTest : public testing::Test {
     record(RecordKind::opened, "wss://stream.binance.com:9443/stream", "");
     run();
   }
+  void configure(std::vector<DataType> types) {
+    SessionOptions wanted = options(source_);
+    wanted.symbols = Selection{"BTC-USDT"};
+    wanted.data_types = std::move(types);
+    record(RecordKind::configured, {}, published_options(wanted));
+    run();
+  }
   void trade(int id) {
+    received_[id] = now_ + std::chrono::milliseconds(1);
     record(
         RecordKind::text, {},
         fmt::format(R"({{"stream":"btcusdt@aggTrade","data":{{"e":"aggTrade","E":1790000000123,"s":"BTCUSDT","a":{},)"
@@ -157,6 +167,32 @@ class IngestTest : public testing::Test {
   void run() {
     ingest_->commit();
     loop_.poll();
+  }
+  // What holds the record with this trade: a group of records, or its segment's checkpoint.
+  void damage(int id, bool checkpoint = false) {
+    const auto needle = fmt::format(R"("a":{},)", id);
+    for (const auto& file : *journal::list_segments(directory_)) {
+      auto reader = journal::SegmentReader::open(file.path);
+      ASSERT_TRUE(reader);
+      while (reader->next() == journal::ReadState::record) {
+        if (reader->record().payload.find(needle) == std::string_view::npos) continue;
+        std::fstream bytes(file.path, std::ios::in | std::ios::out | std::ios::binary);
+        bytes.seekp(static_cast<std::streamoff>(checkpoint ? journal::kDataOffset : reader->offset() - 8));
+        bytes.write("damaged!", 8);
+        return;
+      }
+    }
+    FAIL() << "no trade " << id;
+  }
+  std::vector<std::string> lost_by_the_journal() const {
+    std::vector<std::string> types;
+    for (const auto& [key, line] : stored_) {
+      if (!key.first.starts_with("gap-data.") || line.find(R"("cause":"journal_lost")") == std::string::npos) continue;
+      const auto at = line.find(R"("data_type":")") + 13;
+      types.push_back(line.substr(at, line.find('"', at) - at));
+    }
+    std::ranges::sort(types);
+    return types;
   }
 
   std::vector<int> stored_trades() const {
@@ -184,6 +220,7 @@ class IngestTest : public testing::Test {
   std::size_t room_at_start_ = SIZE_MAX;
   std::vector<int> trades_after_recovery_;
   bool caught_up_after_recovery_ = false;
+  std::map<int, WallTime> received_;  // by trade
   WallTime now_ = wall_from_nanos(1'790'000'000'200'000'000);
   Source source_{"binance", "spot"};
   net::Loop loop_;
@@ -482,16 +519,101 @@ TEST_F(IngestTest, ACrashThatCostsTradesLeavesAGap) {
   }
 }
 
+// Every stream that was collected, since nothing else would show what is missing.
+TEST_F(IngestTest, WhatTheJournalLostBeforeItWasPublishedIsAGapOfEachStream) {
+  TearDown();
+  small_segments_ = true;
+  SetUp();
+  configure(collectable_types());
+  instruments();
+  trade(1);
+  run();
+  sink_->room = 0;
+  for (int id = 2; id <= 5; ++id) {
+    trade(id);
+    run();
+  }
+  damage(3);
+  sink_->make_room(SIZE_MAX);
+  run();
+  EXPECT_TRUE(ingest_->is_caught_up());
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 2, 4, 5}));
+  // The next segment's checkpoint knows of trade 3: no number shows that it is missing.
+  EXPECT_EQ(lost_by_the_journal(), (std::vector<std::string>{"orderbook", "orderbook_delta", "trade"}));
+  for (const auto& [key, line] : stored_) {
+    if (line.find("journal_lost") == std::string::npos) continue;
+    EXPECT_NE(line.find(fmt::format(R"("gap_start":"{}","gap_end":"{}")", iso(received_.at(2)), iso(received_.at(4)))),
+              std::string::npos)
+        << line;
+  }
+}
+
+// Without its state a segment's frames are of unknown instruments.
+TEST_F(IngestTest, WhatASegmentWithoutItsCheckpointCannotTellIsAGapOfEachStream) {
+  TearDown();
+  small_segments_ = true;
+  SetUp();
+  configure(collectable_types());
+  instruments();
+  trade(1);
+  run();
+  sink_->room = 0;
+  for (int id = 2; id <= 5; ++id) {
+    trade(id);
+    run();
+  }
+  damage(3, true);
+  damage(4, true);
+  sink_->make_room(SIZE_MAX);
+  run();
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 2, 5}));
+  EXPECT_EQ(lost_by_the_journal(), (std::vector<std::string>{"orderbook", "orderbook_delta", "trade"}));
+}
+
+TEST_F(IngestTest, WhatTheJournalLostInTheMidstOfASegmentIsAGapToo) {
+  configure(collectable_types());
+  instruments();
+  trade(1);
+  run();
+  const auto acked = sink_->acked_through();
+  sink_->room = 0;
+  for (int id = 2; id <= 5; ++id) {
+    trade(id);
+    // Blocks of their own: what continues a block is lost with it.
+    record(RecordKind::binary, {}, std::string(1'000'000, 'x'));
+    run();
+  }
+  const auto live = journal_->next_position();
+  die();
+  damage(3);
+  start(acked);
+  EXPECT_EQ(trades_after_recovery_, (std::vector<int>{1, 2, 4, 5}));
+  EXPECT_LT(live.segment, journal_->next_position().segment);
+  EXPECT_EQ(lost_by_the_journal(), (std::vector<std::string>{"orderbook", "orderbook_delta", "trade"}));
+}
+
+TEST_F(IngestTest, AHoleAtTheJournalsHeadIsAGapToo) {
+  configure(collectable_types());
+  instruments();
+  trade(1);
+  run();
+  sink_->room = 0;
+  for (int id = 2; id <= 3; ++id) {
+    trade(id);
+    record(RecordKind::binary, {}, std::string(1'000'000, 'x'));
+    run();
+  }
+  damage(3);
+  sink_->make_room(SIZE_MAX);
+  run();
+  EXPECT_TRUE(ingest_->is_caught_up());
+  EXPECT_EQ(stored_trades(), (std::vector<int>{1, 2}));
+  EXPECT_EQ(lost_by_the_journal(), (std::vector<std::string>{"orderbook", "orderbook_delta", "trade"}));
+}
+
 // The configuration is part of the journal: whenever the bus takes the events, and whatever is configured by then, what
 // was received under one configuration is published under it.
 TEST_F(IngestTest, AConfigurationHoldsFromItsRecordOnHoweverLateItIsPublished) {
-  const auto configure = [&](std::vector<DataType> types) {
-    SessionOptions wanted = options(source_);
-    wanted.symbols = Selection{"BTC-USDT"};
-    wanted.data_types = std::move(types);
-    record(RecordKind::configured, {}, published_options(wanted));
-    run();
-  };
   const auto play = [&](std::size_t room, bool dies) {
     TearDown();
     stored_.clear();
