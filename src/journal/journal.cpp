@@ -166,7 +166,7 @@ class Syncer {
   // Takes over a file that grows no more: it is forced to the disk and closed.
   void retire(OwnedFd fd, std::optional<RecordPosition> last) {
     const std::lock_guard lock(mutex_);
-    retired_.push_back({std::move(fd), path_, last});
+    retired_.push_back({std::move(fd), path_, last, std::exchange(new_names_, false)});
     fd_ = -1;
   }
 
@@ -177,6 +177,7 @@ class Syncer {
     bool new_names = false;
     fs::path path;
     std::optional<RecordPosition> written;
+    std::optional<Error> no_descriptor;
     {
       const std::lock_guard lock(mutex_);
       retired.swap(retired_);
@@ -184,22 +185,20 @@ class Syncer {
       path = path_;
       new_names = std::exchange(new_names_, false);
       // A descriptor of our own: the writer may retire its one meanwhile.
-      if (fd_ >= 0 && (new_names || (written && (!synced_ || *synced_ < *written))))
+      if (fd_ >= 0 && (new_names || (written && (!synced_ || *synced_ < *written)))) {
         fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) no_descriptor = io_error("sync", path, errno);
+      }
     }
     const OwnedFd owned(fd);
     // Every file gets its try, whatever became of the one before: it is closed behind this.
     std::optional<Error> failure;
     for (const auto& old : retired)
-      if (auto done = force(old.fd.get(), old.path, old.last); !done) failure = done.error();
+      if (auto done = force(old.fd.get(), old.path, old.last, old.new_names); !done) failure = done.error();
+    if (no_descriptor) return note_failure(*no_descriptor);
     if (failure) return *failure;
     if (fd < 0) return {};
-    if (new_names) {
-      // The segment's name stands in its day's directory, whose name stands in the journal's.
-      for (const auto& directory : {path.parent_path(), path.parent_path().parent_path()})
-        if (auto done = sync_directory(directory); !done) return note_failure(done.error());
-    }
-    return force(fd, path, written);
+    return force(fd, path, written, new_names);
   }
 
   std::optional<RecordPosition> synced() const {
@@ -225,6 +224,7 @@ class Syncer {
     OwnedFd fd;
     fs::path path;
     std::optional<RecordPosition> last;
+    bool new_names = false;
   };
 
   Result<void> note_failure(Error error) {
@@ -235,7 +235,11 @@ class Syncer {
     return error;
   }
 
-  Result<void> force(int fd, const fs::path& path, std::optional<RecordPosition> last) {
+  // `new_names`: its name stands in its day's directory, whose name stands in the journal's.
+  Result<void> force(int fd, const fs::path& path, std::optional<RecordPosition> last, bool new_names) {
+    if (new_names)
+      for (const auto& directory : {path.parent_path(), path.parent_path().parent_path()})
+        if (auto done = sync_directory(directory); !done) return note_failure(done.error());
     if (::fdatasync(fd) != 0 && errno != EINVAL) return note_failure(io_error("sync", path, errno));
     const std::lock_guard lock(mutex_);
     ++syncs_;
@@ -300,6 +304,7 @@ struct Journal::State {
 
   SourceTable sources;
   std::map<ConnectionId, Connection> connections;  // open ones
+  std::map<ConnectionId, Connection> opening;      // by the records that are being appended
   std::string raw;
   std::string out;
   JournalCounters counters;
@@ -319,6 +324,14 @@ struct Journal::State {
   Result<void> sync_or_take_back();
   void take_back();
   void note(std::span<const RawRecord> written);
+  const Connection* known(ConnectionId connection) const {
+    for (const auto* map : {&opening, &connections})
+      if (const auto found = map->find(connection); found != map->end()) return &found->second;
+    return nullptr;
+  }
+  Connection connection_of(const RawRecord& opened) {
+    return {opened.source == nullptr ? nullptr : sources.intern(*opened.source), std::string(opened.url)};
+  }
   std::optional<std::uint32_t> records_of(KnownSegment& segment);
   bool is_acknowledged(KnownSegment& segment);
 };
@@ -352,31 +365,35 @@ Result<void> Journal::State::find_segments() {
   recovered.segments = static_cast<std::uint32_t>(files->size());
   if (files->empty()) return {};
 
-  const auto& last = files->back();
-  recovered.last_segment = last.number;
-  floor = std::max(floor, last.number);
-  const auto summary = summarize(last);
-  if (!summary && summary.error().code == Errc::io) return summary.error();
-  if (!summary) {  // not even its header is good: the number stays used, nothing else is known of it
-    recovered.closed_in_order = false;
-    recovered.damages = 1;
+  recovered.last_segment = files->back().number;
+  floor = std::max(floor, recovered.last_segment);
+  for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+    const auto summary = summarize(segment->file);
+    if (!summary && summary.error().code == Errc::io) return summary.error();
+    if (!summary) {  // not even its header is good: the number stays used, the segment before tells what is known
+      recovered.closed_in_order = false;
+      ++recovered.damages;
+      continue;
+    }
+    if (summary->header.journal != id)
+      return Error{Errc::conflict, segment->file.path.string(),
+                   fmt::format("belongs to journal {}, its directory to {}; move it away",
+                               summary->header.journal.text(), id.text())};
+    if (segment == segments.rbegin()) {
+      recovered.last_records = summary->records;
+      recovered.closed_in_order = summary->closed;
+    }
+    recovered.records = summary->header.records_before + summary->records;
+    recovered.torn_bytes = summary->torn_bytes;
+    recovered.damages += summary->damages;
+    segment->records = summary->records;
+    highest_connection = summary->highest_connection;
+    // A closed segment's note knows all; a segment without one knows what its checkpoint knew.
+    if (auto reader = SegmentReader::open(segment->file.path); reader)
+      if (const auto checkpoint = reader->checkpoint(); checkpoint)
+        highest_connection = std::max(highest_connection, checkpoint->highest_connection);
     return {};
   }
-  if (summary->header.journal != id)
-    return Error{Errc::conflict, last.path.string(),
-                 fmt::format("belongs to journal {}, its directory to {}; move it away", summary->header.journal.text(),
-                             id.text())};
-  recovered.last_records = summary->records;
-  recovered.records = summary->header.records_before + summary->records;
-  recovered.closed_in_order = summary->closed;
-  recovered.torn_bytes = summary->torn_bytes;
-  recovered.damages = summary->damages;
-  segments.back().records = summary->records;
-  highest_connection = summary->highest_connection;
-  // A closed segment's note knows all; a segment without one knows what its checkpoint knew.
-  if (auto reader = SegmentReader::open(last.path); reader)
-    if (const auto checkpoint = reader->checkpoint(); checkpoint)
-      highest_connection = std::max(highest_connection, checkpoint->highest_connection);
   return {};
 }
 
@@ -488,8 +505,8 @@ std::size_t Journal::State::encode_group(std::span<const RawRecord> left, std::u
   }
   raw.clear();
   for (const auto& record : left.first(count)) {
-    const auto known = connections.find(record.connection);
-    encoder.append(raw, record, known == connections.end() ? nullptr : &known->second);
+    encoder.append(raw, record, known(record.connection));
+    if (record.kind == RecordKind::opened) opening[record.connection] = connection_of(record);
   }
   block_raw += raw.size();
   put_group(new_block ? GroupType::block : GroupType::more, count, first);
@@ -545,9 +562,7 @@ void Journal::State::note(std::span<const RawRecord> written) {
   for (const auto& record : written) {
     highest_connection = std::max(highest_connection, record.connection);
     if (record.kind == RecordKind::start) connections.clear();
-    if (record.kind == RecordKind::opened)
-      connections[record.connection] = {record.source == nullptr ? nullptr : sources.intern(*record.source),
-                                        std::string(record.url)};
+    if (record.kind == RecordKind::opened) connections[record.connection] = connection_of(record);
     if (record.kind == RecordKind::closed) connections.erase(record.connection);
     const auto time = nanos_since_epoch(record.received_at);
     totals.first_time = records == 0 ? time : std::min(totals.first_time, time);
@@ -640,6 +655,7 @@ Result<RecordPosition> Journal::append(std::span<const RawRecord> records) {
   if (s.out.capacity() > kKeptBuffer) s.out = std::string();
   if (s.raw.capacity() > kKeptBuffer) s.raw = std::string();
   s.out.clear();
+  s.opening.clear();
   const RecordPosition first{s.header.segment, s.records};
   const auto totals_before = s.totals;
   const auto counters_before = s.counters;

@@ -140,9 +140,12 @@ TEST(CollectorMetrics, CountsLossesByCauseFromZero) {
   loss.meta = edge.meta = trade(0ms).meta;
   loss.cause = GapCause::sequence;
   edge.cause = GapCause::start;
-  view.released(source, {loss, edge, loss}, at(1s));
+  auto audit = loss;
+  audit.cause = GapCause::audit;
+  view.released(source, {loss, edge, loss, audit}, at(1s));
   view.update_times({}, 0s, at(2s));
   EXPECT_THAT(metrics.text(), AllOf(HasSubstr("marketprism_collector_gaps_total{cause=\"sequence\"" + labels + " 2\n"),
+                                    HasSubstr("marketprism_collector_gaps_total{cause=\"audit\"" + labels + " 1\n"),
                                     Not(HasSubstr("cause=\"start\"")),
                                     HasSubstr(R"(venue_delay_min_seconds{exchange="binance",market="spot"} 0.035)"),
                                     HasSubstr(R"(venue_delay_seconds_count{exchange="binance",market="spot"} 1)")));

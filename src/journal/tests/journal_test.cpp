@@ -4,13 +4,26 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <fstream>
 #include <random>
 #include <thread>
 
+#include "journal/files.hpp"
 #include "journal/tests/support.hpp"
+
+namespace {
+std::vector<std::string> forced_to_the_disk;  // by fsync(): directories
+}
+
+// In place of libc's, so that a test can see which names a power cut would leave.
+extern "C" int fsync(int fd) {
+  std::error_code ignored;
+  forced_to_the_disk.push_back(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored).string());
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace mp::journal {
 namespace {
@@ -121,6 +134,31 @@ TEST_F(JournalTest, ANumberIsNotGivenTwiceWhenAPowerCutCostTheWholeSegment) {
   EXPECT_EQ(append_one(*journal, text_record(4)), (RecordPosition{4, 0}));
 }
 
+TEST_F(JournalTest, WhatWasCountedIsKnownWhenAPowerCutCostTheContentOfTheNewestSegments) {
+  auto journal = started_journal(options());
+  append_one(*journal, {RecordKind::opened, 77, kSpot, kStartTime, 0, "wss://a", ""});
+  append_one(*journal, text_record(1));
+  for (const std::uint32_t segment : {2u, 3u}) {
+    ASSERT_TRUE(journal->start_segment("", at(segment)));
+    append_one(*journal, text_record(segment));
+  }
+  journal.reset();
+  for (const char* name : {"00000002.mpj", "00000003.mpj"}) {
+    const auto path = options().directory / "2023-11-14" / name;
+    const auto size = fs::file_size(path);
+    fs::resize_file(path, 0);
+    fs::resize_file(path, size);  // the names and lengths were on the disk
+  }
+  journal = open_journal(options());
+  EXPECT_EQ(journal->recovered().last_segment, 3u);
+  EXPECT_EQ(journal->recovered().damages, 2u);
+  EXPECT_FALSE(journal->recovered().closed_in_order);
+  EXPECT_EQ(journal->recovered().records, 2u);
+  EXPECT_EQ(journal->highest_connection(), 77u);
+  ASSERT_TRUE(journal->start_segment("", at(9)));
+  EXPECT_EQ(append_one(*journal, text_record(9)), (RecordPosition{4, 0}));
+}
+
 TEST_F(JournalTest, ADamagedNoteOfTheNumbersIsRefusedWithWhatToDo) {
   started_journal(options()).reset();
   std::ofstream(options().directory / "numbered") << "2x\n";
@@ -215,6 +253,22 @@ TEST_F(JournalTest, HoldsALargeAnswerAndManyRecordsInOneAppend) {
   const auto first = journal->append(views(records));
   ASSERT_TRUE(first.has_value()) << first.error().text();
   EXPECT_EQ(read_all(options().directory).records, records);
+}
+
+TEST_F(JournalTest, AConnectionIsKnownInEachBlockOfTheAppendThatOpensIt) {
+  const auto journal = started_journal(options());
+  auto large = text_record(1);
+  large.payload.resize(kMaxBlockRaw, ' ');
+  const auto records = std::vector<OwnedRecord>{
+      {RecordKind::opened, 1, kSpot, kStartTime, 0, "wss://a", ""}, large, large, text_record(2)};
+  ASSERT_TRUE(journal->append(views(records)));
+  EXPECT_GT(journal->counters().blocks, 1u);
+  auto cursor = Cursor::open(options().directory, {});
+  ASSERT_EQ(cursor->next(), CursorState::segment);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    ASSERT_EQ(cursor->next(), CursorState::record);
+    EXPECT_EQ(cursor->connection_url(), "wss://a") << i;
+  }
 }
 
 TEST_F(JournalTest, AnAppendWithoutASegmentIsRefused) {
@@ -652,6 +706,40 @@ TEST_F(JournalTest, SyncTellsUpToWhereThePowerMayFail) {
   ASSERT_TRUE(journal->start_segment("", at(600)).has_value());
   ASSERT_TRUE(journal->sync().has_value());  // the segment before is forced too
   EXPECT_EQ(journal->synced(), (RecordPosition{1, 2}));
+}
+
+TEST_F(JournalTest, ASegmentThatBeganAndEndedBetweenTwoSyncsIsOnTheDiskWithItsName) {
+  auto o = options();
+  o.sync_interval = std::chrono::hours(1);
+  const auto journal = started_journal(o);
+  append_one(*journal, text_record(1));
+  forced_to_the_disk.clear();
+  ASSERT_TRUE(journal->close());
+  EXPECT_THAT(forced_to_the_disk, testing::IsSupersetOf({fs::canonical(o.directory).string(),
+                                                         fs::canonical(o.directory / "2023-11-14").string()}));
+}
+
+TEST_F(JournalTest, WithoutADescriptorNothingIsSaidToBeOnTheDisk) {
+  for (const int interval_ms : {0, 3'600'000}) {
+    auto o = options();
+    o.sync_interval = std::chrono::milliseconds(interval_ms);
+    const auto journal = started_journal(o);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const OwnedFd next(::dup(0));
+    rlimit none = before;
+    none.rlim_cur = static_cast<rlim_t>(next.get());
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    const auto record = text_record(1).view();
+    const auto appended = journal->append({&record, 1});
+    const auto synced = journal->sync();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(appended.has_value(), interval_ms > 0);
+    EXPECT_FALSE(interval_ms > 0 && synced.has_value());
+    EXPECT_TRUE(journal->needs_new_segment(at(0)));
+    EXPECT_EQ(journal->synced(), std::nullopt);
+    EXPECT_TRUE(journal->sync());
+  }
 }
 
 TEST_F(JournalTest, SyncsByItselfAtItsInterval) {
