@@ -85,6 +85,9 @@ DepthFeed::SnapshotTaken DepthFeed::snapshot(DepthReply& reply, WallTime receive
                         .received_at = received_at,
                         .bids = std::move(reply.bids),
                         .asks = std::move(reply.asks)};
+  // What is between a good book and a later snapshot is in the snapshot, and will not be published.
+  if (kept_.synced() && id > kept_.last_id())
+    kept_.jump(GapCause::sequence, {id, snapshot.timestamp}, received_at, out);
   kept_.assign(snapshot, out);
   apply_buffered(out);
   kept_.changed(received_at, out);

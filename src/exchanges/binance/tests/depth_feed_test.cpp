@@ -176,6 +176,33 @@ TEST(SpotBook, WhatTheOldConnectionDoesNotBringAnyMoreIsAGap) {
   EXPECT_EQ(summary(s.all).back(), "gap sequence 5..8");
 }
 
+// Its updates come later, or never: they are in the snapshot, and are not published.
+TEST(SpotBook, ASnapshotAheadOfAGoodBookTellsWhatItCovers) {
+  Spot s;
+  s.rest(kSpotDepthUrl, depth_reply(3), 10ms);
+  s.text(1, spot_update(4, 5, 20), 21ms);
+  s.rest(kSpotDepthUrl, depth_reply(5), 25ms);
+  s.rest(kSpotDepthUrl, depth_reply(9), 30ms);
+  s.text(1, spot_update(6, 7, 40), 41ms);
+  s.text(1, spot_update(8, 9, 50), 51ms);
+  s.text(1, spot_update(10, 11, 60), 61ms);
+  EXPECT_EQ(summary(s.all),
+            (Lines{"snapshot 3", "delta 5", "snapshot 5", "gap sequence 5..9", "snapshot 9", "delta 11"}));
+}
+
+TEST(UsdmBook, ASnapshotAheadOfAGoodBookSaysWhy) {
+  Usdm s;
+  s.opened(1, "wss://fstream.binance.com/stream", 0s);
+  s.rest(kUsdmDepthUrl, depth_reply(100), 10ms);
+  s.text(1, usdm_update(95, 105, 90, 20), 21ms);
+  s.closed(1, 25ms);
+  s.rest(kUsdmDepthUrl, depth_reply(300), 30ms);
+  s.opened(2, "wss://fstream.binance.com/stream", 40ms);
+  s.text(2, usdm_update(290, 305, 280, 50), 51ms);
+  EXPECT_EQ(summary(s.all),
+            (Lines{"snapshot 100", "delta 105", "gap disconnected 105..300", "snapshot 300", "delta 305"}));
+}
+
 TEST(SpotBook, AVenueThatCountsAnewIsResynchronised) {
   Spot s;
   s.rest(kSpotDepthUrl, depth_reply(1'000'000), 10ms);
