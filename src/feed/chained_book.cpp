@@ -20,7 +20,7 @@ bool ChainedBook::is_behind(std::uint64_t id, WallTime timestamp) const {
   return timestamp < kept_.last_timestamp() || (id <= kept_.last_id() && timestamp == kept_.last_timestamp());
 }
 
-ChainedBook::Link ChainedBook::link(const BookUpdate& update) const {
+ChainedBook::Link ChainedBook::link(const BookUpdate& update, ConnectionId connection) const {
   const auto prev = update.ids.prev.value_or(0);
   if (prev == kept_.last_id()) return Link::follows;
   // A REST snapshot stands somewhere between two updates: prev <= snapshot < id (OKX changelog, 2026-02).
@@ -28,6 +28,8 @@ ChainedBook::Link ChainedBook::link(const BookUpdate& update) const {
     if (update.ids.last <= kept_.last_id()) return Link::old;
     return prev < kept_.last_id() ? Link::follows : Link::broken;
   }
+  // One connection does not go back: what it brings with a higher id is later, whatever the venue's clock says.
+  if (connection == connection_ && update.ids.last > kept_.last_id()) return Link::broken;
   return is_behind(update.ids.last, update.timestamp) ? Link::old : Link::broken;
 }
 
@@ -41,7 +43,7 @@ ChainedBook::Taken ChainedBook::update(BookUpdate& update, ConnectionId connecti
     buffer(update);
     return Taken::buffered;
   }
-  switch (link(update)) {
+  switch (link(update, connection)) {
     case Link::old: return Taken::old;
     case Link::follows: {
       connection_ = connection;
@@ -220,7 +222,7 @@ void ChainedBook::buffer(BookUpdate& update) {
 void ChainedBook::apply_buffered(std::vector<MarketEvent>& out) {
   std::size_t done = 0;
   for (; done < buffer_.size(); ++done) {
-    const auto verdict = link(buffer_[done]);
+    const auto verdict = link(buffer_[done], ahead_connection_);
     if (verdict == Link::broken) break;
     if (verdict == Link::old) continue;
     bridged_ = true;

@@ -98,7 +98,7 @@ class ChainedBook {
 
  private:
   enum class Link { follows, old, broken };
-  Link link(const BookUpdate& update) const;
+  Link link(const BookUpdate& update, ConnectionId connection) const;
   bool is_behind(std::uint64_t id, WallTime timestamp) const;
   bool waiting() const { return ahead_ || !buffer_.empty(); }
   bool hopeful(WallTime now, const Connections& connections) const;

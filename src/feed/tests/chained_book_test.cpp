@@ -123,6 +123,15 @@ TEST(ChainedBook, AGapIsToldAtOnceAndNothingComesUntilTheNextSnapshot) {
   EXPECT_EQ(s.book.kept().gaps(), 1u);
 }
 
+TEST(ChainedBook, AHoleIsAGapWhateverTheVenuesClockDoes) {
+  Script s;
+  s.snapshot(10, 10'000);
+  s.update(10, 11, 10'100);
+  EXPECT_EQ(s.update(10, 11, 10'100), Taken::old);
+  EXPECT_EQ(s.update(12, 13, 10'099), Taken::lost) << "it comes behind the book on the book's own connection";
+  EXPECT_EQ(s.lines(), (Lines{"snapshot 10", "delta 11", "gap sequence 11..13"}));
+}
+
 TEST(ChainedBook, UpdatesWithoutASnapshotAskForOne) {
   Script s;
   EXPECT_FALSE(s.book.wants_snapshot()) << "the subscription brings it";
