@@ -47,6 +47,9 @@ Result<std::optional<SegmentFile>> Cursor::State::following() {
 std::optional<CursorState> Cursor::State::compare(const SegmentHeader& next) {
   if (segment == 0) {
     if (told_first_gap || from.segment == 0 || next.segment == from.segment) return std::nullopt;
+    const bool had_ended = from.segment > next.previous_segment ||
+                           (from.segment == next.previous_segment && from.record >= next.previous_records);
+    if (next.previous_segment != 0 && had_ended) return std::nullopt;
     told_first_gap = true;
     return lose(0, fmt::format("segment {} is not on disk; the journal begins with {}", from.segment, next.segment));
   }

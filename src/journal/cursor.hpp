@@ -24,7 +24,8 @@ class Cursor {
  public:
   // Begins at the start of the segment of `from` (at its checkpoint), not at `from` itself: what is decided from a
   // record depends on those before it, so the caller decodes them silently up to `from`. When that segment is
-  // not on disk, a loss is told first if there is a later one, and the cursor begins there.
+  // not on disk, a loss is told first if there is a later one, and the cursor begins there. (No loss when that one says
+  // that there was nothing from `from` on: what is acknowledged to its end may have been deleted.)
   // {0, 0} begins at the oldest segment.
   [[nodiscard]] static Result<Cursor> open(const std::filesystem::path& directory, RecordPosition from);
   Cursor(Cursor&&) noexcept;

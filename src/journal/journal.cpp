@@ -642,7 +642,8 @@ Result<void> Journal::start_segment(std::string_view checkpoint, WallTime now) {
 
 bool Journal::needs_new_segment(WallTime now) const {
   const auto& s = *state_;
-  return !s.file || s.offset >= s.options.segment_bytes || now - s.header.created_at >= s.options.segment_age ||
+  const auto age = now - s.header.created_at;  // negative when the clock was set back
+  return !s.file || s.offset >= s.options.segment_bytes || std::max(age, -age) >= s.options.segment_age ||
          s.records > UINT32_MAX / 2 || s.syncer.distrusts_file();
 }
 
@@ -695,6 +696,8 @@ Result<RetentionReport> Journal::apply_retention(WallTime now) {
   for (const auto& segment : s.segments) report.kept_bytes += segment.file.bytes;
   for (std::size_t i = 0; i < deletable_end; ++i) {
     auto& segment = s.segments[i];
+    // A clock that is set back must not keep them until it has caught up.
+    if (segment.acknowledged_since) segment.acknowledged_since = std::min(*segment.acknowledged_since, now);
     if (!segment.acknowledged_since && s.is_acknowledged(segment)) segment.acknowledged_since = now;
   }
 

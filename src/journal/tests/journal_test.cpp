@@ -489,6 +489,8 @@ TEST_F(JournalTest, ACursorTellsOfSegmentsThatAreGone) {
   const auto from_a_lost_one = read_all(o.directory, {2, 0});
   ASSERT_EQ(from_a_lost_one.losses.size(), 1u);
   EXPECT_THAT(from_a_lost_one.losses[0], HasSubstr("segment 2 is not on disk"));
+  EXPECT_EQ(read_all(o.directory, {2, 1}).losses.size(), 1u);
+  EXPECT_TRUE(read_all(o.directory, {2, 2}).losses.empty()) << "it had two records: nothing is missing from there on";
   EXPECT_THAT(from_a_lost_one.segments, ElementsAre(3, 4));
 }
 
@@ -546,6 +548,24 @@ TEST_F(RetentionTest, KeepsAcknowledgedSegmentsForTheirTime) {
   EXPECT_EQ(before.deleted_segments, 0u);
   EXPECT_TRUE(before.over_limit);
   EXPECT_EQ(apply(*journal, at(300)).deleted_segments, 4u);
+}
+
+TEST_F(RetentionTest, AClockThatIsSetBackDoesNotKeepSegmentsUntilItHasCaughtUp) {
+  const auto journal = with_five_segments({.max_bytes = 1, .keep_acknowledged = std::chrono::seconds(300)});
+  journal->set_acknowledged({5, 0});
+  EXPECT_EQ(apply(*journal, at(1'000'000)).deleted_segments, 0u);
+  EXPECT_EQ(apply(*journal, at(0)).deleted_segments, 0u);
+  EXPECT_EQ(apply(*journal, at(299)).deleted_segments, 0u);
+  EXPECT_EQ(apply(*journal, at(300)).deleted_segments, 4u);
+}
+
+TEST_F(JournalTest, AClockThatIsSetBackDoesNotKeepASegmentUntilItHasCaughtUp) {
+  auto o = options();
+  o.segment_age = std::chrono::seconds(600);
+  const auto journal = open_journal(o);
+  ASSERT_TRUE(journal->start_segment("", at(1'000'000)));
+  EXPECT_FALSE(journal->needs_new_segment(at(1'000'000 - 599)));
+  EXPECT_TRUE(journal->needs_new_segment(at(1'000'000 - 600)));
 }
 
 TEST_F(RetentionTest, DeletesOnlyAsMuchAsTheLimitAsksForOldestFirst) {
