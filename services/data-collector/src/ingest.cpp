@@ -21,6 +21,13 @@ std::size_t append_padded(std::string& arena, std::string_view text) {
   return at;
 }
 
+// The first record behind what is acknowledged. All before a segment is said by the highest number of the one before.
+RecordPosition behind(RecordPosition acknowledged) {
+  if (acknowledged.segment == 0) return {};
+  if (acknowledged.record == UINT32_MAX) return {acknowledged.segment + 1, 0};
+  return {acknowledged.segment, acknowledged.record + 1};
+}
+
 }  // namespace
 
 Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Router::OptionsFor catch_up_options,
@@ -38,7 +45,7 @@ Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Route
   on_sink.rewind = [this](RecordPosition acknowledged) {
     log::warn("the stream lost acknowledged messages; offering them again from the journal",
               {{"from_segment", acknowledged.segment}, {"from_record", acknowledged.record}});
-    fall_behind({{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)}, 0});
+    fall_behind({behind(acknowledged), 0});
   };
   sink_.set_callbacks(std::move(on_sink));
 }
@@ -46,9 +53,7 @@ Ingest::Ingest(journal::Journal& journal, Router::OptionsFor live_options, Route
 Ingest::~Ingest() { *alive_ = false; }
 
 Result<void> Ingest::recover() {
-  const auto acknowledged = sink_.acked_through();
-  const RecordPosition next{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)};
-  if (auto restored = restore_sessions(next); !restored) return restored.error();
+  if (auto restored = restore_sessions(behind(sink_.acked_through())); !restored) return restored.error();
   return start_segment();
 }
 
@@ -388,8 +393,7 @@ Unpublished Ingest::count_unpublished(std::chrono::milliseconds limit) const {
   CountingSink sink;
   const auto acknowledged = sink_.acked_through();
   if (acknowledged >= head_) return sink.counted;
-  const RecordPosition next{acknowledged.segment, acknowledged.record + (acknowledged.segment == 0 ? 0 : 1)};
-  CatchUp reader(journal_, catch_up_options_, {next, 0}, sink);
+  CatchUp reader(journal_, catch_up_options_, {behind(acknowledged), 0}, sink);
   const auto end = net::now().mono + limit;
   auto progress = CatchUp::Progress::more;
   while (progress == CatchUp::Progress::more && net::now().mono < end) progress = reader.step(kCatchUpSlice);

@@ -281,6 +281,21 @@ TEST_F(IngestTest, WhatTheBusHasNotTakenIsCountedFromTheJournal) {
   EXPECT_EQ(ingest_->count_unpublished(std::chrono::seconds(10)).events, 0u);
 }
 
+// The bus says "before record 0 of this segment" by the highest number of the one before.
+TEST_F(IngestTest, WhatIsBeforeASegmentIsNotCountedWithIt) {
+  TearDown();
+  small_segments_ = true;
+  SetUp();
+  instruments();
+  for (int id = 1; id <= 3; ++id) {
+    trade(id);
+    run();
+  }
+  const auto last = ingest_->head().segment;
+  sink_->start_at({last - 1, UINT32_MAX});
+  EXPECT_EQ(ingest_->count_unpublished(std::chrono::seconds(5)).events, 1u);
+}
+
 TEST_F(IngestTest, AfterDyingAnywhereTheRestIsPublishedAndNothingIsDoubtful) {
   for (const bool small : {false, true}) {
     for (int died_after = 0; died_after <= 12; ++died_after) {
