@@ -17,7 +17,7 @@ CatchUp::~CatchUp() = default;
 
 // Every segment decodes by itself: its checkpoint is where the one before it ended.
 void CatchUp::begin_segment() {
-  loss_.checkpoint();
+  loss_.checkpoint(cursor_->header().created_at);
   router_ = std::make_unique<Router>(options_, journal_.id().text());
   const auto checkpoint = cursor_->checkpoint();
   const auto restored = checkpoint ? router_->restore(checkpoint->state) : Result<void>(checkpoint.error());

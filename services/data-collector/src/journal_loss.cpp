@@ -15,7 +15,10 @@ void JournalLoss::lost() {
   hole_ = broken_ = true;
 }
 
-void JournalLoss::checkpoint() { books_ = std::exchange(broken_, false) && !hole_; }
+void JournalLoss::checkpoint(WallTime begun) {
+  if (!last_) last_ = begun;
+  books_ = std::exchange(broken_, false) && !hole_;
+}
 
 std::vector<MarketEvent> JournalLoss::tell(const Router& router, WallTime at, RecordPosition position) {
   const bool all = std::exchange(hole_, false);

@@ -30,8 +30,8 @@ class JournalLoss {
   void read(WallTime received_at) { last_ = received_at; }
   // What stood behind it is lost.
   void lost();
-  // A segment begins, and its checkpoint is what is decoded from.
-  void checkpoint();
+  // A segment begins, written from `begun` on, and its checkpoint is what is decoded from.
+  void checkpoint(WallTime begun);
 
   // Whether there is something to tell with the record read next.
   bool is_due() const { return hole_ || books_; }
