@@ -103,11 +103,11 @@ void Publisher::closed(ConnectionId connection, std::string_view reason, WallTim
       entry.covers.closed(*heard, end, [&](DataType type, const Outage& outage) {
         tell_unless_numbered(index, type, outage, now, out);
       });
-    // While a replacement takes over, what waited for the other connection will not come any more.
     entry.aggregated.closed(connection, now, owner(index), out);
     entry.single.closed(connection, now, owner(index), out);
     if (!entry.depth) continue;
-    entry.depth->settle(out, now);
+    // While a replacement takes over, what waited for the book's connection will not come any more.
+    if (entry.book_connection == connection) entry.depth->settle(out, now);
     if (entry.depth_connection == connection) entry.depth->interrupted(GapCause::disconnected);
   }
   recompute_due();
@@ -298,8 +298,10 @@ std::optional<Publisher::Index> Publisher::depth(Frame& frame, const Received& f
   // Swapped, not moved: the decoder gets the vectors of the update before back.
   update_.bids.swap(in.bids);
   update_.asks.swap(in.asks);
-  // A replacement may run several updates ahead: the book's own connection still brings what is before them.
-  const bool others_carry_it = connections_.others_carry(from.connection, entry.depth_connection) ||
+  // A replacement may run several updates ahead: the book's own connection still brings what is before them, also when
+  // the replacement has ended meanwhile.
+  const bool is_awaited = feed.buffering() && from.connection == entry.book_connection;
+  const bool others_carry_it = is_awaited || connections_.others_carry(from.connection, entry.depth_connection) ||
                                connections_.others_carry(from.connection, entry.book_connection);
   const auto taken = feed.update(update_, others_carry_it, out);
   if (taken == DepthFeed::Taken::applied) entry.book_connection = from.connection;

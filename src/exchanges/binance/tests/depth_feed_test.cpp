@@ -165,6 +165,21 @@ TEST(SpotBook, AReplacementRunningFarAheadIsNoGapEither) {
   EXPECT_EQ(summary(s.all), (Lines{"snapshot 3", "delta 5", "delta 7", "delta 9", "delta 11", "delta 12"}));
 }
 
+TEST(SpotBook, AHoleWaitsForTheBooksConnectionWhicheverOtherEnds) {
+  Spot s;
+  for (ConnectionId connection = 1; connection <= 3; ++connection)
+    s.opened(connection, "wss://stream.binance.com:9443/stream", 0s);
+  s.rest(kSpotDepthUrl, depth_reply(3), 10ms);
+  s.text(1, spot_update(4, 5, 20), 21ms);
+  s.text(2, spot_update(8, 9, 40), 41ms);
+  s.closed(3, 45ms);
+  s.closed(2, 46ms);
+  s.text(1, spot_update(6, 7, 30), 62ms);
+  s.text(1, spot_update(8, 9, 40), 63ms);
+  s.text(1, spot_update(10, 11, 70), 71ms);
+  EXPECT_EQ(summary(s.all), (Lines{"snapshot 3", "delta 5", "delta 7", "delta 9", "delta 11"}));
+}
+
 TEST(SpotBook, WhatTheOldConnectionDoesNotBringAnyMoreIsAGap) {
   Spot s;
   s.opened(1, "wss://stream.binance.com:9443/stream", 0s);
