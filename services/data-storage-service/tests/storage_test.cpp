@@ -298,14 +298,14 @@ TEST_F(StorageService, IsNotHealthyWhileItRefusesRowsOfAnotherDataSource) {
     foreign.meta.data_source = DataSource::live;
     publish({foreign});
   }
-  EXPECT_TRUE(eventually([&] { return storage->health().drained; }));
+  const std::string refused = R"(marketprism_storage_foreign_rows_total{data_source="live"})";
+  EXPECT_TRUE(eventually([&] { return metric(*storage, refused) == "3"; }));
   log::set_sink(sink_before);
   EXPECT_EQ(foreign_lines, 1);
   const auto health = storage->health();
   EXPECT_FALSE(health.healthy);
   EXPECT_THAT(health.json, HasSubstr("refuses rows of live data: marketprism_sim_hot is a database of simulated data"));
   EXPECT_THAT(health.json, HasSubstr(R"("foreign_rows":{"live":3})"));
-  EXPECT_EQ("3", metric(*storage, R"(marketprism_storage_foreign_rows_total{data_source="live"})"));
 }
 
 TEST(ForeignRows, ArePastAfterATimeWithoutAny) {
