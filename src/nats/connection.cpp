@@ -167,7 +167,7 @@ struct Shared {
   }
 };
 
-// Messages that were sent. nats.c frees each on a thread of its own, which it wakes for it: a fifth of the processor
+// Messages that were sent. nats.c frees each on a thread of its own, which it wakes for it: a sixth of the processor
 // time of a collector that publishes 5 000 a second. Given back in bundles, they wake it once for each bundle.
 class SentMessages {
  public:
