@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Merges take all of a processor for a while, several times a minute.
+// Merges take a processor when they come; docs/decisions/0004 has what that did to the delay.
 constexpr int kNiceStorage = 5;
 constexpr int kNiceClickhouse = 10;
 
